@@ -1,0 +1,4 @@
+//! Floor 0: small things without a subject of their own. Nothing here knows Redis.
+
+pub mod rng;
+pub mod time;

@@ -1,0 +1,198 @@
+//! Whatever a person can do, as a value with a textual form: what keys, the palette, the steps of a
+//! topology file, standard input of a headless run, and the journal all speak.
+
+use crate::machine::Millis;
+
+/// An order to the lab. Names are nodes of the topology.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// `kill NODE`: SIGKILL.
+    Kill {
+        /// The node.
+        node: String,
+    },
+    /// `restart NODE`: start it again (killing it first if it runs).
+    Restart {
+        /// The node.
+        node: String,
+    },
+    /// `pause NODE [for 10s]`: SIGSTOP.
+    Pause {
+        /// The node.
+        node: String,
+        /// Resumes by itself after so long.
+        for_ms: Option<Millis>,
+    },
+    /// `resume NODE`: SIGCONT.
+    Resume {
+        /// The node.
+        node: String,
+    },
+    /// `power-loss NODE`: SIGKILL, and what was not fsynced is gone.
+    PowerLoss {
+        /// The node.
+        node: String,
+    },
+    /// `shutdown NODE`: SIGTERM.
+    Shutdown {
+        /// The node.
+        node: String,
+    },
+    /// `cut A B`, `cut A->B`, each `[for 10s]`.
+    Cut {
+        /// Which link.
+        link: LinkRef,
+        /// Heals by itself after so long.
+        for_ms: Option<Millis>,
+    },
+    /// `heal`, `heal NODE`, `heal A B`, `heal A->B`: takes every fault off the links named.
+    Heal {
+        /// Which links.
+        what: HealRef,
+    },
+    /// `isolate NODE [for 10s]`: cuts every link of a node, both ways.
+    Isolate {
+        /// The node.
+        node: String,
+        /// Heals by itself after so long.
+        for_ms: Option<Millis>,
+    },
+    /// `delay A->B 50ms [+-10ms] [for 10s]`.
+    Delay {
+        /// Which link.
+        link: LinkRef,
+        /// Milliseconds.
+        delay_ms: Millis,
+        /// Milliseconds more or less.
+        jitter_ms: Millis,
+        /// Heals by itself after so long.
+        for_ms: Option<Millis>,
+    },
+    /// `throttle A->B 50kb [for 10s]`: bytes per second.
+    Throttle {
+        /// Which link.
+        link: LinkRef,
+        /// Bytes per second.
+        bytes_per_s: u64,
+        /// Heals by itself after so long.
+        for_ms: Option<Millis>,
+    },
+    /// `reset A B`: resets the connections between two nodes.
+    Reset {
+        /// Which link; its direction does not matter.
+        link: LinkRef,
+    },
+    /// `promote NODE`: REPLICAOF NO ONE.
+    Promote {
+        /// The node.
+        node: String,
+    },
+    /// `replicaof NODE PRIMARY`.
+    ReplicaOf {
+        /// The node that shall follow.
+        node: String,
+        /// The node to follow.
+        primary: String,
+    },
+    /// `write 200/s [NODE]`, `write off`: the workload's rate, and where it writes.
+    Write {
+        /// Writes per second.
+        per_second: u32,
+        /// The node to write to; without one, it stays where it was.
+        node: Option<String>,
+    },
+    /// `redis NODE COMMAND…`: a command on the lab's kept connection to a node.
+    Redis {
+        /// The node.
+        node: String,
+        /// The command's words.
+        words: Vec<String>,
+    },
+    /// `expect NODE FIELD=VALUE … [within 8s]`.
+    Expect {
+        /// What is expected.
+        claim: Claim,
+        /// How long it may take to become true.
+        within_ms: Millis,
+    },
+    /// `wait 3s`.
+    Wait {
+        /// Milliseconds.
+        ms: Millis,
+    },
+    /// `undo`: takes back the last fault.
+    Undo,
+    /// `quit`.
+    Quit,
+}
+
+/// Names a link.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LinkRef {
+    /// One end.
+    pub a: String,
+    /// The other end.
+    pub b: String,
+    /// Which way.
+    pub direction: Direction,
+}
+
+/// Which way of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// `A<->B`, or `A B`.
+    Both,
+    /// `A->B`: only what A sends to B.
+    AToB,
+}
+
+/// Which links are healed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealRef {
+    /// All of them.
+    All,
+    /// All links of a node.
+    Node(String),
+    /// One link.
+    Link(LinkRef),
+}
+
+/// Something that can be true of a node or of the lab.
+///
+/// Textual form: a subject (a node's name, or `lab`), then conditions that must hold together:
+/// `bravo link=down`, `alpha role=primary keys>=100`, `lab lost=0`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// A node's name, or `lab`.
+    pub subject: String,
+    /// What must hold.
+    pub conditions: Vec<Condition>,
+}
+
+/// One comparison of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The field, as listed by the script's documentation.
+    pub field: String,
+    /// How to compare.
+    pub comparison: Comparison,
+    /// With what: a word or a number.
+    pub value: String,
+}
+
+/// A comparison operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Greater,
+    /// `>=`
+    AtLeast,
+}

@@ -1,0 +1,103 @@
+//! The journal: low-rate typed facts with sequence, time and node.
+
+use super::action::Action;
+use crate::machine::{Fact, Millis};
+
+/// One row of the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Counts up from 1 without gaps.
+    pub seq: u64,
+    /// Milliseconds since the lab began.
+    pub t_ms: Millis,
+    /// The node it is about, by name; `None` for the lab as a whole.
+    pub node: Option<String>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What a row tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A node reports.
+    Node(Fact),
+    /// Every node listens and the replication links are up.
+    Ready,
+    /// Somebody did something. `by` is "key", "palette", "step", "stdin" or "lab".
+    Did {
+        /// What.
+        action: Action,
+        /// Who.
+        by: &'static str,
+    },
+    /// An action could not be done.
+    Refused {
+        /// The action as text.
+        action: String,
+        /// Why, and what would be accepted.
+        reason: String,
+    },
+    /// A step's `say`.
+    Said(String),
+    /// A node of the lab started.
+    Started {
+        /// Its port.
+        port: u16,
+    },
+    /// A node was killed, or lost power.
+    Killed {
+        /// Whether what was not fsynced is gone too.
+        power_loss: bool,
+    },
+    /// A node ended by itself.
+    Exited {
+        /// Exit code.
+        code: i32,
+    },
+    /// A node crashed; the lab goes on.
+    Crashed {
+        /// The panic's message.
+        message: String,
+    },
+    /// A node was frozen.
+    Paused,
+    /// A node runs again.
+    Resumed,
+    /// The faults on a link changed; described as text ("cut", "delay 50ms", "clear").
+    LinkChanged {
+        /// From which node.
+        from: String,
+        /// To which node.
+        to: String,
+        /// The new state.
+        state: String,
+    },
+    /// The answer to a `redis` action, as redis-cli prints it.
+    Reply {
+        /// The command as text.
+        command: String,
+        /// The reply, several lines possibly.
+        reply: String,
+        /// Whether the reply is an error.
+        is_error: bool,
+    },
+    /// The workload's writes changed their fate: accepted, refused with this error, or unanswered.
+    Workload {
+        /// "ok", an error's first line, or "no answer".
+        state: String,
+    },
+    /// An expectation was met.
+    Met {
+        /// The claim as text.
+        claim: String,
+        /// How long it took.
+        after_ms: Millis,
+    },
+    /// An expectation was not met in time.
+    Failed {
+        /// The claim as text.
+        claim: String,
+        /// What was true instead.
+        instead: String,
+    },
+}

@@ -1,0 +1,10 @@
+//! Floor 8: the lab. A topology file becomes nodes in a world; actions break and mend them; the
+//! journal and [`LabView`] tell what happened.
+
+pub mod action;
+pub mod journal;
+pub mod view;
+
+pub use self::action::{Action, Direction, LinkRef};
+pub use self::journal::{Entry, Event};
+pub use self::view::LabView;

@@ -1,0 +1,524 @@
+//! What happens in a node, as typed facts: the rows of the timeline and of the journal.
+//!
+//! A fact has a name (stable, kebab-case: scripts and JSON readers match on it), fields, a line in
+//! the field's own words, and one plain sentence that explains it to somebody who learns.
+
+use super::view::{LinkState, Role};
+use super::Endpoint;
+
+/// How much a fact asks for attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Happens all the time.
+    Quiet,
+    /// A step of something.
+    Info,
+    /// Something good came to its end.
+    Good,
+    /// Worth a look.
+    Warn,
+    /// Something broke.
+    Bad,
+}
+
+/// Why a replica was given a full resync instead of a partial one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FullSyncReason {
+    /// The replica had no history to continue (`PSYNC ? -1`, or SYNC).
+    NoHistory,
+    /// The primary had no backlog.
+    NoBacklog,
+    /// The asked-for history is not ours, nor our previous one.
+    OtherHistory {
+        /// What was asked for.
+        asked: String,
+        /// Our replication ID.
+        ours: String,
+        /// Our previous one.
+        previous: Option<String>,
+    },
+    /// The replica is ahead of the point up to which our previous history is shared.
+    AheadOfShared {
+        /// The asked-for offset.
+        asked: u64,
+        /// `second_repl_offset`.
+        shared_until: u64,
+    },
+    /// The backlog no longer holds the asked-for byte.
+    BeforeBacklog {
+        /// The asked-for offset.
+        asked: u64,
+        /// The first offset held.
+        first: u64,
+    },
+    /// The replica asks for bytes that were never produced.
+    AfterBacklog {
+        /// The asked-for offset.
+        asked: u64,
+        /// The next offset to be produced.
+        next: u64,
+    },
+}
+
+impl std::fmt::Display for FullSyncReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoHistory => write!(f, "it has no history to continue"),
+            Self::NoBacklog => write!(f, "the primary had no backlog"),
+            Self::OtherHistory { asked, ours, .. } => write!(
+                f,
+                "it knows history {}, this is {}",
+                short(asked),
+                short(ours)
+            ),
+            Self::AheadOfShared { asked, shared_until } => write!(
+                f,
+                "asked for {asked}, but its history is shared only before {shared_until}"
+            ),
+            Self::BeforeBacklog { asked, first } => {
+                write!(f, "asked for {asked}, backlog starts at {first}")
+            }
+            Self::AfterBacklog { asked, next } => {
+                write!(f, "asked for {asked}, but the stream has only reached {next}")
+            }
+        }
+    }
+}
+
+/// The first and last characters of a replication ID, enough to tell two apart.
+fn short(replid: &str) -> String {
+    match (replid.get(..4), replid.get(38..)) {
+        (Some(head), Some(tail)) => format!("{head}…{tail}"),
+        _ => replid.to_owned(),
+    }
+}
+
+/// One thing that happened in a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// The node has loaded what it had and takes commands.
+    Ready {
+        /// Keys it started with.
+        keys: u64,
+    },
+    /// The role changed.
+    RoleChanged {
+        /// The new role.
+        role: Role,
+        /// Whom it follows now.
+        follows: Option<Endpoint>,
+    },
+    /// A replica's link to its primary changed state.
+    LinkChanged {
+        /// The primary.
+        primary: Endpoint,
+        /// The new state.
+        state: LinkState,
+        /// Why, if it went down.
+        reason: String,
+    },
+    /// Primary: a replica gets the whole dataset.
+    FullSyncServed {
+        /// The replica's announced address.
+        replica: Endpoint,
+        /// Why not a partial one.
+        reason: FullSyncReason,
+    },
+    /// Primary: a replica gets only what it missed.
+    PartialSyncServed {
+        /// The replica's announced address.
+        replica: Endpoint,
+        /// First byte sent.
+        from: u64,
+        /// Bytes sent.
+        bytes: u64,
+        /// Whether the replica knew us by our previous replication ID.
+        by_previous_id: bool,
+    },
+    /// Replica: the whole dataset was loaded.
+    FullSyncDone {
+        /// Offset it stands for.
+        offset: u64,
+        /// Keys loaded.
+        keys: u64,
+        /// Keys that were there before.
+        keys_before: u64,
+        /// Bytes received.
+        bytes: u64,
+    },
+    /// Replica: the stream continues where it stopped.
+    PartialSyncDone {
+        /// Offset at which it continues.
+        offset: u64,
+        /// Whether the history has a new name now.
+        new_replid: bool,
+    },
+    /// Primary: a replica is gone.
+    ReplicaLost {
+        /// Its announced address.
+        replica: Endpoint,
+        /// Why.
+        reason: String,
+    },
+    /// Primary: a replica is online.
+    ReplicaOnline {
+        /// Its announced address.
+        replica: Endpoint,
+    },
+    /// The history has a new name.
+    NewReplid {
+        /// The new replication ID.
+        replid: String,
+        /// The previous one and the first offset it does not cover, if it still counts.
+        previous: Option<(String, u64)>,
+    },
+    /// The backlog was freed because no replica came for `repl-backlog-ttl`.
+    BacklogFreed,
+    /// Writes are refused (or accepted again) because of `min-replicas-to-write`.
+    WritesAllowed {
+        /// Whether writes are taken.
+        allowed: bool,
+        /// Good replicas now.
+        good: usize,
+        /// `min-replicas-to-write`.
+        needed: usize,
+    },
+    /// A snapshot is being made.
+    SaveStarted {
+        /// "disk", "replicas sockets".
+        target: String,
+    },
+    /// A snapshot was made.
+    SaveDone {
+        /// Bytes.
+        bytes: u64,
+    },
+    /// A snapshot failed.
+    SaveFailed {
+        /// Why.
+        reason: String,
+    },
+    /// The dataset on disk could not be loaded; the node does not start.
+    LoadFailed {
+        /// Why, with the offset.
+        reason: String,
+    },
+    /// A file of the node could not be written, renamed or removed.
+    FileFailed {
+        /// File name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A `FAILOVER` of the node changed state.
+    FailoverState {
+        /// `no-failover`, `waiting-for-sync` or `failover-in-progress`.
+        state: &'static str,
+        /// What brought it there.
+        reason: String,
+    },
+    /// All data was deleted by a command.
+    Flushed {
+        /// Keys that were there before.
+        keys_before: u64,
+    },
+    /// A client asked the node to end.
+    ShuttingDown {
+        /// Who asked: "SHUTDOWN", "SIGTERM".
+        cause: String,
+    },
+}
+
+impl Fact {
+    /// The stable kebab-case name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ready { .. } => "node-ready",
+            Self::RoleChanged { .. } => "role",
+            Self::LinkChanged { .. } => "link",
+            Self::FullSyncServed { .. } => "full-sync-served",
+            Self::PartialSyncServed { .. } => "partial-sync-served",
+            Self::FullSyncDone { .. } => "full-sync-done",
+            Self::PartialSyncDone { .. } => "partial-sync-done",
+            Self::ReplicaLost { .. } => "replica-lost",
+            Self::ReplicaOnline { .. } => "replica-online",
+            Self::NewReplid { .. } => "new-replid",
+            Self::BacklogFreed => "backlog-freed",
+            Self::WritesAllowed { .. } => "writes-allowed",
+            Self::SaveStarted { .. } => "save-started",
+            Self::SaveDone { .. } => "save-done",
+            Self::SaveFailed { .. } => "save-failed",
+            Self::LoadFailed { .. } => "load-failed",
+            Self::FileFailed { .. } => "file-failed",
+            Self::FailoverState { .. } => "failover-state",
+            Self::Flushed { .. } => "flushed",
+            Self::ShuttingDown { .. } => "shutting-down",
+        }
+    }
+
+    /// How much attention it asks for.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::SaveStarted { .. } | Self::SaveDone { .. } => Severity::Quiet,
+            Self::Ready { .. }
+            | Self::FullSyncDone { .. }
+            | Self::PartialSyncDone { .. }
+            | Self::PartialSyncServed { .. }
+            | Self::ReplicaOnline { .. }
+            | Self::WritesAllowed { allowed: true, .. }
+            | Self::LinkChanged { state: LinkState::Connected, .. } => Severity::Good,
+            Self::RoleChanged { .. }
+            | Self::FullSyncServed { .. }
+            | Self::Flushed { .. }
+            | Self::BacklogFreed
+            | Self::ShuttingDown { .. } => Severity::Warn,
+            Self::ReplicaLost { .. }
+            | Self::WritesAllowed { allowed: false, .. }
+            | Self::SaveFailed { .. }
+            | Self::LoadFailed { .. }
+            | Self::FileFailed { .. } => Severity::Bad,
+            Self::LinkChanged { reason, .. } if !reason.is_empty() => Severity::Bad,
+            Self::LinkChanged { .. } | Self::NewReplid { .. } | Self::FailoverState { .. } => {
+                Severity::Info
+            }
+        }
+    }
+
+    /// The fact in the field's own words, short enough for a timeline row.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Ready { keys } => format!("ready, {keys} keys"),
+            Self::RoleChanged { role, follows: Some(primary) } => {
+                format!("{} of {primary}", role.word())
+            }
+            Self::RoleChanged { role, follows: None } => role.word().to_owned(),
+            Self::LinkChanged { primary, state, reason } if reason.is_empty() => {
+                format!("link to {primary}: {}", state.word())
+            }
+            Self::LinkChanged { primary, state, reason } => {
+                format!("link to {primary}: {} ({reason})", state.word())
+            }
+            Self::FullSyncServed { replica, reason } => format!("full resync of {replica}: {reason}"),
+            Self::PartialSyncServed { replica, from, bytes, .. } => {
+                format!("partial resync of {replica}: {bytes} bytes from {from}")
+            }
+            Self::FullSyncDone { offset, keys, bytes, .. } => {
+                format!("full resync done at {offset}: {keys} keys, {bytes} bytes")
+            }
+            Self::PartialSyncDone { offset, .. } => format!("partial resync, continues at {offset}"),
+            Self::ReplicaLost { replica, reason } => format!("replica {replica} lost: {reason}"),
+            Self::ReplicaOnline { replica } => format!("replica {replica} online"),
+            Self::NewReplid { replid, previous: None } => format!("replid {}", short(replid)),
+            Self::NewReplid { replid, previous: Some((old, until)) } => {
+                format!("replid {}, {} counts before {until}", short(replid), short(old))
+            }
+            Self::BacklogFreed => "backlog freed".to_owned(),
+            Self::WritesAllowed { allowed, good, needed } => format!(
+                "writes {}: {good} good replicas, {needed} needed",
+                if *allowed { "accepted" } else { "refused" }
+            ),
+            Self::SaveStarted { target } => format!("snapshot started, target {target}"),
+            Self::SaveDone { bytes } => format!("snapshot done, {bytes} bytes"),
+            Self::SaveFailed { reason } => format!("snapshot failed: {reason}"),
+            Self::LoadFailed { reason } => format!("cannot load: {reason}"),
+            Self::FileFailed { name, reason } => format!("{name}: {reason}"),
+            Self::FailoverState { state, reason } if reason.is_empty() => format!("failover: {state}"),
+            Self::FailoverState { state, reason } => format!("failover: {state} ({reason})"),
+            Self::Flushed { keys_before } => format!("all {keys_before} keys deleted"),
+            Self::ShuttingDown { cause } => format!("shutting down: {cause}"),
+        }
+    }
+
+    /// One plain sentence for somebody who learns.
+    pub fn explain(&self) -> String {
+        match self {
+            Self::Ready { keys: 0 } => "It starts empty.".to_owned(),
+            Self::Ready { keys } => format!("It loaded {keys} keys from its snapshot file."),
+            Self::RoleChanged { role: Role::Primary, .. } => {
+                "It takes writes of its own now and starts a new history.".to_owned()
+            }
+            Self::RoleChanged { follows: Some(primary), .. } => {
+                format!("It copies {primary} now; its own clients can only read.")
+            }
+            Self::RoleChanged { .. } => "It follows another node now.".to_owned(),
+            Self::LinkChanged { state: LinkState::Connected, .. } => {
+                "Every write of the primary now arrives here as it happens.".to_owned()
+            }
+            Self::LinkChanged { state: LinkState::Sync, .. } => {
+                "The whole dataset is on its way.".to_owned()
+            }
+            Self::LinkChanged { state: LinkState::Handshake, .. } => {
+                "It introduces itself and asks to continue where it stopped.".to_owned()
+            }
+            Self::LinkChanged { state: LinkState::Connecting, .. } => {
+                "It calls its primary.".to_owned()
+            }
+            Self::LinkChanged { .. } => {
+                "It keeps its data and tries again; what it misses is kept in the primary's backlog."
+                    .to_owned()
+            }
+            Self::FullSyncServed { reason: FullSyncReason::BeforeBacklog { .. }, .. } => {
+                "The bytes it missed were already overwritten: the backlog is too small for this \
+                 break, so the whole dataset must be sent."
+                    .to_owned()
+            }
+            Self::FullSyncServed { reason: FullSyncReason::NoHistory, .. } => {
+                "It is new here, so it needs the whole dataset.".to_owned()
+            }
+            Self::FullSyncServed { reason: FullSyncReason::AheadOfShared { .. }, .. } => {
+                "It applied writes that this node never saw, so its data must be replaced.".to_owned()
+            }
+            Self::FullSyncServed { .. } => {
+                "Its history and this node's cannot be joined, so the whole dataset must be sent."
+                    .to_owned()
+            }
+            Self::PartialSyncServed { by_previous_id: true, .. } => {
+                "It knew the history by its previous name; only what it missed is sent.".to_owned()
+            }
+            Self::PartialSyncServed { .. } => {
+                "The backlog still held what it missed; nothing else is sent.".to_owned()
+            }
+            Self::FullSyncDone { keys: 0, keys_before, .. } if *keys_before > 0 => format!(
+                "The primary was empty, so the {keys_before} keys that were here are gone."
+            ),
+            Self::FullSyncDone { .. } => "Its data was replaced by the primary's.".to_owned(),
+            Self::PartialSyncDone { new_replid: true, .. } => {
+                "It lost nothing; the history only has a new name.".to_owned()
+            }
+            Self::PartialSyncDone { .. } => "It lost nothing and continues.".to_owned(),
+            Self::ReplicaLost { .. } => {
+                "What it misses from here on is kept in the backlog, as long as that lasts.".to_owned()
+            }
+            Self::ReplicaOnline { .. } => "It has the dataset and follows the stream.".to_owned(),
+            Self::NewReplid { previous: Some(_), .. } => {
+                "Replicas that know the previous name can still continue.".to_owned()
+            }
+            Self::NewReplid { .. } => "Nobody can continue an older history here.".to_owned(),
+            Self::BacklogFreed => {
+                "No replica came for repl-backlog-ttl; the next one needs a full resync.".to_owned()
+            }
+            Self::WritesAllowed { allowed: false, .. } => {
+                "Clients get NOREPLICAS: better no write than one that may be lost.".to_owned()
+            }
+            Self::WritesAllowed { .. } => "Enough replicas acknowledge in time again.".to_owned(),
+            Self::SaveStarted { .. } => "Clients are served meanwhile.".to_owned(),
+            Self::SaveDone { .. } => "The file also names the history and offset.".to_owned(),
+            Self::SaveFailed { .. } => "The previous file is untouched.".to_owned(),
+            Self::LoadFailed { .. } => "Better no start than a partial dataset.".to_owned(),
+            Self::FileFailed { .. } => "The node goes on without it.".to_owned(),
+            Self::FailoverState { .. } => {
+                "FAILOVER hands the role over without losing a write.".to_owned()
+            }
+            Self::Flushed { .. } => "The deletion is replicated as well.".to_owned(),
+            Self::ShuttingDown { .. } => {
+                "An orderly end: replicas may catch up, then the data is saved.".to_owned()
+            }
+        }
+    }
+
+    /// The fields for machine readers, in order.
+    pub fn fields(&self) -> Vec<(&'static str, Field)> {
+        match self {
+            Self::Ready { keys } => vec![("keys", (*keys).into())],
+            Self::RoleChanged { role, follows } => vec![
+                ("role", role.word().into()),
+                ("follows", follows.as_ref().map(ToString::to_string).into()),
+            ],
+            Self::LinkChanged { primary, state, reason } => vec![
+                ("primary", primary.to_string().into()),
+                ("state", state.word().into()),
+                ("reason", reason.clone().into()),
+            ],
+            Self::FullSyncServed { replica, reason } => vec![
+                ("replica", replica.to_string().into()),
+                ("reason", reason.to_string().into()),
+            ],
+            Self::PartialSyncServed { replica, from, bytes, by_previous_id } => vec![
+                ("replica", replica.to_string().into()),
+                ("from", (*from).into()),
+                ("bytes", (*bytes).into()),
+                ("by_previous_id", (*by_previous_id).into()),
+            ],
+            Self::FullSyncDone { offset, keys, keys_before, bytes } => vec![
+                ("offset", (*offset).into()),
+                ("keys", (*keys).into()),
+                ("keys_before", (*keys_before).into()),
+                ("bytes", (*bytes).into()),
+            ],
+            Self::PartialSyncDone { offset, new_replid } => {
+                vec![("offset", (*offset).into()), ("new_replid", (*new_replid).into())]
+            }
+            Self::ReplicaLost { replica, reason } => vec![
+                ("replica", replica.to_string().into()),
+                ("reason", reason.clone().into()),
+            ],
+            Self::ReplicaOnline { replica } => vec![("replica", replica.to_string().into())],
+            Self::NewReplid { replid, previous } => vec![
+                ("replid", replid.clone().into()),
+                ("replid2", previous.as_ref().map(|(id, _)| id.clone()).into()),
+            ],
+            Self::BacklogFreed => vec![],
+            Self::WritesAllowed { allowed, good, needed } => vec![
+                ("allowed", (*allowed).into()),
+                ("good", (*good as u64).into()),
+                ("needed", (*needed as u64).into()),
+            ],
+            Self::SaveStarted { target } => vec![("target", target.clone().into())],
+            Self::SaveDone { bytes } => vec![("bytes", (*bytes).into())],
+            Self::SaveFailed { reason } | Self::LoadFailed { reason } => {
+                vec![("reason", reason.clone().into())]
+            }
+            Self::FileFailed { name, reason } => {
+                vec![("name", name.clone().into()), ("reason", reason.clone().into())]
+            }
+            Self::FailoverState { state, reason } => {
+                vec![("state", (*state).into()), ("reason", reason.clone().into())]
+            }
+            Self::Flushed { keys_before } => vec![("keys_before", (*keys_before).into())],
+            Self::ShuttingDown { cause } => vec![("cause", cause.clone().into())],
+        }
+    }
+}
+
+/// The value of one field of a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field {
+    /// A count or an offset.
+    Number(u64),
+    /// Words.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
+    /// Nothing.
+    None,
+}
+
+impl From<u64> for Field {
+    fn from(value: u64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<bool> for Field {
+    fn from(value: bool) -> Self {
+        Self::Flag(value)
+    }
+}
+
+impl From<String> for Field {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<&str> for Field {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<Option<String>> for Field {
+    fn from(value: Option<String>) -> Self {
+        value.map_or(Self::None, Self::Text)
+    }
+}
