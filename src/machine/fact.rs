@@ -3,8 +3,8 @@
 //! A fact has a name (stable, kebab-case: scripts and JSON readers match on it), fields, a line in
 //! the field's own words, and one plain sentence that explains it to somebody who learns.
 
-use super::view::{LinkState, Role};
 use super::Endpoint;
+use super::view::{LinkState, Role};
 
 /// How much a fact asks for attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,16 +65,12 @@ impl std::fmt::Display for FullSyncReason {
         match self {
             Self::NoHistory => write!(f, "it has no history to continue"),
             Self::NoBacklog => write!(f, "the primary had no backlog"),
-            Self::OtherHistory { asked, ours, .. } => write!(
-                f,
-                "it knows history {}, this is {}",
-                short(asked),
-                short(ours)
-            ),
-            Self::AheadOfShared { asked, shared_until } => write!(
-                f,
-                "asked for {asked}, but its history is shared only before {shared_until}"
-            ),
+            Self::OtherHistory { asked, ours, .. } => {
+                write!(f, "it knows history {}, this is {}", short(asked), short(ours))
+            }
+            Self::AheadOfShared { asked, shared_until } => {
+                write!(f, "asked for {asked}, but its history is shared only before {shared_until}")
+            }
             Self::BeforeBacklog { asked, first } => {
                 write!(f, "asked for {asked}, backlog starts at {first}")
             }
@@ -298,14 +294,18 @@ impl Fact {
             Self::LinkChanged { primary, state, reason } => {
                 format!("link to {primary}: {} ({reason})", state.word())
             }
-            Self::FullSyncServed { replica, reason } => format!("full resync of {replica}: {reason}"),
+            Self::FullSyncServed { replica, reason } => {
+                format!("full resync of {replica}: {reason}")
+            }
             Self::PartialSyncServed { replica, from, bytes, .. } => {
                 format!("partial resync of {replica}: {bytes} bytes from {from}")
             }
             Self::FullSyncDone { offset, keys, bytes, .. } => {
                 format!("full resync done at {offset}: {keys} keys, {bytes} bytes")
             }
-            Self::PartialSyncDone { offset, .. } => format!("partial resync, continues at {offset}"),
+            Self::PartialSyncDone { offset, .. } => {
+                format!("partial resync, continues at {offset}")
+            }
             Self::ReplicaLost { replica, reason } => format!("replica {replica} lost: {reason}"),
             Self::ReplicaOnline { replica } => format!("replica {replica} online"),
             Self::NewReplid { replid, previous: None } => format!("replid {}", short(replid)),
@@ -322,7 +322,9 @@ impl Fact {
             Self::SaveFailed { reason } => format!("snapshot failed: {reason}"),
             Self::LoadFailed { reason } => format!("cannot load: {reason}"),
             Self::FileFailed { name, reason } => format!("{name}: {reason}"),
-            Self::FailoverState { state, reason } if reason.is_empty() => format!("failover: {state}"),
+            Self::FailoverState { state, reason } if reason.is_empty() => {
+                format!("failover: {state}")
+            }
             Self::FailoverState { state, reason } => format!("failover: {state} ({reason})"),
             Self::Flushed { keys_before } => format!("all {keys_before} keys deleted"),
             Self::ShuttingDown { cause } => format!("shutting down: {cause}"),
@@ -429,10 +431,9 @@ impl Fact {
                 ("state", state.word().into()),
                 ("reason", reason.clone().into()),
             ],
-            Self::FullSyncServed { replica, reason } => vec![
-                ("replica", replica.to_string().into()),
-                ("reason", reason.to_string().into()),
-            ],
+            Self::FullSyncServed { replica, reason } => {
+                vec![("replica", replica.to_string().into()), ("reason", reason.to_string().into())]
+            }
             Self::PartialSyncServed { replica, from, bytes, by_previous_id } => vec![
                 ("replica", replica.to_string().into()),
                 ("from", (*from).into()),
@@ -448,10 +449,9 @@ impl Fact {
             Self::PartialSyncDone { offset, new_replid } => {
                 vec![("offset", (*offset).into()), ("new_replid", (*new_replid).into())]
             }
-            Self::ReplicaLost { replica, reason } => vec![
-                ("replica", replica.to_string().into()),
-                ("reason", reason.clone().into()),
-            ],
+            Self::ReplicaLost { replica, reason } => {
+                vec![("replica", replica.to_string().into()), ("reason", reason.clone().into())]
+            }
             Self::ReplicaOnline { replica } => vec![("replica", replica.to_string().into())],
             Self::NewReplid { replid, previous } => vec![
                 ("replid", replid.clone().into()),
