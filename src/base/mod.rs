@@ -1,4 +1,5 @@
 //! Floor 0: small things without a subject of their own. Nothing here knows Redis.
 
+pub mod number;
 pub mod rng;
 pub mod time;

@@ -1,0 +1,80 @@
+//! What a key can hold.
+
+use super::Blob;
+use crate::base::number;
+
+/// A value. Collections are behind `Arc`, so that copying a segment copies no collection.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A string.
+    Str(Blob),
+    /// A string that is the canonical text of a 64-bit integer.
+    Int(i64),
+}
+
+/// The type of a value, as `TYPE` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `string`
+    String,
+    /// `list`
+    List,
+    /// `set`
+    Set,
+    /// `zset`
+    Zset,
+    /// `hash`
+    Hash,
+    /// `stream`
+    Stream,
+}
+
+impl Kind {
+    /// Redis's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::Zset => "zset",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
+        }
+    }
+}
+
+impl Value {
+    /// A string value; one that is the canonical text of an integer is kept as a number.
+    pub fn string(bytes: &[u8]) -> Self {
+        match number::parse_i64(bytes) {
+            Some(n) => Self::Int(n),
+            None => Self::Str(Blob::from(bytes)),
+        }
+    }
+
+    /// The type.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Str(_) | Self::Int(_) => Kind::String,
+        }
+    }
+
+    /// Bytes held on the heap beside the value itself.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Str(bytes) => blob_heap_bytes(bytes),
+            Self::Int(_) => 0,
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::string(text.as_bytes())
+    }
+}
+
+/// Bytes that a byte string holds on the heap, with its header.
+pub(super) fn blob_heap_bytes(bytes: &Blob) -> usize {
+    if bytes.is_inline() { 0 } else { bytes.capacity() + 16 }
+}
