@@ -52,6 +52,14 @@ impl Value {
         }
     }
 
+    /// The bytes of a string, whichever form it is kept in; `None` for other types.
+    pub fn as_text(&self) -> Option<Blob> {
+        match self {
+            Self::Str(bytes) => Some(bytes.clone()),
+            Self::Int(n) => Some(Blob::from(itoa::Buffer::new().format(*n).as_bytes())),
+        }
+    }
+
     /// The type.
     pub fn kind(&self) -> Kind {
         match self {

@@ -1,0 +1,210 @@
+//! One command being run on the data.
+
+use super::CommandError;
+use crate::base::number;
+use crate::base::rng::Dice;
+use crate::keyspace::{Blob, Db, Keyspace, Kind, Value};
+use crate::resp::Reply;
+
+/// What this node does with a key whose time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiryRule {
+    /// A primary: delete it and replicate the deletion.
+    Delete,
+    /// A replica, asked by a client: hide it.
+    Hide,
+    /// A replica, told by its primary, which alone decides: treat it as there.
+    Ignore,
+}
+
+/// A command being run: its words, the data, and where its reply and its effect go.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The words, the command's name first.
+    pub args: &'a [&'a [u8]],
+    /// The selected database.
+    pub db: usize,
+    /// The data.
+    pub keyspace: &'a mut Keyspace,
+    /// Milliseconds since the epoch; the same for the whole unit (command, MULTI block, script).
+    pub now_ms: i64,
+    /// The reply.
+    pub reply: &'a mut Reply,
+    /// What it did.
+    pub effect: &'a mut Effect,
+    /// Chance.
+    pub dice: &'a mut Dice,
+    /// What to do with keys whose time has come.
+    pub expiry: ExpiryRule,
+}
+
+/// What a command did, for replication, WATCH and statistics.
+#[derive(Debug, Default)]
+pub struct Effect {
+    /// Changes to the data (`rdb_changes_since_last_save`). 0 means nothing is replicated.
+    pub changes: u64,
+    /// What is replicated if there were changes.
+    pub replicate: Replicate,
+    /// Keys deleted because their time had come, with their databases. They are replicated as
+    /// deletions before the command.
+    pub expired: Vec<(usize, Blob)>,
+    /// Keys that were changed, for WATCH; filled only if `track_touched`.
+    pub touched: Vec<(usize, Blob)>,
+    /// Whether anybody watches keys.
+    pub track_touched: bool,
+    /// All keys of a database (or, with `None`, of all databases) were changed.
+    pub flushed: Option<Option<usize>>,
+    /// Reads that found a key (`keyspace_hits`).
+    pub hits: u64,
+    /// Reads that found none (`keyspace_misses`).
+    pub misses: u64,
+}
+
+/// What is replicated for a command that changed data.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Replicate {
+    /// The command as it was asked.
+    #[default]
+    AsAsked,
+    /// Other commands in its place, each with the database it belongs to.
+    Instead(Vec<(usize, Vec<Blob>)>),
+}
+
+impl Effect {
+    /// Forgets everything, so that the next command can use the same allocations.
+    pub fn reset(&mut self) {
+        let track_touched = self.track_touched;
+        let (mut expired, mut touched) =
+            (std::mem::take(&mut self.expired), std::mem::take(&mut self.touched));
+        expired.clear();
+        touched.clear();
+        *self = Self { expired, touched, track_touched, ..Self::default() };
+    }
+}
+
+impl<'a> Call<'a> {
+    /// A word. Arity is checked before a command runs, so the words that it asks for are there.
+    pub fn arg(&self, index: usize) -> &'a [u8] {
+        self.args.get(index).copied().unwrap_or_default()
+    }
+
+    /// A word as an integer.
+    pub fn int(&self, index: usize) -> Result<i64, CommandError> {
+        number::parse_i64(self.arg(index)).ok_or(CommandError::NOT_AN_INTEGER)
+    }
+
+    /// Whether a word is this option, whatever its case.
+    pub fn is(&self, index: usize, option: &str) -> bool {
+        self.arg(index).eq_ignore_ascii_case(option.as_bytes())
+    }
+
+    /// The value of a key, to be read; counts a hit or a miss. Values are shared, so this copies
+    /// nothing large.
+    pub fn read(&mut self, key: &[u8]) -> Option<Value> {
+        let value = self.peek(key);
+        match value {
+            Some(_) => self.effect.hits += 1,
+            None => self.effect.misses += 1,
+        }
+        value
+    }
+
+    /// The value of a key that is about to be changed: not counted as a read.
+    pub fn peek(&mut self, key: &[u8]) -> Option<Value> {
+        let db = self.keyspace.db(self.db);
+        if db.expiring_len() == 0 {
+            return db.get(key).cloned();
+        }
+        match db.get_with_expiry(key)? {
+            (_, Some(at)) if at < self.now_ms && self.expiry != ExpiryRule::Ignore => {
+                self.expire(key);
+                None
+            }
+            (value, _) => Some(value.clone()),
+        }
+    }
+
+    /// When a key that is there expires.
+    pub fn expiry_of(&self, key: &[u8]) -> Option<i64> {
+        self.keyspace.db(self.db).expiry(key)
+    }
+
+    /// The bytes of a string key, to be read: an error if it holds another type.
+    pub fn read_string(&mut self, key: &[u8]) -> Result<Option<Blob>, CommandError> {
+        self.read(key).map(|value| value.as_text().ok_or(CommandError::WRONG_TYPE)).transpose()
+    }
+
+    /// The bytes of a string key that is about to be changed.
+    pub fn peek_string(&mut self, key: &[u8]) -> Result<Option<Blob>, CommandError> {
+        self.peek(key).map(|value| value.as_text().ok_or(CommandError::WRONG_TYPE)).transpose()
+    }
+
+    /// Whether there is such a key.
+    pub fn exists(&mut self, key: &[u8]) -> bool {
+        self.peek(key).is_some()
+    }
+
+    /// The selected database, to be changed.
+    pub fn db_mut(&mut self) -> &mut Db {
+        self.keyspace.db_mut(self.db)
+    }
+
+    /// Stores a value; an expiry time is dropped unless `keep_expiry`. Counts one change.
+    pub fn store(&mut self, key: &[u8], value: Value, keep_expiry: bool) {
+        let db = self.keyspace.db_mut(self.db);
+        db.set(key, value);
+        if !keep_expiry {
+            db.set_expiry(key, None);
+        }
+        self.changed(key);
+    }
+
+    /// Deletes a key that is there. Counts one change.
+    pub fn delete(&mut self, key: &[u8]) -> bool {
+        if !self.exists(key) || self.keyspace.db_mut(self.db).remove(key).is_none() {
+            return false;
+        }
+        self.changed(key);
+        true
+    }
+
+    /// Counts one change, of this key.
+    pub fn changed(&mut self, key: &[u8]) {
+        self.effect.changes += 1;
+        self.touched(key);
+    }
+
+    /// Tells those who watch this key that it changed.
+    pub fn touched(&mut self, key: &[u8]) {
+        if self.effect.track_touched {
+            self.effect.touched.push((self.db, Blob::from(key)));
+        }
+    }
+
+    /// Replicates this in place of the command. Called again, both.
+    pub fn replicate_as<W: AsRef<[u8]>>(&mut self, words: &[W]) {
+        let words = words.iter().map(|w| Blob::from(w.as_ref())).collect();
+        let db = self.db;
+        match &mut self.effect.replicate {
+            Replicate::Instead(commands) => commands.push((db, words)),
+            other => *other = Replicate::Instead(vec![(db, words)]),
+        }
+    }
+
+    /// An error unless the key is absent or holds this type.
+    pub fn check_kind(&mut self, key: &[u8], kind: Kind) -> Result<(), CommandError> {
+        match self.peek(key) {
+            Some(value) if value.kind() != kind => Err(CommandError::WRONG_TYPE),
+            _ => Ok(()),
+        }
+    }
+
+    /// A key's time has come: a primary deletes it.
+    fn expire(&mut self, key: &[u8]) {
+        if self.expiry == ExpiryRule::Delete {
+            self.keyspace.db_mut(self.db).remove(key);
+            self.effect.expired.push((self.db, Blob::from(key)));
+            self.touched(key);
+        }
+    }
+}
