@@ -104,6 +104,12 @@ impl Request {
         self.words.iter().map(|range| &source[range.clone()]).collect()
     }
 
+    /// Forgets the words of a completed request, so that the allocation serves the next one.
+    pub fn recycle(&mut self) {
+        self.words.clear();
+        self.unquoted = None;
+    }
+
     /// Whether the request was a line of words, not an array.
     pub fn was_inline(&self) -> bool {
         self.unquoted.is_some()

@@ -1,0 +1,36 @@
+//! Clients that wait: for replicas (WAIT), or because writes are paused.
+
+use super::Server;
+use super::table::Command;
+use crate::machine::{ConnId, Millis};
+
+/// What a client waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocked {
+    /// WAIT: so many replicas to acknowledge an offset.
+    Replicas {
+        /// How many.
+        needed: usize,
+        /// The offset.
+        offset: u64,
+        /// Monotonic ms at which it is answered anyway.
+        until: Option<Millis>,
+    },
+    /// CLIENT PAUSE or FAILOVER: this request is run when the pause ends.
+    Paused {
+        /// The request, encoded.
+        request: Vec<u8>,
+    },
+}
+
+impl Server {
+    /// Keeps a command for later if clients are paused.
+    pub(super) fn postpone(
+        &mut self,
+        _conn: ConnId,
+        _command: &'static Command,
+        _words: &[&[u8]],
+    ) -> bool {
+        false
+    }
+}

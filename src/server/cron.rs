@@ -1,0 +1,52 @@
+//! What happens with time: one cron ten times a second, and the end of every turn.
+
+use super::Server;
+use crate::machine::{Millis, Outbox};
+
+/// Milliseconds between two crons.
+const CRON_MS: Millis = 100;
+
+/// Keys deleted by one cron because their time has come.
+const EXPIRED_KEYS_MAX: usize = 1000;
+
+impl Server {
+    /// When the machine wants to be woken.
+    pub(super) fn next_deadline(&self) -> Millis {
+        self.next_cron
+    }
+
+    /// The deadline has passed.
+    pub(super) fn tick(&mut self, out: &mut Outbox) {
+        if self.now.mono < self.next_cron {
+            return;
+        }
+        // A node that was frozen goes on with one cron, not with all that it missed.
+        self.next_cron = self.now.mono + CRON_MS;
+        self.expire_keys();
+        self.replication_cron(out);
+    }
+
+    /// Nothing more can be read now.
+    pub(super) fn end_turn(&mut self, out: &mut Outbox) {
+        self.feed_replicas(out);
+        self.flush(out);
+    }
+
+    /// Deletes keys whose time has come. A replica waits for its primary to say so.
+    fn expire_keys(&mut self) {
+        if self.is_replica() {
+            return;
+        }
+        let now_ms = self.now.wall_ms();
+        for db in 0..self.keyspace.databases() {
+            if self.keyspace.db(db).earliest_expiry().is_none_or(|at| at >= now_ms) {
+                continue;
+            }
+            for key in self.keyspace.db_mut(db).due(now_ms, EXPIRED_KEYS_MAX) {
+                self.keyspace.db_mut(db).remove(&key);
+                self.stats.expired_keys += 1;
+                self.replicate_deletion(db, &key);
+            }
+        }
+    }
+}

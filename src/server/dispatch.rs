@@ -1,0 +1,277 @@
+//! From bytes to commands: reading requests, refusing them in Redis's order, running them.
+
+use smallvec::SmallVec;
+
+use super::client::{ClientKind, ReplyMode};
+use super::table::{self, Command, Run};
+use super::{Ask, Server};
+use crate::command::{Call, CommandError, ExpiryRule, flags};
+use crate::machine::{Closing, ConnId, Endpoint, LogLevel, Outbox, Output};
+use crate::resp::Limits;
+
+impl Server {
+    /// A client came.
+    pub(super) fn accept(
+        &mut self,
+        conn: ConnId,
+        peer: Endpoint,
+        local: Endpoint,
+        out: &mut Outbox,
+    ) {
+        self.clients.accepted_total += 1;
+        if self.clients.len() >= self.config.maxclients {
+            self.stats.rejected_connections += 1;
+            out.send(conn, &b"-ERR max number of clients reached\r\n"[..]);
+            out.push(Output::Close { conn, how: Closing::Flush });
+            return;
+        }
+        let open = self.config.requirepass.is_empty();
+        self.clients.add(self.now, conn, peer, local).authenticated = open;
+    }
+
+    /// Bytes arrived on a connection.
+    pub(super) fn on_received(&mut self, conn: ConnId, data: &[u8], out: &mut Outbox) {
+        if self.on_link_received(conn, data, out) {
+            return;
+        }
+        self.stats.input_bytes += data.len() as u64;
+        self.feed(conn, data, out);
+    }
+
+    /// Runs the requests of a client, of which `data` are the newest bytes. What cannot be run yet
+    /// (incomplete, or the client waits for something) is kept.
+    pub(super) fn feed(&mut self, conn: ConnId, data: &[u8], out: &mut Outbox) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let mut held = std::mem::take(&mut client.input);
+        let taken = if held.is_empty() {
+            self.run_requests(conn, data, out)
+        } else {
+            held.extend_from_slice(data);
+            self.run_requests(conn, &held, out)
+        };
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        if held.is_empty() {
+            held.extend_from_slice(&data[taken..]);
+        } else {
+            held.drain(..taken);
+        }
+        let too_much = held.len() > self.config.client_query_buffer_limit
+            && client.kind != ClientKind::Primary;
+        client.input = held;
+        if too_much {
+            out.log(LogLevel::Warning, "Closing client that reached max query buffer length");
+            self.drop_client(conn, out);
+        }
+    }
+
+    /// Runs requests from the front of `input` and returns how many bytes they took.
+    fn run_requests(&mut self, conn: ConnId, input: &[u8], out: &mut Outbox) -> usize {
+        let mut position = 0;
+        loop {
+            let Some(client) = self.clients.get_mut(conn) else { return position };
+            if client.closing || client.blocked.is_some() {
+                return position;
+            }
+            let limits = Limits {
+                bulk_bytes_max: if client.kind == ClientKind::Primary {
+                    u64::MAX
+                } else {
+                    self.config.proto_max_bulk_len
+                },
+                unauthenticated: !client.authenticated,
+                ..Limits::default()
+            };
+            let mut request = std::mem::take(&mut client.request);
+            let taken = match request.read(&input[position..], &limits) {
+                Ok(Some(taken)) => taken,
+                Ok(None) => {
+                    client.request = request;
+                    return position;
+                }
+                Err(error) => {
+                    client.reply.error(&format!("ERR Protocol error: {error}"));
+                    client.closing = true;
+                    self.clients.mark(conn);
+                    return input.len();
+                }
+            };
+            {
+                let words = request.words(&input[position..]);
+                self.run_request(conn, &words, request.was_inline(), out);
+            }
+            position += taken;
+            if let Some(client) = self.clients.get_mut(conn) {
+                request.recycle();
+                client.request = request;
+            }
+        }
+    }
+
+    fn run_request(&mut self, conn: ConnId, words: &[&[u8]], inline: bool, out: &mut Outbox) {
+        let Some(&name) = words.first() else {
+            self.on_empty_request(conn);
+            return;
+        };
+        if is_http(name, inline) {
+            out.log(
+                LogLevel::Warning,
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or \
+                 Host: commands to Redis. This is likely due to an attacker attempting to use \
+                 Cross Protocol Scripting to compromise your Redis instance. Connection aborted.",
+            );
+            self.drop_client(conn, out);
+            return;
+        }
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        client.active = self.now.mono;
+        client.reply_mode = match client.reply_mode {
+            ReplyMode::SkipNext => ReplyMode::Skip,
+            ReplyMode::Skip => ReplyMode::On,
+            mode => mode,
+        };
+        let before = client.reply.len();
+        self.clients.mark(conn);
+        self.run_command(conn, words, out);
+        if let Some(client) = self.clients.get_mut(conn)
+            && (client.kind == ClientKind::Primary
+                || matches!(client.reply_mode, ReplyMode::Off | ReplyMode::Skip))
+        {
+            client.reply.truncate(before);
+        }
+    }
+
+    /// Looks a command up, refuses it or runs it.
+    fn run_command(&mut self, conn: ConnId, words: &[&[u8]], out: &mut Outbox) {
+        let command = match table::find(words) {
+            Ok(command) => command,
+            Err(error) => return self.reject(conn, &error),
+        };
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.last_command = Some(&command.name);
+        }
+        if let Err(error) = self.check(conn, command) {
+            self.stats.commands[command.index].rejected += 1;
+            return self.reject(conn, &error);
+        }
+        if self.queue(conn, command, words) || self.postpone(conn, command, words) {
+            return;
+        }
+        self.run(conn, command, words, out);
+        self.end_unit();
+    }
+
+    /// Runs a command that was found acceptable, as part of the current unit.
+    pub(super) fn run(
+        &mut self,
+        conn: ConnId,
+        command: &'static Command,
+        words: &[&[u8]],
+        out: &mut Outbox,
+    ) {
+        self.show_to_monitors(conn, command, words);
+        let began = out.micros();
+        let result = match command.run {
+            Run::Data(run) => self.run_on_data(conn, run, words),
+            Run::Server(run) => run(self, &Ask { conn, args: words }, out),
+        };
+        let took = out.micros().saturating_sub(began);
+        self.stats.count(command, took, result.is_err());
+        self.note_slow(conn, command, words, took);
+        if let Err(error) = result {
+            self.reply_error(conn, &error);
+        }
+    }
+
+    fn run_on_data(
+        &mut self,
+        conn: ConnId,
+        run: crate::command::Run,
+        words: &[&[u8]],
+    ) -> Result<(), CommandError> {
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        let from_primary = client.kind == ClientKind::Primary;
+        let db = client.db;
+        self.effect.reset();
+        let mut call = Call {
+            args: words,
+            db,
+            keyspace: &mut self.keyspace,
+            now_ms: self.propagation.unit_time(self.now),
+            reply: &mut client.reply,
+            effect: &mut self.effect,
+            dice: &mut self.dice,
+            expiry: if from_primary {
+                ExpiryRule::Ignore
+            } else if self.replication.follows().is_some() {
+                ExpiryRule::Hide
+            } else {
+                ExpiryRule::Delete
+            },
+        };
+        let result = run(&mut call);
+        self.settle(db, words);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.write_offset = self.replication.offset();
+        }
+        result
+    }
+
+    /// The refusals, in the order in which Redis checks them.
+    fn check(&self, conn: ConnId, command: &Command) -> Result<(), CommandError> {
+        let Some(client) = self.clients.get(conn) else { return Ok(()) };
+        let is_write = command.is(flags::WRITE);
+        let from_primary = client.kind == ClientKind::Primary;
+        if !client.authenticated && !command.is(flags::NO_AUTH) {
+            return Err(CommandError::fixed("NOAUTH Authentication required."));
+        }
+        if command.is(flags::NO_MULTI) && client.transaction.is_some() {
+            return Err(CommandError::fixed("ERR Command not allowed inside a transaction"));
+        }
+        if is_write && !from_primary {
+            self.check_save_error()?;
+            self.check_good_replicas()?;
+            if self.is_replica() && self.config.replica_read_only {
+                return Err(CommandError::fixed(
+                    "READONLY You can't write against a read only replica.",
+                ));
+            }
+        }
+        self.check_subscriber(client, command)?;
+        if !from_primary && !command.is(flags::STALE) && self.is_stale() {
+            return Err(CommandError::fixed(
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            ));
+        }
+        if !command.is(flags::LOADING) && self.is_loading() {
+            return Err(CommandError::fixed("LOADING Redis is loading the dataset in memory"));
+        }
+        Ok(())
+    }
+
+    /// Answers a request that is not run; an open transaction is spoiled by it.
+    fn reject(&mut self, conn: ConnId, error: &CommandError) {
+        if let Some(client) = self.clients.get_mut(conn)
+            && let Some(transaction) = &mut client.transaction
+        {
+            transaction.spoil();
+        }
+        self.reply_error(conn, error);
+    }
+
+    fn reply_error(&mut self, conn: ConnId, error: &CommandError) {
+        self.stats.count_error(error.code());
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.reply.error(error.text());
+        }
+    }
+}
+
+/// Redis's guard against browsers that are made to talk to it.
+fn is_http(name: &[u8], inline: bool) -> bool {
+    name.eq_ignore_ascii_case(b"host:") || (inline && name.eq_ignore_ascii_case(b"post"))
+}
+
+/// A queued command's words as slices.
+pub(super) fn slices(words: &[crate::keyspace::Blob]) -> SmallVec<[&[u8]; 8]> {
+    words.iter().map(|w| &w[..]).collect()
+}

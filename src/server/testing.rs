@@ -1,0 +1,133 @@
+//! A server on a bench: tests talk to it as a client does, and move its clock.
+
+use bytes::Bytes;
+
+use super::{Config, Server};
+use crate::machine::{ConnId, Endpoint, Fact, Input, Machine, Now, Outbox, Output};
+use crate::resp::{Answer, command, read_answer};
+
+/// A server, the time, and everything it has put out.
+pub(crate) struct Bench {
+    pub server: Server,
+    pub now: Now,
+    pub outputs: Vec<Output>,
+    connections: u64,
+}
+
+impl Bench {
+    /// A started server with the given directives.
+    pub fn new(directives: &[(&str, &str)]) -> Self {
+        let directives: Vec<_> =
+            directives.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let config = Config::from_directives(&directives).expect("directives are right");
+        let now = Now { mono: 0, wall_us: 1_700_000_000_000_000 };
+        let server = Server::new(config, 6379, 1);
+        let mut bench = Self { server, now, outputs: Vec::new(), connections: 0 };
+        bench.step(Input::Started);
+        bench
+    }
+
+    /// Gives an input and ends the turn.
+    pub fn step(&mut self, input: Input<'_>) {
+        let mut out = Outbox::new();
+        self.server.step(self.now, input, &mut out);
+        self.server.step(self.now, Input::Turn, &mut out);
+        self.outputs.extend(out.drain());
+    }
+
+    /// Lets time pass, with all ticks that the server asks for.
+    pub fn advance(&mut self, ms: u64) {
+        let end = self.now.mono + ms;
+        while let Some(deadline) = self.server.deadline().filter(|d| *d <= end) {
+            self.go_to(deadline.max(self.now.mono));
+            self.step(Input::Tick);
+        }
+        self.go_to(end);
+    }
+
+    fn go_to(&mut self, mono: u64) {
+        self.now.wall_us += (mono - self.now.mono) * 1000;
+        self.now.mono = mono;
+    }
+
+    /// A new connection.
+    pub fn connect(&mut self) -> ConnId {
+        self.connections += 1;
+        let conn = ConnId::accepted(self.connections);
+        let (peer, local) = (Endpoint::new("127.0.0.1", 50_000), Endpoint::new("127.0.0.1", 6379));
+        self.step(Input::Accepted { conn, peer, local });
+        conn
+    }
+
+    /// Sends bytes and returns what came back on this connection.
+    pub fn send(&mut self, conn: ConnId, data: &[u8]) -> Bytes {
+        self.step(Input::Received { conn, data });
+        self.received(conn)
+    }
+
+    /// Sends a line of words and returns the answers as redis-cli prints them.
+    pub fn ask(&mut self, conn: ConnId, line: &str) -> String {
+        let words: Vec<_> = line.split(' ').filter(|w| !w.is_empty()).collect();
+        let data = self.send(conn, &command(&words));
+        let (mut rest, mut answers) = (&data[..], Vec::new());
+        while let Some((answer, taken)) = read_answer(rest).expect("well-formed replies") {
+            answers.push(answer.to_string());
+            rest = &rest[taken..];
+        }
+        assert!(rest.is_empty(), "half a reply");
+        answers.join("\n")
+    }
+
+    /// The single answer to a line of words.
+    pub fn answer(&mut self, conn: ConnId, line: &str) -> Answer {
+        let words: Vec<_> = line.split(' ').filter(|w| !w.is_empty()).collect();
+        let data = self.send(conn, &command(&words));
+        read_answer(&data).expect("well-formed reply").expect("a whole reply").0
+    }
+
+    /// Takes everything sent to a connection so far.
+    pub fn received(&mut self, conn: ConnId) -> Bytes {
+        let mut data = Vec::new();
+        self.outputs.retain(|output| match output {
+            Output::Send { conn: to, data: piece } if *to == conn => {
+                data.extend_from_slice(piece);
+                false
+            }
+            _ => true,
+        });
+        data.into()
+    }
+
+    /// Takes all facts emitted so far.
+    pub fn facts(&mut self) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        self.outputs.retain(|output| match output {
+            Output::Emit(fact) => {
+                facts.push(fact.clone());
+                false
+            }
+            _ => true,
+        });
+        facts
+    }
+}
+
+#[test]
+fn a_pipeline_is_answered_in_order_at_the_end_of_the_turn() {
+    let mut bench = Bench::new(&[]);
+    let conn = bench.connect();
+    let replies = bench.send(conn, b"SET k 12\r\nGET k\r\nGET nosuch\r\nPING\r\nNOSUCH\r\n");
+    assert_eq!(
+        replies,
+        "+OK\r\n$2\r\n12\r\n$-1\r\n+PONG\r\n\
+         -ERR unknown command 'NOSUCH', with args beginning with: \r\n"
+    );
+}
+
+#[test]
+fn a_malformed_request_is_answered_and_closed() {
+    let mut bench = Bench::new(&[]);
+    let conn = bench.connect();
+    assert_eq!(bench.send(conn, b"*1\r\n:1\r\n"), "-ERR Protocol error: expected '$', got ':'\r\n");
+    assert!(bench.outputs.iter().any(|o| matches!(o, Output::Close { conn: c, .. } if *c == conn)));
+}
