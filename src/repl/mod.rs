@@ -46,6 +46,7 @@
 
 mod history;
 mod id;
+mod introduction;
 mod line;
 mod payload;
 mod primary;
@@ -57,8 +58,9 @@ mod verdict;
 
 pub use self::history::{History, Previous};
 pub use self::id::ReplId;
+pub use self::introduction::{Credentials, Introduction, ack};
 pub use self::primary::{AfterSnapshot, OutputLimit, Replica, Stage};
 pub use self::psync::{Decision, NO_REPLID, Request, continue_line};
 pub use self::replconf::{Announced, Content, Replconf, ReplconfError};
-pub use self::replica::{Credentials, Failure, Handshake, Introduction, Retry, Step, ack};
+pub use self::replica::{Failure, Handshake, Retry, Step};
 pub use self::stream::{BACKLOG_BYTES_MIN, Stream};

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::ReplId;
+use super::introduction::{Introduction, Sent, ack};
 use super::line::LineReader;
 use super::payload::{Header, Payload};
 use super::verdict::Verdict;
@@ -12,34 +13,6 @@ use crate::machine::{Endpoint, LinkState, LogLevel, Millis};
 
 /// While a snapshot loads the primary hears a newline this often.
 const NEWLINE_MS: Millis = 1000;
-
-/// What a replica says of itself and asks for.
-#[derive(Debug, Clone)]
-pub struct Introduction {
-    /// Whom it calls.
-    pub primary: Endpoint,
-    /// `masterauth`, with `masteruser` if set.
-    pub auth: Option<Credentials>,
-    /// The port to show for this node.
-    pub listening_port: u16,
-    /// `replica-announce-ip`
-    pub announce_ip: Option<String>,
-    /// The history it knows and the last byte applied.
-    pub resume: Option<(ReplId, u64)>,
-    /// Whether this is a primary that hands its role over.
-    pub failover: bool,
-    /// Whether a snapshot is parsed as it arrives (only a word of the log).
-    pub diskless_load: bool,
-}
-
-/// A user's password.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// `masteruser`; without it the default user.
-    pub user: Option<Vec<u8>>,
-    /// `masterauth`
-    pub password: Vec<u8>,
-}
 
 /// What is to be done, in order.
 #[derive(Debug, PartialEq, Eq)]
@@ -124,13 +97,6 @@ enum State {
 /// What the snapshot stands for.
 type Synced = Option<(ReplId, u64)>;
 
-/// A command of the burst.
-#[derive(Debug, Clone, Copy)]
-enum Sent {
-    Auth,
-    Replconf(&'static str),
-}
-
 impl Handshake {
     /// Begins an attempt: the caller dials. `after` tells how the previous one ended, or
     /// `NextTick` for the first.
@@ -159,7 +125,7 @@ impl Handshake {
         notice(out, "Non blocking connect for SYNC fired the event.");
         self.io_at = now;
         self.state = State::WaitPong;
-        out.push(Step::Send(command(&[b"PING"])));
+        out.push(Step::Send(Introduction::ping()));
     }
 
     /// Bytes from the primary.
@@ -296,7 +262,7 @@ impl Handshake {
                 out,
             ),
             State::Connecting | State::WaitPong | State::WaitReplies(_) | State::WaitVerdict => {
-                self.cancel("Timeout connecting to the MASTER...", out)
+                self.cancel("Timeout connecting to the MASTER...", out);
             }
         }
     }
@@ -358,54 +324,24 @@ impl Handshake {
         self.send_burst(out);
     }
 
-    /// All that needs no answer before the next is sent in one go.
     fn send_burst(&mut self, out: &mut Vec<Step>) {
-        let own = &self.introduction;
-        let (mut burst, mut pending) = (BytesMut::new(), VecDeque::new());
-        if let Some(Credentials { user, password }) = &own.auth {
-            let words: Vec<&[u8]> = [b"AUTH"]
-                .iter()
-                .map(|word| &word[..])
-                .chain(user.as_deref())
-                .chain([&password[..]])
-                .collect();
-            burst.extend_from_slice(&command(&words));
-            pending.push_back(Sent::Auth);
-        }
-        let mut replconf = |option: &'static str, words: &[&[u8]]| {
-            burst.extend_from_slice(&command(&[&[&b"REPLCONF"[..]], words].concat()));
-            pending.push_back(Sent::Replconf(option));
-        };
-        let port = own.listening_port.to_string();
-        replconf("listening-port", &[b"listening-port", port.as_bytes()]);
-        if let Some(ip) = &own.announce_ip {
-            replconf("ip-address", &[b"ip-address", ip.as_bytes()]);
-        }
-        replconf("capa", &[b"capa", b"eof", b"capa", b"psync2"]);
-        out.push(Step::Send(burst.freeze()));
-        self.state = State::WaitReplies(pending);
+        let (bytes, awaited) = self.introduction.burst();
+        out.push(Step::Send(bytes));
+        self.state = State::WaitReplies(awaited);
     }
 
     fn send_psync(&mut self, out: &mut Vec<Step>) {
-        let (id, offset) = match self.introduction.resume {
-            Some((replid, applied)) => {
-                let next = applied + 1;
-                notice(
-                    out,
-                    format!("Trying a partial resynchronization (request {replid}:{next})."),
-                );
-                (replid.to_string(), next.to_string())
-            }
-            None => {
-                notice(out, "Partial resynchronization not possible (no cached master)");
-                ("?".to_owned(), "-1".to_owned())
-            }
-        };
-        let mut words: Vec<&[u8]> = vec![b"PSYNC", id.as_bytes(), offset.as_bytes()];
-        if self.introduction.failover {
-            words.push(b"FAILOVER");
-        }
-        out.push(Step::Send(command(&words)));
+        notice(
+            out,
+            self.introduction.resume.map_or_else(
+                || "Partial resynchronization not possible (no cached master)".to_owned(),
+                |(replid, applied)| {
+                    let next = applied + 1;
+                    format!("Trying a partial resynchronization (request {replid}:{next}).")
+                },
+            ),
+        );
+        out.push(Step::Send(self.introduction.psync()));
         self.state = State::WaitVerdict;
     }
 
@@ -582,28 +518,6 @@ impl Handshake {
     }
 }
 
-/// `REPLCONF ACK`: the last byte applied, and the last one safe on disk if there is an AOF.
-pub fn ack(offset: u64, fsynced: Option<u64>) -> Bytes {
-    let offset = offset.to_string();
-    let fsynced = fsynced.map(|offset| offset.to_string());
-    let mut words: Vec<&[u8]> = vec![b"REPLCONF", b"ACK", offset.as_bytes()];
-    if let Some(fsynced) = &fsynced {
-        words.extend([b"FACK", fsynced.as_bytes()]);
-    }
-    command(&words)
-}
-
-fn command(words: &[&[u8]]) -> Bytes {
-    let mut wire = BytesMut::new();
-    wire.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
-    for word in words {
-        wire.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        wire.extend_from_slice(word);
-        wire.extend_from_slice(b"\r\n");
-    }
-    wire.freeze()
-}
-
 /// Redis's log puts no brackets around an IPv6 host.
 fn address(primary: &Endpoint) -> String {
     format!("{}:{}", primary.host, primary.port)
@@ -620,6 +534,7 @@ fn warn(out: &mut Vec<Step>, text: impl Into<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repl::Credentials;
 
     const ID: &str = "258eb8aaaaaaaaaaaaaaaaaaaaaaaaaaaaacd503";
     const NEW: &str = "7506b8bbbbbbbbbbbbbbbbbbbbbbbbbbbb7d1a5b";
@@ -1109,15 +1024,6 @@ mod tests {
         assert_eq!(
             logged(&steps)[0],
             "Failed trying to load the MASTER synchronization DB from disk: bad checksum"
-        );
-    }
-
-    #[test]
-    fn acks_may_carry_what_is_safe_on_disk() {
-        assert_eq!(ack(100, None), "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$3\r\n100\r\n");
-        assert_eq!(
-            ack(7, Some(5)),
-            "*5\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$1\r\n7\r\n$4\r\nFACK\r\n$1\r\n5\r\n"
         );
     }
 }
