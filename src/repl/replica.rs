@@ -982,7 +982,7 @@ mod tests {
             ]
         );
         assert!(failure(&lost).unwrap().resumable);
-        let nonsense = then(&session, |link, out| link.on_desync(out));
+        let nonsense = then(&session, Handshake::on_desync);
         assert!(!failure(&nonsense).unwrap().resumable);
     }
 
