@@ -33,24 +33,37 @@ pub enum Job {
     LoadFile {
         /// File name.
         name: String,
-        /// Milliseconds since the epoch: keys that expired before this are left out. `None` keeps
-        /// all, which a replica must.
-        expire_before: Option<i64>,
-        /// Directive `key-load-delay`: microseconds to wait after each key.
-        key_delay_us: u64,
+        /// How.
+        options: LoadOptions,
     },
     /// Loads an RDB that arrives in pieces ([`super::Output::FeedJob`]).
     LoadStream {
         /// A temporary file that also receives the bytes, fsynced before the job is done.
         copy_to: Option<String>,
-        /// Directive `key-load-delay`: microseconds to wait after each key.
-        key_delay_us: u64,
+        /// How.
+        options: LoadOptions,
     },
+    /// Lets go of data, which takes long if there is much. Nothing is reported.
+    Discard(Keyspace),
     /// Reads a file in chunks.
     ReadFile {
         /// File name.
         name: String,
     },
+}
+
+/// How an RDB is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Databases that the keyspace shall have.
+    pub databases: usize,
+    /// Seed of its hash tables.
+    pub seed: u64,
+    /// Milliseconds since the epoch: keys that expired before this are left out. `None` keeps
+    /// all, which a replica must.
+    pub expire_before: Option<i64>,
+    /// Directive `key-load-delay`: microseconds to wait after each key.
+    pub key_delay_us: u64,
 }
 
 /// Where [`Job::Save`] writes.

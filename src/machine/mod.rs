@@ -34,7 +34,8 @@ use bytes::Bytes;
 
 pub use self::fact::{Fact, Field, FullSyncReason, Severity};
 pub use self::job::{
-    Job, JobEvent, JobId, JobOutcome, Loaded, ReplicationMeta, SaveTarget, StreamHead,
+    CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, LoadOptions, Loaded, ReplicationMeta,
+    SaveTarget, StreamHead,
 };
 pub use self::view::{
     BacklogView, LastSync, LinkState, NodeView, PrimaryLinkView, ReplicaState, ReplicaView, Role,

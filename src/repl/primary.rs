@@ -230,25 +230,36 @@ impl Replica {
         }
     }
 
+    /// `state=` in INFO.
+    pub fn state(&self) -> ReplicaState {
+        match self.stage {
+            Stage::WaitSnapshot { .. } | Stage::Saving | Stage::Transferring { .. } => {
+                ReplicaState::WaitSnapshot
+            }
+            Stage::SendFile => ReplicaState::SendSnapshot,
+            Stage::Online { .. } => ReplicaState::Online,
+        }
+    }
+
+    /// Whether it waits and may be told so by newlines: none may stand inside a snapshot.
+    pub fn is_kept_alive_by_newlines(&self) -> bool {
+        matches!(self.stage, Stage::WaitSnapshot { .. } | Stage::Saving)
+    }
+
     /// A picture of it. `queued_bytes` wait in its connection.
     pub fn view(&self, stream: &Stream, queued_bytes: u64, now: Millis) -> ReplicaView {
         ReplicaView {
             ip: self.ip().to_owned(),
             port: self.announced.port,
-            state: match self.stage {
-                Stage::WaitSnapshot { .. } | Stage::Saving | Stage::Transferring { .. } => {
-                    ReplicaState::WaitSnapshot
-                }
-                Stage::SendFile => ReplicaState::SendSnapshot,
-                Stage::Online { .. } => ReplicaState::Online,
-            },
+            state: self.state(),
             acked: self.acked,
             ack_age_ms: if self.is_online() { now.saturating_sub(self.heard_at) } else { 0 },
             unsent_bytes: self.behind(stream) + queued_bytes,
         }
     }
 
-    fn ip(&self) -> &str {
+    /// The address it announced, else the one its connection comes from.
+    pub fn ip(&self) -> &str {
         self.announced.ip.as_deref().unwrap_or(&self.peer_ip)
     }
 }

@@ -74,6 +74,11 @@ impl Stream {
         self.backlog_size
     }
 
+    /// Whether there is a backlog, so that bytes are retained and counted.
+    pub fn is_open(&self) -> bool {
+        self.backlog.is_some()
+    }
+
     /// The retained tail, if there is a backlog.
     pub fn backlog(&self) -> Option<BacklogView> {
         let len = self.backlog.as_ref()?.len as u64;

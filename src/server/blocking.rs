@@ -2,7 +2,7 @@
 
 use super::Server;
 use super::table::Command;
-use crate::machine::{ConnId, Millis};
+use crate::machine::{ConnId, Millis, Outbox};
 
 /// What a client waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Blocked {
         /// Monotonic ms at which it is answered anyway.
         until: Option<Millis>,
     },
+    /// SAVE: the snapshot file to be written.
+    Save,
     /// CLIENT PAUSE or FAILOVER: this request is run when the pause ends.
     Paused {
         /// The request, encoded.
@@ -33,4 +35,9 @@ impl Server {
     ) -> bool {
         false
     }
+
+    pub(super) fn pause_for_failover(&mut self) {}
+    pub(super) fn unpause_after_failover(&mut self, _out: &mut Outbox) {}
+    pub(super) fn pause_for_shutdown(&mut self) {}
+    pub(super) fn unpause_after_shutdown(&mut self, _out: &mut Outbox) {}
 }

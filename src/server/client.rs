@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::machine::{ConnId, Endpoint, Millis, Now};
+use crate::repl::Announced;
 use crate::resp::{Reply, Request};
 
 /// Who is at the other end.
@@ -77,6 +78,8 @@ pub struct Client {
     pub blocked: Option<super::blocking::Blocked>,
     /// Offset of the replication stream after its last command: what WAIT waits for.
     pub write_offset: u64,
+    /// What it said of itself by REPLCONF.
+    pub announced: Announced,
     /// Whether it sees every command (MONITOR).
     pub monitor: bool,
 }
@@ -119,6 +122,7 @@ impl Clients {
             transaction: None,
             blocked: None,
             write_offset: 0,
+            announced: Announced::default(),
             monitor: false,
         };
         self.map.entry(conn).insert_entry(Box::new(client)).into_mut()
@@ -149,6 +153,16 @@ impl Clients {
     /// All connections of which `pick` holds, in the order of their ids.
     pub fn ids(&self, pick: impl Fn(&Client) -> bool) -> Vec<ConnId> {
         self.in_order().into_iter().filter(|c| pick(c)).map(|c| c.conn).collect()
+    }
+
+    /// The earliest of the times that `of` finds.
+    pub fn earliest(&self, of: impl Fn(&Client) -> Option<Millis>) -> Option<Millis> {
+        self.map.values().filter_map(|c| of(c)).min()
+    }
+
+    /// Connections that are neither replicas nor the primary's.
+    pub fn normal_count(&self) -> usize {
+        self.map.values().filter(|c| c.kind == ClientKind::Normal).count()
     }
 
     /// How many there are.

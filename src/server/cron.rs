@@ -12,11 +12,12 @@ const EXPIRED_KEYS_MAX: usize = 1000;
 impl Server {
     /// When the machine wants to be woken.
     pub(super) fn next_deadline(&self) -> Millis {
-        self.next_cron
+        self.next_waiter().map_or(self.next_cron, |at| at.min(self.next_cron))
     }
 
     /// The deadline has passed.
     pub(super) fn tick(&mut self, out: &mut Outbox) {
+        self.time_out_waiters();
         if self.now.mono < self.next_cron {
             return;
         }
@@ -24,17 +25,22 @@ impl Server {
         self.next_cron = self.now.mono + CRON_MS;
         self.expire_keys();
         self.replication_cron(out);
+        self.save_if_due(out);
     }
 
     /// Nothing more can be read now.
     pub(super) fn end_turn(&mut self, out: &mut Outbox) {
+        self.run_unblocked(out);
+        self.tend_failover(out);
+        self.tend_shutdown(out);
         self.feed_replicas(out);
+        self.pace_transfers(out);
         self.flush(out);
     }
 
     /// Deletes keys whose time has come. A replica waits for its primary to say so.
     fn expire_keys(&mut self) {
-        if self.is_replica() {
+        if self.is_replica() || self.is_loading() {
             return;
         }
         let now_ms = self.now.wall_ms();

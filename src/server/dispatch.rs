@@ -31,7 +31,7 @@ impl Server {
 
     /// Bytes arrived on a connection.
     pub(super) fn on_received(&mut self, conn: ConnId, data: &[u8], out: &mut Outbox) {
-        if self.on_link_received(conn, data, out) {
+        if self.on_upstream_bytes(conn, data, out) {
             return;
         }
         self.stats.input_bytes += data.len() as u64;
@@ -107,7 +107,13 @@ impl Server {
         }
     }
 
-    fn run_request(&mut self, conn: ConnId, words: &[&[u8]], inline: bool, out: &mut Outbox) {
+    pub(super) fn run_request(
+        &mut self,
+        conn: ConnId,
+        words: &[&[u8]],
+        inline: bool,
+        out: &mut Outbox,
+    ) {
         let Some(&name) = words.first() else {
             self.on_empty_request(conn);
             return;

@@ -25,12 +25,15 @@ mod cmd;
 mod config;
 mod cron;
 mod dispatch;
+mod jobs;
+mod persistence;
 mod propagate;
 mod replication;
 mod stats;
 pub mod table;
 mod transaction;
 mod view;
+mod waiting;
 
 use crate::base::rng::Dice;
 use crate::command::Effect;
@@ -40,6 +43,8 @@ use crate::resp::Reply;
 
 use self::client::{Client, ClientKind, Clients};
 pub use self::config::{Config, ConfigError};
+use self::jobs::Jobs;
+use self::persistence::Persistence;
 use self::propagate::Propagation;
 use self::replication::Replication;
 use self::stats::Stats;
@@ -65,6 +70,10 @@ pub struct Server {
     effect: Effect,
     propagation: Propagation,
     replication: Replication,
+    persistence: Persistence,
+    jobs: Jobs,
+    /// Clients whose wait is over: their further requests can be run.
+    unblocked: Vec<ConnId>,
     stats: Stats,
     /// Swallows replies to connections that are gone.
     nobody: Reply,
@@ -108,6 +117,9 @@ impl Server {
             clients: Clients::default(),
             effect: Effect::default(),
             propagation: Propagation::default(),
+            persistence: Persistence::default(),
+            jobs: Jobs::default(),
+            unblocked: Vec::new(),
             stats: Stats::default(),
             nobody: Reply::default(),
             next_cron: 0,
@@ -168,7 +180,7 @@ impl Machine for Server {
         match input {
             Input::Started => self.start(out),
             Input::Accepted { conn, peer, local } => self.accept(conn, peer, local, out),
-            Input::Dialled { conn, local } => self.on_dialled(conn, local, out),
+            Input::Dialled { conn, local: _ } => self.on_dialled(conn, out),
             Input::Received { conn, data } => self.on_received(conn, data, out),
             Input::Unsent { conn, bytes } => {
                 if let Some(client) = self.clients.get_mut(conn) {
@@ -176,7 +188,7 @@ impl Machine for Server {
                 }
             }
             Input::Closed { conn, reason } => {
-                if !self.on_link_closed(conn, &reason, out) {
+                if !self.on_upstream_closed(conn, &reason, out) {
                     self.forget_client(conn, &reason, out);
                 }
             }

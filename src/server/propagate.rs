@@ -38,6 +38,11 @@ impl Propagation {
         self.began = None;
     }
 
+    /// Whether a MULTI block or a script is being run.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Milliseconds since the epoch that every command of the unit sees.
     pub fn unit_time(&self, now: Now) -> i64 {
         self.began.unwrap_or(now).wall_ms()

@@ -16,6 +16,10 @@ pub struct Stats {
     pub input_bytes: u64,
     /// `total_net_output_bytes`
     pub output_bytes: u64,
+    /// `total_net_repl_input_bytes`
+    pub repl_input_bytes: u64,
+    /// `total_net_repl_output_bytes`
+    pub repl_output_bytes: u64,
     /// `rejected_connections`
     pub rejected_connections: u64,
     /// `keyspace_hits`
@@ -55,6 +59,8 @@ impl Default for Stats {
             commands_total: 0,
             input_bytes: 0,
             output_bytes: 0,
+            repl_input_bytes: 0,
+            repl_output_bytes: 0,
             rejected_connections: 0,
             hits: 0,
             misses: 0,

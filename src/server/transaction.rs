@@ -30,4 +30,7 @@ impl Server {
 
     /// The last command on data touched keys: who watches one of them cannot EXEC.
     pub(super) fn spoil_watchers(&mut self) {}
+
+    /// All data was replaced.
+    pub(super) fn spoil_all_watchers(&mut self) {}
 }

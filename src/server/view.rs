@@ -1,21 +1,56 @@
 //! The picture of the node for people.
 
 use super::Server;
-use crate::machine::{Now, Role, ServerView};
+use crate::machine::{Now, PrimaryLinkView, Role, ServerView};
 
 impl Server {
     /// The node as it is now.
-    pub(super) fn picture(&self, _now: Now) -> ServerView {
+    pub(super) fn picture(&self, now: Now) -> ServerView {
+        let replication = &self.replication;
+        let history = &replication.history;
+        let queued = |conn| self.clients.get(conn).map_or(0, |c| c.unsent_bytes as u64);
+        let needed = self.config.min_replicas_to_write;
         ServerView {
             role: if self.is_replica() { Role::Replica } else { Role::Primary },
+            loading: self.persistence.loading(),
+            replid: history.replid().to_string(),
+            replid2: history.previous().map(|previous| previous.replid.to_string()),
+            second_offset: history.second_offset(),
+            offset: history.offset(),
+            backlog: history.stream.backlog(),
+            replicas: replication
+                .replicas
+                .iter()
+                .map(|(conn, r)| r.view(&history.stream, queued(*conn), now.mono))
+                .collect(),
+            primary: self.primary_link_view(now),
+            last_sync: replication.last_sync(now.mono),
             keys: self.keyspace.keys(),
             expires: self.keyspace.expiring_keys(),
             memory_bytes: self.keyspace.memory_bytes(),
-            clients: self.clients.len(),
+            clients: self.clients.normal_count(),
             commands_total: self.stats.commands_total,
+            sync_full: self.stats.sync_full,
+            sync_partial_ok: self.stats.sync_partial_ok,
+            sync_partial_err: self.stats.sync_partial_err,
+            good_replicas: (needed > 0).then_some((replication.good_replicas, needed)),
+            saving: self.is_saving(),
             unsaved_changes: self.stats.unsaved_changes,
             data_version: self.keyspace.version(),
-            ..ServerView::default()
         }
+    }
+
+    fn primary_link_view(&self, now: Now) -> Option<PrimaryLinkView> {
+        let upstream = self.replication.upstream.as_ref()?;
+        let is_up = upstream.is_connected();
+        Some(PrimaryLinkView {
+            host: upstream.primary.host.clone(),
+            port: upstream.primary.port,
+            state: upstream.state(),
+            was_ever_up: upstream.resumable,
+            io_age_ms: upstream.last_io().filter(|_| is_up).map(|at| now.since(at)),
+            down_ms: upstream.down_since.filter(|_| !is_up).map(|at| now.since(at)),
+            transfer: upstream.transfer(),
+        })
     }
 }

@@ -1,0 +1,476 @@
+//! The snapshot file: loading it at the start, writing it, and ending in order.
+//!
+//! # Differences from Redis
+//!
+//! * SAVE makes its client wait, not the whole node.
+
+use super::blocking::Blocked;
+use super::jobs::Work;
+use super::{Ask, Server};
+use crate::command::CommandError;
+use crate::machine::{
+    ConnId, Fact, Job, JobId, JobOutcome, Loaded, LogLevel, Millis, Outbox, Output,
+    ReplicationMeta, Role, SaveTarget, StreamHead,
+};
+use crate::resp::write_command;
+
+/// After a failed save, the next automatic one is this far away.
+const RETRY_MS: Millis = 5000;
+
+/// What a node knows about its snapshot file.
+#[derive(Debug)]
+pub struct Persistence {
+    /// While the file is loaded at the start: bytes read, and in all if known.
+    loading: Option<(u64, Option<u64>)>,
+    /// The save under way.
+    save: Option<Save>,
+    /// A BGSAVE SCHEDULE that waits for its turn.
+    scheduled: bool,
+    /// `rdb_last_save_time`, seconds since the epoch.
+    pub last_save_s: i64,
+    /// Monotonic ms of the last try.
+    last_try: Millis,
+    /// `rdb_last_bgsave_status`
+    pub last_ok: bool,
+    /// `rdb_last_bgsave_time_sec`; -1 for never.
+    pub last_duration_s: i64,
+    /// `rdb_saves`
+    pub saves: u64,
+    /// `rdb_last_load_keys_loaded`
+    pub keys_loaded: u64,
+    /// `rdb_last_load_keys_expired`
+    pub keys_expired: u64,
+    shutdown: Option<Shutdown>,
+}
+
+#[derive(Debug)]
+struct Save {
+    job: JobId,
+    began: Millis,
+    /// Changes that the snapshot does not hold are those made since.
+    changes_before: u64,
+}
+
+/// An orderly end under way.
+#[derive(Debug)]
+struct Shutdown {
+    /// Replicas may catch up until then.
+    until: Millis,
+    save: bool,
+    force: bool,
+    /// The save before the end, once it runs.
+    job: Option<JobId>,
+    cause: String,
+    by: Option<ConnId>,
+}
+
+impl Default for Persistence {
+    fn default() -> Self {
+        Self {
+            loading: None,
+            save: None,
+            scheduled: false,
+            last_save_s: 0,
+            last_try: 0,
+            last_ok: true,
+            last_duration_s: -1,
+            saves: 0,
+            keys_loaded: 0,
+            keys_expired: 0,
+            shutdown: None,
+        }
+    }
+}
+
+impl Persistence {
+    /// While the file is loaded at the start: bytes read, and in all if known.
+    pub fn loading(&self) -> Option<(u64, Option<u64>)> {
+        self.loading
+    }
+
+    /// Monotonic ms at which the save under way began.
+    pub fn saving_since(&self) -> Option<Millis> {
+        self.save.as_ref().map(|save| save.began)
+    }
+
+    pub(super) fn on_load_progress(&mut self, bytes: u64, total: Option<u64>) {
+        if self.loading.is_some() {
+            self.loading = Some((bytes, total));
+        }
+    }
+}
+
+impl Server {
+    /// The node begins: it loads what it had.
+    pub(super) fn start(&mut self, out: &mut Outbox) {
+        self.started = self.now;
+        self.next_cron = self.now.mono;
+        self.persistence.last_save_s = self.now.wall_s();
+        self.persistence.loading = Some((0, None));
+        out.log(LogLevel::Notice, "Server initialized");
+        // A replica keeps what has expired: deleting is its primary's business.
+        let expire_before = (!self.is_replica()).then(|| self.now.wall_ms());
+        let options = self.load_options(expire_before);
+        let name = self.config.dbfilename.clone();
+        self.start_job(Work::LoadAtStart, Job::LoadFile { name, options }, out);
+    }
+
+    pub(super) fn is_loading(&self) -> bool {
+        self.persistence.loading.is_some()
+    }
+
+    pub(super) fn on_loaded_at_start(
+        &mut self,
+        outcome: Result<JobOutcome, String>,
+        out: &mut Outbox,
+    ) {
+        self.persistence.loading = None;
+        match outcome {
+            Ok(JobOutcome::Loaded(loaded)) => self.adopt_file(*loaded, out),
+            Ok(_) => {}
+            Err(reason) => {
+                out.log(
+                    LogLevel::Warning,
+                    format!("Fatal error loading the DB: {reason}. Exiting."),
+                );
+                out.emit(Fact::LoadFailed { reason });
+                out.push(Output::Exit { code: 1 });
+                return;
+            }
+        }
+        let keys = self.keyspace.keys();
+        out.log(LogLevel::Notice, "Ready to accept connections");
+        out.emit(Fact::Ready { keys });
+        if let Some(primary) = self.replication.follows().cloned() {
+            out.emit(Fact::RoleChanged { role: Role::Replica, follows: Some(primary) });
+        }
+        self.replication_cron(out);
+    }
+
+    fn adopt_file(&mut self, loaded: Loaded, out: &mut Outbox) {
+        self.keyspace = loaded.keyspace;
+        self.persistence.keys_loaded = loaded.keys;
+        self.persistence.keys_expired = loaded.expired.len() as u64;
+        let seconds = self.now.since(self.started.mono) as f64 / 1000.0;
+        out.log(LogLevel::Notice, format!("DB loaded from disk: {seconds:.3} seconds"));
+        if let Some(head) = loaded.stream {
+            self.resume_history(&head, &loaded.expired, out);
+        }
+    }
+
+    /// The file names the history that its data belongs to, so nobody needs a full resync.
+    fn resume_history(
+        &mut self,
+        head: &StreamHead,
+        expired: &[(usize, bytes::Bytes)],
+        out: &mut Outbox,
+    ) {
+        let Some(replid) = crate::repl::ReplId::parse(head.replid.as_bytes()) else { return };
+        let history = &mut self.replication.history;
+        history.adopt_full(replid, head.offset);
+        history.stream.open_backlog();
+        if let Some(upstream) = &mut self.replication.upstream {
+            upstream.resumable = true;
+            self.replication.selected = usize::try_from(head.selected_db).ok();
+            return;
+        }
+        self.shift_history(out);
+        for (db, key) in expired {
+            self.replication.select(*db);
+            let mut words = bytes::BytesMut::new();
+            write_command(&mut words, &[b"DEL".as_slice(), key]);
+            self.replication.feed(&words);
+        }
+    }
+
+    /// What goes into a snapshot's header.
+    pub(super) fn replication_meta(&self) -> ReplicationMeta {
+        let replication = &self.replication;
+        let has_history = replication.feeds_anybody()
+            && replication.upstream.as_ref().is_none_or(|u| u.resumable);
+        ReplicationMeta {
+            stream: has_history.then(|| StreamHead {
+                replid: replication.history.replid().to_string(),
+                offset: replication.offset(),
+                selected_db: replication.selected.map_or(-1, |db| db as i64),
+            }),
+            ctime_s: self.now.wall_s(),
+            used_memory_bytes: self.keyspace.memory_bytes(),
+        }
+    }
+
+    pub(super) fn is_saving(&self) -> bool {
+        self.persistence.save.is_some()
+    }
+
+    /// Starts to write the snapshot file.
+    pub(super) fn begin_save(&mut self, out: &mut Outbox) -> JobId {
+        self.persistence.scheduled = false;
+        self.persistence.last_try = self.now.mono;
+        self.start_save_job(out)
+    }
+
+    fn start_save_job(&mut self, out: &mut Outbox) -> JobId {
+        let name = self.temporary_file();
+        let job = self.save_job(SaveTarget::File(name));
+        let job = self.start_job(Work::Save, job, out);
+        self.persistence.save =
+            Some(Save { job, began: self.now.mono, changes_before: self.stats.unsaved_changes });
+        job
+    }
+
+    fn temporary_file(&self) -> String {
+        format!("temp-{}.rdb", self.run_id.get(..8).unwrap_or_default())
+    }
+
+    /// The snapshot file was written, or not.
+    pub(super) fn on_saved(
+        &mut self,
+        job: JobId,
+        outcome: Result<JobOutcome, String>,
+        out: &mut Outbox,
+    ) {
+        let Some(save) = self.persistence.save.take_if(|save| save.job == job) else { return };
+        self.persistence.last_duration_s = (self.now.since(save.began) / 1000) as i64;
+        match outcome {
+            Ok(JobOutcome::Saved { bytes }) => {
+                let (from, to) = (self.temporary_file(), self.config.dbfilename.clone());
+                out.push(Output::Rename { from, to });
+                self.stats.unsaved_changes -= save.changes_before.min(self.stats.unsaved_changes);
+                self.persistence.last_save_s = self.now.wall_s();
+                self.persistence.last_ok = true;
+                self.persistence.saves += 1;
+                out.log(LogLevel::Notice, "DB saved on disk");
+                out.log(LogLevel::Notice, "Background saving terminated with success");
+                out.emit(Fact::SaveDone { bytes });
+                self.send_saved_file(bytes, out);
+                self.answer_savers(&Ok(()));
+                self.on_shutdown_save(job, true, out);
+            }
+            Ok(_) => {}
+            Err(reason) => {
+                self.persistence.last_ok = false;
+                out.log(LogLevel::Warning, format!("Background saving error: {reason}"));
+                out.emit(Fact::SaveFailed { reason: reason.clone() });
+                self.on_transfer_failed(out);
+                self.answer_savers(&Err(CommandError::new(format!("ERR {reason}"))));
+                self.on_shutdown_save(job, false, out);
+            }
+        }
+    }
+
+    /// Nobody needs the snapshot any more.
+    pub(super) fn cancel_save(&mut self, job: JobId, out: &mut Outbox) {
+        if self.persistence.save.take_if(|save| save.job == job).is_some() {
+            self.cancel_job(job, out);
+        }
+    }
+
+    /// Saves by the `save` points.
+    pub(super) fn save_if_due(&mut self, out: &mut Outbox) {
+        let (now, wall_s) = (self.now.mono, self.now.wall_s());
+        if self.is_saving() || self.is_loading() || self.persistence.shutdown.is_some() {
+            return;
+        }
+        if self.persistence.scheduled {
+            self.begin_background_save(out);
+            return;
+        }
+        let (changes, last_save) = (self.stats.unsaved_changes, self.persistence.last_save_s);
+        let may_try =
+            self.persistence.last_ok || self.now.since(self.persistence.last_try) > RETRY_MS;
+        let due =
+            self.config.save.iter().find(|(s, c)| {
+                changes >= *c && wall_s - last_save > *s as i64 && may_try && now > 0
+            });
+        if let Some((seconds, least)) = due {
+            out.log(LogLevel::Notice, format!("{least} changes in {seconds} seconds. Saving..."));
+            self.begin_background_save(out);
+        }
+    }
+
+    fn begin_background_save(&mut self, out: &mut Outbox) {
+        out.log(LogLevel::Notice, "Background saving started");
+        out.emit(Fact::SaveStarted { target: "disk".to_owned() });
+        self.begin_save(out);
+    }
+
+    /// SAVE: its client waits until the file is written.
+    pub(super) fn on_save(&mut self, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), CommandError> {
+        if self.is_saving() {
+            return Err(CommandError::fixed("ERR Background save already in progress"));
+        }
+        out.emit(Fact::SaveStarted { target: "disk".to_owned() });
+        self.begin_save(out);
+        if let Some(client) = self.clients.get_mut(ask.conn) {
+            client.blocked = Some(Blocked::Save);
+        }
+        Ok(())
+    }
+
+    /// BGSAVE [SCHEDULE].
+    pub(super) fn on_bgsave(
+        &mut self,
+        ask: &Ask<'_>,
+        out: &mut Outbox,
+    ) -> Result<(), CommandError> {
+        match ask.args {
+            [_] => {}
+            [_, _] if ask.is(1, "schedule") => {}
+            _ => return Err(CommandError::SYNTAX),
+        }
+        if self.is_saving() {
+            return Err(CommandError::fixed("ERR Background save already in progress"));
+        }
+        self.begin_background_save(out);
+        self.reply(ask).simple("Background saving started");
+        Ok(())
+    }
+
+    fn answer_savers(&mut self, result: &Result<(), CommandError>) {
+        for conn in self.clients.ids(|c| c.blocked == Some(Blocked::Save)) {
+            if let Some(client) = self.clients.get_mut(conn) {
+                match result {
+                    Ok(()) => client.reply.ok(),
+                    Err(error) => client.reply.error(error.text()),
+                }
+            }
+            self.unblock(conn);
+        }
+    }
+
+    /// MISCONF.
+    pub(super) fn check_save_error(&self) -> Result<(), CommandError> {
+        let refuses = self.config.stop_writes_on_bgsave_error
+            && !self.config.save.is_empty()
+            && !self.persistence.last_ok
+            && !self.is_replica();
+        if refuses {
+            return Err(CommandError::fixed(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+                 persist to disk. Commands that may modify the data set are disabled, because this \
+                 instance is configured to report errors during writes if RDB snapshotting fails \
+                 (stop-writes-on-bgsave-error option). Please check the Redis logs for details \
+                 about the RDB error.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT].
+    pub(super) fn on_shutdown(
+        &mut self,
+        ask: &Ask<'_>,
+        out: &mut Outbox,
+    ) -> Result<(), CommandError> {
+        let has = |word| (1..ask.args.len()).any(|i| ask.is(i, word));
+        let known = ["nosave", "save", "now", "force", "abort"];
+        let all_known = (1..ask.args.len()).all(|i| known.iter().any(|word| ask.is(i, word)));
+        let is_abort = has("abort");
+        if !all_known || (has("save") && has("nosave")) || (is_abort && ask.args.len() > 2) {
+            return Err(CommandError::SYNTAX);
+        }
+        if is_abort {
+            if self.persistence.shutdown.take().is_none() {
+                return Err(CommandError::fixed("ERR No shutdown in progress."));
+            }
+            out.log(LogLevel::Notice, "Shutdown manually aborted.");
+            self.unpause_after_shutdown(out);
+            self.reply(ask).ok();
+            return Ok(());
+        }
+        let save = has("save") || (!has("nosave") && !self.config.save.is_empty());
+        let wait_ms = if has("now") { 0 } else { self.config.shutdown_timeout * 1000 };
+        self.begin_shutdown_with("SHUTDOWN", save, has("force"), wait_ms, Some(ask.conn), out);
+        Ok(())
+    }
+
+    /// SIGTERM: an orderly end.
+    pub(super) fn begin_shutdown(&mut self, cause: &str, out: &mut Outbox) {
+        let save = !self.config.save.is_empty();
+        let wait_ms = self.config.shutdown_timeout * 1000;
+        self.begin_shutdown_with(cause, save, false, wait_ms, None, out);
+    }
+
+    fn begin_shutdown_with(
+        &mut self,
+        cause: &str,
+        save: bool,
+        force: bool,
+        wait_ms: Millis,
+        by: Option<ConnId>,
+        out: &mut Outbox,
+    ) {
+        if self.persistence.shutdown.is_some() {
+            return;
+        }
+        out.log(LogLevel::Warning, "User requested shutdown...");
+        out.emit(Fact::ShuttingDown { cause: cause.to_owned() });
+        self.pause_for_shutdown();
+        self.replication.wants_acks = !self.replication.replicas.is_empty();
+        self.persistence.shutdown = Some(Shutdown {
+            until: self.now.mono + wait_ms,
+            save,
+            force,
+            job: None,
+            cause: cause.to_owned(),
+            by,
+        });
+        self.tend_shutdown(out);
+    }
+
+    /// Goes on with an orderly end: replicas have caught up, or had their time.
+    pub(super) fn tend_shutdown(&mut self, out: &mut Outbox) {
+        let Some(shutdown) = &self.persistence.shutdown else { return };
+        let offset = self.replication.offset();
+        let mut replicas = self.replication.replicas.values();
+        let caught_up = replicas.all(|r| !r.is_online() || r.has_applied(offset));
+        if shutdown.job.is_some() || (!caught_up && self.now.mono < shutdown.until) {
+            return;
+        }
+        if !shutdown.save || self.is_loading() {
+            self.finish_shutdown(out);
+            return;
+        }
+        if let Some(save) = self.persistence.save.take() {
+            self.cancel_job(save.job, out);
+        }
+        out.log(LogLevel::Notice, "Saving the final RDB snapshot before exiting.");
+        let job = self.start_save_job(out);
+        if let Some(shutdown) = &mut self.persistence.shutdown {
+            shutdown.job = Some(job);
+        }
+    }
+
+    fn on_shutdown_save(&mut self, job: JobId, saved: bool, out: &mut Outbox) {
+        let Some(shutdown) = &self.persistence.shutdown else { return };
+        if shutdown.job != Some(job) {
+            return;
+        }
+        if saved || shutdown.force {
+            self.finish_shutdown(out);
+            return;
+        }
+        out.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
+        let by = shutdown.by;
+        self.persistence.shutdown = None;
+        self.unpause_after_shutdown(out);
+        if let Some(client) = by.and_then(|conn| self.clients.get_mut(conn)) {
+            let conn = client.conn;
+            client.reply.error("ERR Errors trying to SHUTDOWN. Check logs.");
+            self.clients.mark(conn);
+        }
+    }
+
+    fn finish_shutdown(&mut self, out: &mut Outbox) {
+        let cause = self.persistence.shutdown.as_ref().map(|s| s.cause.clone());
+        out.log(
+            LogLevel::Warning,
+            format!(
+                "{} is now ready to exit, bye bye...",
+                if cause.is_some() { "Redis" } else { "Node" }
+            ),
+        );
+        out.push(Output::Exit { code: 0 });
+    }
+}
