@@ -1,1 +1,3 @@
-//! To come.
+//! Floor 3: codecs of what a node keeps on disk. To come.
+
+pub mod rdb;
