@@ -50,8 +50,8 @@ impl fmt::Display for Fault {
             }
             Self::Link { from, to, policy } => {
                 let LinkPolicy { delay_ms, jitter_ms, bytes_per_s, .. } = policy;
-                write!(f, "link {}->{} {delay_ms}ms ±{jitter_ms}ms", from.0, to.0)?;
-                if *bytes_per_s > 0 { write!(f, " {bytes_per_s} B/s") } else { Ok(()) }
+                write!(f, "delay {}->{} {delay_ms}ms ±{jitter_ms}ms", from.0, to.0)?;
+                if *bytes_per_s > 0 { write!(f, " at {bytes_per_s} B/s") } else { Ok(()) }
             }
             Self::Reset(a, b) => write!(f, "reset {} {}", a.0, b.0),
         }

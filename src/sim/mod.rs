@@ -29,6 +29,7 @@ mod disk;
 mod job;
 mod network;
 mod node;
+mod orders;
 mod queue;
 pub mod shrink;
 mod trace;
@@ -173,7 +174,7 @@ impl World for SimWorld {
     fn add(&mut self, spec: NodeSpec) -> Result<NodeId, WorldError> {
         let taken = |port| self.nodes.iter().any(|node| node.port == port);
         let port = match spec.port {
-            0 => (FIRST_FREE_PORT..).find(|port| !taken(*port)).unwrap_or_default(),
+            0 => (FIRST_FREE_PORT..=u16::MAX).find(|port| !taken(*port)).unwrap_or_default(),
             port => port,
         };
         if taken(port) {
@@ -262,7 +263,7 @@ impl World for SimWorld {
 
     fn send(&mut self, client: ClientId, data: Bytes) {
         if let Some(side) = self.clients.get(&client).copied() {
-            self.network.queue(side, data);
+            self.network.enqueue(side, data);
             self.pump(side);
         }
     }

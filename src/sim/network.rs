@@ -140,9 +140,9 @@ impl Network {
     pub(super) fn call(&mut self, from: End, to: NodeId, queue: &mut Queue) -> SideId {
         self.conns_opened += 1;
         let owner = if let End::Node(node, _) = from { Some(node) } else { None };
-        let caller = Side { end: from, owner, out: Pipe::default() };
-        let called = Side { end: End::Awaiting, owner: Some(to), out: Pipe::default() };
-        self.conns.insert(self.conns_opened, [caller, called]);
+        let opening = Side { end: from, owner, out: Pipe::default() };
+        let awaiting = Side { end: End::Awaiting, owner: Some(to), out: Pipe::default() };
+        self.conns.insert(self.conns_opened, [opening, awaiting]);
         let side = SideId { conn: self.conns_opened, side: 0 };
         self.ship(side, vec![Parcel::Call], queue);
         side
@@ -171,7 +171,7 @@ impl Network {
     }
 
     /// Queues bytes at a side; [`Self::pump`] lets them leave.
-    pub(super) fn queue(&mut self, side: SideId, data: Bytes) {
+    pub(super) fn enqueue(&mut self, side: SideId, data: Bytes) {
         if let Some(sides) = self.conns.get_mut(&side.conn)
             && !data.is_empty()
         {
@@ -182,10 +182,10 @@ impl Network {
     }
 
     /// Gives up a side, with or without what is unsent. The other hears of it over the link,
-    /// unless it never heard of the connection.
+    /// unless it never heard of the connection and nothing is left to say.
     pub(super) fn close(&mut self, side: SideId, flush: bool, queue: &mut Queue) {
         let Some(sides) = self.conns.get_mut(&side.conn) else { return };
-        if sides[side.other().side].end == End::Awaiting {
+        if !flush && sides[side.other().side].end == End::Awaiting {
             self.conns.remove(&side.conn);
             return;
         }
@@ -403,9 +403,8 @@ impl Network {
             let LinkPolicy { delay_ms, jitter_ms, bytes_per_s, .. } = link.policy;
             let jitter = self.dice.below(2 * jitter_ms + 1);
             due += (delay_ms + jitter).saturating_sub(jitter_ms);
-            if bytes_per_s > 0 {
-                let free_us = link.busy_until_us.max(now * 1000);
-                link.busy_until_us = free_us + bytes as u64 * 1_000_000 / bytes_per_s;
+            if let Some(takes_us) = (bytes as u64 * 1_000_000).checked_div(bytes_per_s) {
+                link.busy_until_us = link.busy_until_us.max(now * 1000) + takes_us;
                 due += (link.busy_until_us / 1000).saturating_sub(entered);
             }
         }

@@ -1,5 +1,7 @@
 //! The promises of the simulated world, shown with machines of a few lines.
 
+#![expect(clippy::needless_pass_by_value, reason = "an input is taken as Machine::step takes it")]
+
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -505,9 +507,9 @@ fn a_power_loss_in_the_middle_of_a_stream_leaves_nothing_and_a_kill_leaves_the_t
         pass(&mut world, 100);
         assert_eq!(world.file(node, "temp"), Some(&b"REDIS"[..]));
         if power_loss {
-            world.power_loss(node)
+            world.power_loss(node);
         } else {
-            world.kill(node)
+            world.kill(node);
         }
         assert_eq!(world.file(node, "temp").is_some(), !power_loss);
     }
@@ -521,13 +523,13 @@ fn a_refused_or_cancelled_stream_removes_its_temporary_file() {
             |_, _, input, out| {
                 feed(input, out, b"this is no RDB", |out| {
                     out.push(Output::EndJobInput { id: JobId(1) });
-                })
+                });
             }
         } else {
             |_, _, input, out| {
                 feed(input, out, b"REDIS", |out| {
                     out.push(Output::CancelJob { id: JobId(1) });
-                })
+                });
             }
         };
         let (node, diary) = node(&mut world, 0, react);
@@ -651,4 +653,54 @@ fn a_failing_list_of_faults_shrinks_to_the_one_that_matters() {
             (_, chaos::Fault::Start(NodeId(0)))
         ]
     ));
+}
+
+#[test]
+fn whatever_links_and_pauses_do_a_stream_arrives_whole_and_in_order() {
+    for seed in 0..50 {
+        let (mut world, _, [heard, felt], client) = pair(seed);
+        let mut text = String::new();
+        for (at, fault) in chaos::generate(seed, 2, 12, 20_000) {
+            use chaos::Fault::{Link, Pause, Resume};
+            while world.now().mono < at {
+                let words = format!("{at}-{}.", world.now().mono);
+                say(&mut world, client, &words);
+                text.push_str(&words);
+                let step = (at - world.now().mono).min(200);
+                pass(&mut world, step);
+            }
+            if matches!(fault, Link { .. } | Pause(_) | Resume(_)) {
+                chaos::apply(&mut world, &fault).unwrap();
+            }
+        }
+        pass(&mut world, 2000);
+        assert_eq!(felt.received(), text, "seed {seed}");
+        assert_eq!(heard.received(), text, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_client_that_speaks_and_hangs_up_at_once_is_heard() {
+    let mut world = SimWorld::new(1);
+    let (node, diary) = node(&mut world, 0, listen);
+    let client = world.connect(node);
+    say(&mut world, client, "and gone");
+    world.disconnect(client);
+    assert!(pass(&mut world, 10).is_empty());
+    assert_eq!(diary.received(), "and gone");
+    assert!(diary.when("closed").is_some());
+}
+
+#[test]
+fn a_call_dies_with_its_caller() {
+    let mut world = SimWorld::new(1);
+    let (listener, heard) = node(&mut world, 0, listen);
+    let port = world.port(listener);
+    let (dialler, _) = node(&mut world, port, dial);
+    world.set_link(dialler, listener, CUT);
+    pass(&mut world, 100);
+    world.kill(dialler);
+    world.set_link(dialler, listener, CLEAR);
+    pass(&mut world, 100);
+    assert_eq!(heard.when("accepted"), None);
 }
