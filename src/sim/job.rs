@@ -21,6 +21,9 @@ const STEP_BYTES_MAX: usize = 64 * 1024;
 /// A step with a delay per key takes about this long.
 const STEP_MS: u64 = 10;
 
+/// What a key is taken for, when a load waits after each.
+const BYTES_PER_KEY: usize = 50;
+
 /// Bytes that pass in a millisecond.
 const BYTES_PER_MS: u64 = 100_000;
 
@@ -28,12 +31,16 @@ const BYTES_PER_MS: u64 = 100_000;
 #[derive(Debug)]
 pub(super) struct Running {
     work: Work,
+    /// The file that it writes.
+    temporary: Option<String>,
     key_delay_us: u64,
     /// Chunk bytes that the machine has not used up.
     unacked_bytes: usize,
     /// Whether a step is planned; if not, the job waits for the machine.
     pub(super) planned: bool,
-    /// The same at the last step.
+    /// Milliseconds that the last step took.
+    pub(super) cost_ms: Millis,
+    /// Keys and bytes so far.
     keys: u64,
     bytes: u64,
 }
@@ -42,7 +49,6 @@ pub(super) struct Running {
 enum Work {
     Save {
         encoder: Box<Encoder>,
-        target: SaveTarget,
     },
     Load {
         decoder: Box<Decoder>,
@@ -52,20 +58,20 @@ enum Work {
         data: Arc<Vec<u8>>,
         at: usize,
     },
-    /// Over before it began.
-    Moot(Option<JobEvent>),
+    /// Nothing is left but perhaps the last news.
+    Over(Option<JobEvent>),
 }
 
 #[derive(Debug)]
 enum Source {
     File { data: Arc<Vec<u8>>, at: usize },
-    Stream { fed: VecDeque<Bytes>, ended: bool, copy_to: Option<String> },
+    Stream { fed: VecDeque<Bytes>, ended: bool },
 }
 
 /// What came of a step.
 pub(super) enum Step {
-    /// News for the machine, and milliseconds until the next step.
-    Next(JobEvent, Millis),
+    /// News for the machine, and the job goes on.
+    Next(JobEvent),
     /// The machine must feed or acknowledge first.
     Wait,
     /// The last news.
@@ -74,41 +80,52 @@ pub(super) enum Step {
 
 impl Running {
     pub(super) fn new(job: Job, disk: &mut Disk) -> Self {
-        let mut key_delay = 0;
-        let work = match job {
+        let (work, temporary, key_delay_us) = match job {
             Job::Save { snapshot, meta, target, key_delay_us } => {
-                key_delay = key_delay_us;
-                if let SaveTarget::File(name) = &target {
-                    disk.create(name);
-                }
-                Work::Save { encoder: Box::new(Encoder::new(snapshot, meta)), target }
+                let encoder = Box::new(Encoder::new(snapshot, meta));
+                let temporary = match target {
+                    SaveTarget::File(name) => Some(name),
+                    SaveTarget::Chunks => None,
+                };
+                (Work::Save { encoder }, temporary, key_delay_us)
             }
             Job::LoadFile { name, expire_before, key_delay_us } => {
-                key_delay = key_delay_us;
-                match disk.open(&name) {
+                let work = match disk.open(&name) {
                     Some(data) => Work::Load {
                         decoder: Box::new(Decoder::new(expire_before)),
                         input: Source::File { data, at: 0 },
                     },
-                    None => Work::Moot(Some(JobEvent::Done(JobOutcome::NoFile))),
-                }
+                    None => Work::Over(Some(JobEvent::Done(JobOutcome::NoFile))),
+                };
+                (work, None, key_delay_us)
             }
             Job::LoadStream { copy_to, key_delay_us } => {
-                key_delay = key_delay_us;
-                if let Some(name) = &copy_to {
-                    disk.create(name);
-                }
-                let input = Source::Stream { fed: VecDeque::new(), ended: false, copy_to };
-                Work::Load { decoder: Box::new(Decoder::new(None)), input }
+                let input = Source::Stream { fed: VecDeque::new(), ended: false };
+                let decoder = Box::new(Decoder::new(None));
+                (Work::Load { decoder, input }, copy_to, key_delay_us)
             }
-            Job::ReadFile { name } => match disk.open(&name) {
-                Some(data) => Work::Read { data, at: 0 },
-                None => {
-                    Work::Moot(Some(JobEvent::Failed(format!("{name}: No such file or directory"))))
-                }
-            },
+            Job::ReadFile { name } => {
+                let missing = format!("{name}: No such file or directory");
+                let work = disk.open(&name).map_or_else(
+                    || Work::Over(Some(JobEvent::Failed(missing))),
+                    |data| Work::Read { data, at: 0 },
+                );
+                (work, None, 0)
+            }
         };
-        Self { work, key_delay_us: key_delay, unacked_bytes: 0, planned: false, keys: 0, bytes: 0 }
+        if let Some(name) = &temporary {
+            disk.create(name);
+        }
+        Self {
+            work,
+            temporary,
+            key_delay_us,
+            unacked_bytes: 0,
+            planned: false,
+            cost_ms: 0,
+            keys: 0,
+            bytes: 0,
+        }
     }
 
     /// Gives input to a job that reads a stream.
@@ -130,22 +147,18 @@ impl Running {
         self.unacked_bytes = self.unacked_bytes.saturating_sub(bytes);
     }
 
-    /// Removes the file that an unfinished job was writing.
-    pub(super) fn discard(self, disk: &mut Disk) {
-        match self.work {
-            Work::Save { target: SaveTarget::File(name), .. }
-            | Work::Load { input: Source::Stream { copy_to: Some(name), .. }, .. } => {
-                disk.remove(&name);
-            }
-            _ => {}
+    /// Removes the file that a job was writing.
+    pub(super) fn discard(&self, disk: &mut Disk) {
+        if let Some(name) = &self.temporary {
+            disk.remove(name);
         }
     }
 
     /// Goes on for one step.
     pub(super) fn step(&mut self, disk: &mut Disk) -> Step {
         let (keys, bytes) = (self.keys, self.bytes);
-        let event = match &mut self.work {
-            Work::Moot(event) => return event.take().map_or(Step::Wait, Step::Over),
+        let step = match &mut self.work {
+            Work::Over(last) => return last.take().map_or(Step::Wait, Step::Over),
             Work::Save { .. } | Work::Read { .. } if self.unacked_bytes >= CHUNK_WINDOW_BYTES => {
                 return Step::Wait;
             }
@@ -153,113 +166,87 @@ impl Running {
             Work::Read { .. } => self.read(),
             Work::Load { .. } => self.load(disk),
         };
-        match event {
-            Ok(Some(event)) => {
-                if let JobEvent::Chunk(chunk) = &event {
-                    self.unacked_bytes += chunk.len();
-                }
-                let cost_us = (self.keys - keys) * self.key_delay_us;
-                Step::Next(event, (self.bytes - bytes) / BYTES_PER_MS + cost_us / 1000)
-            }
-            Ok(None) => Step::Wait,
-            Err(last) => Step::Over(last),
+        match &step {
+            Step::Next(JobEvent::Chunk(chunk)) => self.unacked_bytes += chunk.len(),
+            Step::Over(JobEvent::Failed(_)) => self.discard(disk),
+            Step::Over(_) => self.temporary.iter().for_each(|name| disk.sync(name)),
+            Step::Next(_) | Step::Wait => {}
         }
+        let delays_us = (self.keys - keys) * self.key_delay_us;
+        self.cost_ms = (self.bytes - bytes) / BYTES_PER_MS + delays_us / 1000;
+        step
     }
 
-    fn save(&mut self, disk: &mut Disk) -> Result<Option<JobEvent>, JobEvent> {
-        let keys_max = self.keys_per_step();
-        let Work::Save { encoder, target } = &mut self.work else { return Ok(None) };
+    fn save(&mut self, disk: &mut Disk) -> Step {
+        let keys_max = self.per_step(1, STEP_KEYS_MAX);
+        let Work::Save { encoder } = &mut self.work else { return Step::Wait };
         let chunk = encoder.next_chunk(keys_max);
         (self.keys, self.bytes) = (encoder.keys(), encoder.bytes());
-        match (chunk, target) {
-            (Some(chunk), SaveTarget::Chunks) => Ok(Some(JobEvent::Chunk(chunk))),
-            (Some(chunk), SaveTarget::File(name)) => {
+        match (chunk, &self.temporary) {
+            (Some(chunk), None) => Step::Next(JobEvent::Chunk(chunk)),
+            (Some(chunk), Some(name)) => {
                 disk.append(name, &chunk);
-                Ok(Some(self.progress(None)))
+                Step::Next(self.progress(None))
             }
-            (None, target) => {
-                if let SaveTarget::File(name) = target {
-                    disk.sync(name);
-                }
-                Err(JobEvent::Done(JobOutcome::Saved { bytes: self.bytes }))
-            }
+            (None, _) => self.over(JobEvent::Done(JobOutcome::Saved { bytes: self.bytes })),
         }
     }
 
-    fn read(&mut self) -> Result<Option<JobEvent>, JobEvent> {
-        let Work::Read { data, at } = &mut self.work else { return Ok(None) };
-        let piece = &data[*at..data.len().min(*at + STEP_BYTES_MAX)];
-        if piece.is_empty() {
-            return Err(JobEvent::Done(JobOutcome::Read { bytes: data.len() as u64 }));
+    fn read(&mut self) -> Step {
+        let Work::Read { data, at } = &mut self.work else { return Step::Wait };
+        let chunk = Bytes::copy_from_slice(&data[*at..data.len().min(*at + STEP_BYTES_MAX)]);
+        if chunk.is_empty() {
+            return self.over(JobEvent::Done(JobOutcome::Read { bytes: self.bytes }));
         }
-        let chunk = Bytes::copy_from_slice(piece);
         *at += chunk.len();
-        self.bytes = *at as u64;
-        Ok(Some(JobEvent::Chunk(chunk)))
+        self.bytes += chunk.len() as u64;
+        Step::Next(JobEvent::Chunk(chunk))
     }
 
-    fn load(&mut self, disk: &mut Disk) -> Result<Option<JobEvent>, JobEvent> {
-        let step_bytes = self.bytes_per_step();
-        let Work::Load { decoder, input } = &mut self.work else { return Ok(None) };
-        let (piece, total) = match input.next(step_bytes, disk) {
+    fn load(&mut self, disk: &mut Disk) -> Step {
+        let bytes_max = self.per_step(BYTES_PER_KEY, STEP_BYTES_MAX);
+        let Work::Load { decoder, input } = &mut self.work else { return Step::Wait };
+        let (piece, total) = match input.next(bytes_max) {
             Next::Piece(piece, total) => (piece, total),
-            Next::Later => return Ok(None),
-            Next::End => return Err(self.loaded(disk)),
+            Next::Later => return Step::Wait,
+            Next::End => return self.loaded(),
         };
+        if let Some(name) = &self.temporary {
+            disk.append(name, &piece);
+        }
         if let Err(error) = decoder.feed(&piece) {
-            return Err(self.refused(&error.to_string(), disk));
+            return self.over(JobEvent::Failed(error.to_string()));
         }
         self.keys = decoder.keys();
         self.bytes += piece.len() as u64;
-        Ok(Some(self.progress(total)))
+        Step::Next(self.progress(total))
     }
 
-    /// The input is complete: the last news of a load.
-    fn loaded(&mut self, disk: &mut Disk) -> JobEvent {
-        let Work::Load { decoder, input } = std::mem::replace(&mut self.work, Work::Moot(None))
-        else {
-            return JobEvent::Failed("not a load".to_owned());
+    /// The input of a load is complete.
+    fn loaded(&mut self) -> Step {
+        let Work::Load { decoder, .. } = std::mem::replace(&mut self.work, Work::Over(None)) else {
+            return Step::Wait;
         };
-        let copy = if let Source::Stream { copy_to, .. } = input { copy_to } else { None };
-        match (decoder.finish(), copy) {
-            (Ok(loaded), copy) => {
-                if let Some(name) = copy {
-                    disk.sync(&name);
-                }
-                JobEvent::Done(JobOutcome::Loaded(Box::new(loaded)))
-            }
-            (Err(error), copy) => {
-                if let Some(name) = copy {
-                    disk.remove(&name);
-                }
-                JobEvent::Failed(error.to_string())
-            }
-        }
+        Step::Over(match decoder.finish() {
+            Ok(loaded) => JobEvent::Done(JobOutcome::Loaded(Box::new(loaded))),
+            Err(error) => JobEvent::Failed(error.to_string()),
+        })
     }
 
-    fn refused(&mut self, reason: &str, disk: &mut Disk) -> JobEvent {
-        if let Work::Load { input: Source::Stream { copy_to: Some(name), .. }, .. } = &self.work {
-            disk.remove(name);
-        }
-        JobEvent::Failed(reason.to_owned())
+    fn over(&mut self, last: JobEvent) -> Step {
+        self.work = Work::Over(None);
+        Step::Over(last)
     }
 
     fn progress(&self, bytes_total: Option<u64>) -> JobEvent {
         JobEvent::Progress { bytes: self.bytes, bytes_total, keys: self.keys }
     }
 
-    fn keys_per_step(&self) -> usize {
+    /// How much a step takes on, if each key is so much and is waited for.
+    fn per_step(&self, per_key: usize, max: usize) -> usize {
         match (STEP_MS * 1000).checked_div(self.key_delay_us) {
-            Some(keys) => (keys as usize).clamp(1, STEP_KEYS_MAX),
-            None => STEP_KEYS_MAX,
-        }
-    }
-
-    /// Keys are of some 50 bytes, for the purpose of waiting after each.
-    fn bytes_per_step(&self) -> usize {
-        match (STEP_MS * 1000).checked_div(self.key_delay_us) {
-            Some(keys) => (keys as usize * 50).clamp(50, STEP_BYTES_MAX),
-            None => STEP_BYTES_MAX,
+            Some(keys) => (keys as usize).saturating_mul(per_key).clamp(per_key, max),
+            None => max,
         }
     }
 }
@@ -271,7 +258,7 @@ enum Next {
 }
 
 impl Source {
-    fn next(&mut self, bytes_max: usize, disk: &mut Disk) -> Next {
+    fn next(&mut self, bytes_max: usize) -> Next {
         match self {
             Self::File { data, at } => {
                 let piece = &data[*at..data.len().min(*at + bytes_max)];
@@ -281,13 +268,10 @@ impl Source {
                 }
                 Next::Piece(Bytes::copy_from_slice(piece), Some(data.len() as u64))
             }
-            Self::Stream { fed, ended, copy_to } => match fed.pop_front() {
+            Self::Stream { fed, ended } => match fed.pop_front() {
                 Some(mut data) => {
                     if data.len() > bytes_max {
                         fed.push_front(data.split_off(bytes_max));
-                    }
-                    if let Some(name) = copy_to {
-                        disk.append(name, &data);
                     }
                     Next::Piece(data, None)
                 }

@@ -136,14 +136,12 @@ impl SimWorld {
         job.planned = false;
         match job.step(&mut place.disk) {
             Step::Wait => {}
-            Step::Next(event, cost_ms) => {
+            Step::Next(event) => {
+                let cost_ms = job.cost_ms;
                 self.inform(node, News::Job { id, event });
                 self.plan_job(node, id, cost_ms);
             }
-            Step::Over(event) => {
-                process.jobs.remove(&id);
-                self.inform(node, News::Job { id, event });
-            }
+            Step::Over(event) => self.inform(node, News::Job { id, event }),
         }
     }
 

@@ -7,7 +7,7 @@ use super::SimWorld;
 use super::network::SideId;
 use super::node::{News, NodeConn, Process};
 use super::queue::Event;
-use crate::machine::{ConnId, Endpoint, Input, Millis};
+use crate::machine::{ConnId, Endpoint, Input, JobEvent, JobId, Millis};
 use crate::world::{Exit, NodeId};
 
 /// Where all of a simulated world's nodes are.
@@ -113,7 +113,7 @@ impl SimWorld {
         match news {
             News::Started => self.step(node, Input::Started),
             News::Stop => self.step(node, Input::Stop),
-            News::Job { id, event } => self.step(node, Input::Job { id, event }),
+            News::Job { id, event } => self.tell_of_job(node, id, event),
             News::Accepted { conn, peer } => {
                 let local = Endpoint::new(HOST, self.nodes[node.0].port);
                 self.step(node, Input::Accepted { conn, peer, local });
@@ -144,6 +144,18 @@ impl SimWorld {
                     self.step(node, Input::Closed { conn, reason: reason.to_owned() });
                 }
             }
+        }
+    }
+
+    /// News of a job, unless it was cancelled meanwhile. The last news ends it.
+    fn tell_of_job(&mut self, node: NodeId, id: JobId, event: JobEvent) {
+        let Some(process) = self.process(node) else { return };
+        let known = match event {
+            JobEvent::Done(_) | JobEvent::Failed(_) => process.jobs.remove(&id).is_some(),
+            JobEvent::Chunk(_) | JobEvent::Progress { .. } => process.jobs.contains_key(&id),
+        };
+        if known {
+            self.step(node, Input::Job { id, event });
         }
     }
 
