@@ -1,3 +1,7 @@
-//! Floor 3: codecs of what a node keeps on disk. To come.
+//! Floor 3: data as bytes to be kept or sent, and back. Codecs only: nothing here knows a path, a
+//! file or a socket.
+//!
+//! [`rdb`] is the snapshot format: what BGSAVE writes, what a full resync sends, what a node loads
+//! when it starts.
 
 pub mod rdb;

@@ -1,0 +1,295 @@
+//! A keyspace from an RDB that arrives in pieces.
+//!
+//! The decoder takes steps: the header, one opcode with its operands, one key. A step that finds
+//! too few bytes changes nothing, says how many it needs, and is taken again from its beginning
+//! when they are there. So what is kept beside the data is at most one step's bytes.
+
+use bytes::Bytes;
+
+use super::error::{RdbError, Reason};
+use super::format::{MAGIC, VERSION_CHECKSUM, VERSION_READ_MAX, opcode, value_type};
+use super::input::{Reader, Stop, Text};
+use crate::base::crc64::Crc64;
+use crate::base::number;
+use crate::keyspace::{DATABASES_DEFAULT, Keyspace, Value};
+use crate::machine::{Loaded, StreamHead};
+
+/// However much is fed at once, it is looked at in pieces of this size.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Decodes an RDB.
+#[derive(Debug)]
+pub struct Decoder {
+    data: Keyspace,
+    expire_before: Option<i64>,
+    expired: Vec<(usize, Bytes)>,
+    keys: u64,
+    head: Head,
+    place: Place,
+    version: u32,
+    db: usize,
+    /// Of the key that follows.
+    expiry: Option<i64>,
+    /// Bytes that have arrived and no step has used.
+    unread: Vec<u8>,
+    /// Bytes that `unread` must have for the next step.
+    needed: usize,
+    /// Bytes used by steps.
+    read: u64,
+    /// Of the bytes used by steps.
+    crc: Crc64,
+}
+
+/// What the next step finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Header,
+    Items,
+    Checksum,
+    End,
+}
+
+/// The replication state of the aux fields, as far as it is valid.
+#[derive(Debug, Default)]
+struct Head {
+    replid: Option<String>,
+    offset: Option<u64>,
+    selected_db: Option<i64>,
+}
+
+impl Decoder {
+    /// Decodes into 16 databases. Keys that expired before `expire_before` (ms since the epoch) are
+    /// left out and listed; `None` keeps all.
+    pub fn new(expire_before: Option<i64>) -> Self {
+        Self::with(DATABASES_DEFAULT, 0, expire_before)
+    }
+
+    /// Decodes into `databases` databases whose tables are seeded with `seed`.
+    pub fn with(databases: usize, seed: u64, expire_before: Option<i64>) -> Self {
+        Self {
+            data: Keyspace::new(databases, seed),
+            expire_before,
+            expired: Vec::new(),
+            keys: 0,
+            head: Head::default(),
+            place: Place::Header,
+            version: 0,
+            db: 0,
+            expiry: None,
+            unread: Vec::new(),
+            needed: 0,
+            read: 0,
+            crc: Crc64::new(),
+        }
+    }
+
+    /// Takes the next bytes. After an error the decoder is of no further use.
+    pub fn feed(&mut self, data: &[u8]) -> Result<(), RdbError> {
+        data.chunks(PIECE_BYTES).try_for_each(|piece| self.feed_piece(piece))
+    }
+
+    /// Whether all has been read, the checksum included.
+    pub fn is_complete(&self) -> bool {
+        self.place == Place::End
+    }
+
+    /// Keys loaded so far.
+    pub fn keys(&self) -> u64 {
+        self.keys
+    }
+
+    /// The dataset, or an error if it is not complete.
+    pub fn finish(self) -> Result<Loaded, RdbError> {
+        if !self.is_complete() {
+            let offset = self.read + self.unread.len() as u64;
+            return Err(RdbError { offset, reason: Reason::Truncated });
+        }
+        Ok(Loaded {
+            keyspace: self.data,
+            stream: self.head.into_stream(),
+            keys: self.keys,
+            expired: self.expired,
+            bytes: self.read,
+        })
+    }
+
+    fn feed_piece(&mut self, piece: &[u8]) -> Result<(), RdbError> {
+        self.unread.extend_from_slice(piece);
+        if self.unread.len() < self.needed {
+            return Ok(());
+        }
+        let mut unread = std::mem::take(&mut self.unread);
+        let used = self.take_steps(&unread)?;
+        self.crc.update(&unread[..used]);
+        self.read += used as u64;
+        unread.drain(..used);
+        unread.shrink_to(2 * PIECE_BYTES);
+        self.unread = unread;
+        Ok(())
+    }
+
+    /// Takes as many steps as there are bytes for, and returns how many bytes those were.
+    fn take_steps(&mut self, bytes: &[u8]) -> Result<usize, RdbError> {
+        let mut used = 0;
+        while used < bytes.len() {
+            let mut reader = Reader::new(bytes, used);
+            match self.step(&mut reader) {
+                Ok(()) => used = reader.at(),
+                Err(Stop::Short(needed)) => {
+                    self.needed = needed - used;
+                    return Ok(used);
+                }
+                Err(Stop::Bad(reason)) => {
+                    return Err(RdbError { offset: self.read + reader.at() as u64, reason });
+                }
+            }
+        }
+        self.needed = 0;
+        Ok(used)
+    }
+
+    fn step(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop> {
+        match self.place {
+            Place::Header => self.read_header(reader),
+            Place::Items => self.read_item(reader),
+            Place::Checksum => self.read_checksum(reader),
+            Place::End => Err(Stop::Bad(Reason::Trailing)),
+        }
+    }
+
+    fn read_header(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop> {
+        let [magic @ .., a, b, c, d] = reader.array::<9>()?;
+        let digits = [a, b, c, d];
+        if magic != *MAGIC || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(Stop::Bad(Reason::Magic));
+        }
+        self.version = digits.iter().fold(0, |n, digit| n * 10 + u32::from(digit - b'0'));
+        if !(1..=VERSION_READ_MAX).contains(&self.version) {
+            return Err(Stop::Bad(Reason::Version(self.version)));
+        }
+        self.place = Place::Items;
+        Ok(())
+    }
+
+    fn read_item(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop> {
+        match reader.byte()? {
+            opcode::AUX => {
+                let (name, value) = (reader.string()?, reader.string()?);
+                self.head.note(&name.into_bytes(), &value.into_bytes());
+            }
+            opcode::SELECT_DB => self.db = self.database(reader.length()?)?,
+            opcode::RESIZE_DB => {
+                reader.length()?;
+                reader.length()?;
+            }
+            opcode::EXPIRY_MS => self.expiry = Some(i64::from_le_bytes(reader.array()?)),
+            opcode::EXPIRY_S => {
+                self.expiry = Some(i64::from(i32::from_le_bytes(reader.array()?)) * 1000);
+            }
+            opcode::IDLE_SECONDS => {
+                reader.length()?;
+            }
+            opcode::FREQUENCY => {
+                reader.byte()?;
+            }
+            opcode::FUNCTION => {
+                reader.string()?;
+            }
+            opcode::SLOT_INFO => {
+                for _ in 0..3 {
+                    reader.length()?;
+                }
+            }
+            number @ opcode::MODULE_AUX => {
+                return Err(Reason::Unsupported { number, name: "module data" }.into());
+            }
+            number @ opcode::FUNCTION_BEFORE_7 => {
+                return Err(Reason::Unsupported { number, name: "function of 7.0-rc" }.into());
+            }
+            opcode::EOF => {
+                let summed = self.version >= VERSION_CHECKSUM;
+                self.place = if summed { Place::Checksum } else { Place::End };
+            }
+            value_type => self.read_key(value_type, reader)?,
+        }
+        Ok(())
+    }
+
+    fn database(&self, db: u64) -> Result<usize, Reason> {
+        let databases = self.data.databases();
+        match usize::try_from(db) {
+            Ok(db) if db < databases => Ok(db),
+            _ => Err(Reason::Database { db, databases }),
+        }
+    }
+
+    fn read_key(&mut self, value_type: u8, reader: &mut Reader<'_>) -> Result<(), Stop> {
+        let key = reader.string()?.into_bytes();
+        match value_type {
+            value_type::STRING => {
+                let value = match reader.string()? {
+                    Text::Int(n) => Value::Int(n),
+                    text => Value::string(&text.into_bytes()),
+                };
+                Ok(self.store(&key, value)?)
+            }
+            _ => Err(Reason::Type(value_type).into()),
+        }
+    }
+
+    fn store(&mut self, key: &[u8], value: Value) -> Result<(), Reason> {
+        // Redis's word for "does not expire" can be read from a file too.
+        let expiry = self.expiry.take().filter(|at| *at != -1);
+        if let (Some(at), Some(before)) = (expiry, self.expire_before)
+            && at < before
+        {
+            self.expired.push((self.db, Bytes::copy_from_slice(key)));
+            return Ok(());
+        }
+        let db = self.data.db_mut(self.db);
+        if db.set(key, value).is_some() {
+            return Err(Reason::DuplicateKey);
+        }
+        if expiry.is_some() {
+            db.set_expiry(key, expiry);
+        }
+        self.keys += 1;
+        Ok(())
+    }
+
+    fn read_checksum(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop> {
+        let before = reader.before();
+        let stored = u64::from_le_bytes(reader.array()?);
+        let mut crc = self.crc.clone();
+        crc.update(before);
+        let computed = crc.value();
+        if stored != 0 && stored != computed {
+            return Err(Reason::Checksum { stored, computed }.into());
+        }
+        self.place = Place::End;
+        Ok(())
+    }
+}
+
+impl Head {
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        match name {
+            b"repl-id" if value.len() == 40 && value.iter().all(u8::is_ascii_hexdigit) => {
+                self.replid = Some(String::from_utf8_lossy(value).into_owned());
+            }
+            b"repl-offset" => {
+                self.offset = number::parse_i64(value).and_then(|n| u64::try_from(n).ok());
+            }
+            b"repl-stream-db" => self.selected_db = number::parse_i64(value),
+            _ => {}
+        }
+    }
+
+    fn into_stream(self) -> Option<StreamHead> {
+        Some(StreamHead {
+            replid: self.replid?,
+            offset: self.offset?,
+            selected_db: self.selected_db?,
+        })
+    }
+}
