@@ -66,6 +66,13 @@ pub struct LoadOptions {
     pub key_delay_us: u64,
 }
 
+impl Default for LoadOptions {
+    fn default() -> Self {
+        let databases = crate::keyspace::DATABASES_DEFAULT;
+        Self { databases, seed: 0, expire_before: None, key_delay_us: 0 }
+    }
+}
+
 /// Where [`Job::Save`] writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SaveTarget {

@@ -166,6 +166,9 @@ impl Config {
                 let port = port.trim().parse().map_err(|_| "invalid port")?;
                 self.replicaof = Some(Endpoint::new(host, port));
             }
+            "repl-diskless-sync-delay" => {
+                self.repl_diskless_sync_delay = value.parse().map_err(|_| "not a number")?
+            }
             "save" if value.is_empty() => self.save.clear(),
             _ => return Err("unknown directive".to_owned()),
         }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::disk::Disk;
-use crate::machine::{CHUNK_WINDOW_BYTES, Job, JobEvent, JobOutcome, Millis, SaveTarget};
+use crate::machine::{
+    CHUNK_WINDOW_BYTES, Job, JobEvent, JobOutcome, LoadOptions, Millis, SaveTarget,
+};
 use crate::persist::rdb::{Decoder, Encoder};
 
 /// Keys encoded in one step.
@@ -68,6 +70,10 @@ enum Source {
     Stream { fed: VecDeque<Bytes>, ended: bool },
 }
 
+fn decoder(options: &LoadOptions) -> Decoder {
+    Decoder::with(options.databases, options.seed, options.expire_before)
+}
+
 /// What came of a step.
 pub(super) enum Step {
     /// News for the machine, and the job goes on.
@@ -89,20 +95,22 @@ impl Running {
                 };
                 (Work::Save { encoder }, temporary, key_delay_us)
             }
-            Job::LoadFile { name, expire_before, key_delay_us } => {
+            Job::LoadFile { name, options } => {
                 let work = match disk.open(&name) {
                     Some(data) => Work::Load {
-                        decoder: Box::new(Decoder::new(expire_before)),
+                        decoder: Box::new(decoder(&options)),
                         input: Source::File { data, at: 0 },
                     },
                     None => Work::Over(Some(JobEvent::Done(JobOutcome::NoFile))),
                 };
-                (work, None, key_delay_us)
+                (work, None, options.key_delay_us)
             }
-            Job::LoadStream { copy_to, key_delay_us } => {
+            // Data that nobody needs is dropped with the order.
+            Job::Discard(_) => (Work::Over(None), None, 0),
+            Job::LoadStream { copy_to, options } => {
                 let input = Source::Stream { fed: VecDeque::new(), ended: false };
-                let decoder = Box::new(Decoder::new(None));
-                (Work::Load { decoder, input }, copy_to, key_delay_us)
+                let decoder = Box::new(decoder(&options));
+                (Work::Load { decoder, input }, copy_to, options.key_delay_us)
             }
             Job::ReadFile { name } => {
                 let missing = format!("{name}: No such file or directory");

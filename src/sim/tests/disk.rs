@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::{Diary, React, Tiny, node, pass, say};
 use crate::keyspace::Snapshot;
 use crate::machine::{
-    CHUNK_WINDOW_BYTES, Input, Job, JobEvent, JobId, Now, Outbox, Output, ReplicationMeta,
-    SaveTarget,
+    CHUNK_WINDOW_BYTES, Input, Job, JobEvent, JobId, LoadOptions, Now, Outbox, Output,
+    ReplicationMeta, SaveTarget,
 };
 use crate::sim::SimWorld;
 use crate::world::World;
@@ -23,7 +23,7 @@ fn save(_: &mut Tiny, _: Now, input: Input<'_>, out: &mut Outbox) {
         Input::Job { id: JobId(1), event: JobEvent::Done(_) } => {
             out.push(Output::Rename { from: "temp.rdb".to_owned(), to: "dump.rdb".to_owned() });
             let name = "dump.rdb".to_owned();
-            let job = Job::LoadFile { name, expire_before: None, key_delay_us: 0 };
+            let job = Job::LoadFile { name, options: LoadOptions::default() };
             out.push(Output::StartJob { id: JobId(2), job });
         }
         _ => {}
@@ -49,7 +49,10 @@ fn a_power_loss_in_the_middle_of_a_stream_leaves_nothing_and_a_kill_leaves_the_t
         let mut world = SimWorld::new(1);
         let (node, _) = node(&mut world, 0, |_, _, input, out| {
             if let Input::Started = input {
-                let job = Job::LoadStream { copy_to: Some("temp".to_owned()), key_delay_us: 0 };
+                let job = Job::LoadStream {
+                    copy_to: Some("temp".to_owned()),
+                    options: LoadOptions::default(),
+                };
                 out.push(Output::StartJob { id: JobId(1), job });
                 out.push(Output::FeedJob { id: JobId(1), data: Bytes::from_static(b"REDIS") });
             }
@@ -108,7 +111,8 @@ fn nothing_is_heard_of_a_cancelled_job_even_if_it_was_over() {
 
 fn feed(input: Input<'_>, out: &mut Outbox, data: &'static [u8], then: fn(&mut Outbox)) {
     if let Input::Started = input {
-        let job = Job::LoadStream { copy_to: Some("temp".to_owned()), key_delay_us: 0 };
+        let job =
+            Job::LoadStream { copy_to: Some("temp".to_owned()), options: LoadOptions::default() };
         out.push(Output::StartJob { id: JobId(1), job });
         out.push(Output::FeedJob { id: JobId(1), data: Bytes::from_static(data) });
         then(out);
