@@ -1,0 +1,411 @@
+//! Work beside a node, on plain threads: saving, loading, reading files.
+//!
+//! A job writes temporary files only; the node's own step renames them. A cancelled job leaves
+//! no file and says nothing more.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::clock::words;
+use super::crash;
+use super::files::Files;
+use super::ready::Ready;
+use crate::keyspace::Snapshot;
+use crate::machine::{
+    CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, ReplicationMeta, SaveTarget,
+};
+use crate::persist::rdb::{Decoder, Encoder};
+
+/// Keys encoded into one chunk.
+const KEYS_PER_CHUNK: usize = 128;
+/// Bytes read from a file at once.
+const READ_BYTES: usize = 64 << 10;
+/// Least time between two reports of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// The jobs of one node.
+pub(super) struct Jobs {
+    running: HashMap<JobId, Running>,
+    news: mpsc::Receiver<(JobId, JobEvent)>,
+    post: mpsc::Sender<(JobId, JobEvent)>,
+    ready: Arc<Ready>,
+}
+
+/// A job seen from its node.
+struct Running {
+    desk: Arc<Desk>,
+    thread: JoinHandle<()>,
+}
+
+impl Jobs {
+    /// None yet; `ready` is woken with every news.
+    pub(super) fn new(ready: Arc<Ready>) -> Self {
+        let (post, news) = mpsc::channel();
+        Self { running: HashMap::new(), news, post, ready }
+    }
+
+    /// Starts a job on a thread of its own.
+    pub(super) fn start(&mut self, id: JobId, job: Job, files: &mut Files) {
+        let task = Task::new(job, files);
+        let desk = Arc::new(Desk { file: task.file().map(Path::to_owned), ..Desk::default() });
+        let work = Work {
+            id,
+            desk: Arc::clone(&desk),
+            post: self.post.clone(),
+            ready: Arc::clone(&self.ready),
+            keys_done: 0,
+            last_progress: Instant::now(),
+        };
+        let name = format!("{}job", crash::THREAD_PREFIX);
+        match thread::Builder::new().name(name).spawn(move || work.run(task)) {
+            Ok(thread) => drop(self.running.insert(id, Running { desk, thread })),
+            Err(error) => drop(self.post.send((id, JobEvent::Failed(words(&error))))),
+        }
+    }
+
+    /// Gives input to a job; `None` is its end.
+    pub(super) fn feed(&self, id: JobId, data: Option<Bytes>) {
+        self.at_desk(id, |state| match data {
+            Some(data) => state.input.push_back(data),
+            None => state.input_ended = true,
+        });
+    }
+
+    /// Lets a job make more chunks.
+    pub(super) fn ack(&self, id: JobId, bytes: usize) {
+        self.at_desk(id, |state| state.unacked = state.unacked.saturating_sub(bytes));
+    }
+
+    /// Ends a job.
+    pub(super) fn cancel(&mut self, id: JobId) {
+        if let Some(job) = self.running.remove(&id) {
+            job.desk.cancel();
+        }
+    }
+
+    /// The next news of a job that was not cancelled.
+    pub(super) fn next(&mut self) -> Option<(JobId, JobEvent)> {
+        while let Ok((id, event)) = self.news.try_recv() {
+            let is_last = matches!(event, JobEvent::Done(_) | JobEvent::Failed(_));
+            let is_known = if is_last {
+                self.running.remove(&id).is_some()
+            } else {
+                self.running.contains_key(&id)
+            };
+            if is_known {
+                return Some((id, event));
+            }
+        }
+        None
+    }
+
+    fn at_desk(&self, id: JobId, give: impl FnOnce(&mut DeskState)) {
+        if let Some(job) = self.running.get(&id) {
+            job.desk.order(give);
+        }
+    }
+}
+
+impl Drop for Jobs {
+    /// Cancels all jobs and waits until they are gone.
+    fn drop(&mut self) {
+        for job in self.running.values() {
+            job.desk.cancel();
+        }
+        for (_, job) in self.running.drain() {
+            drop(job.thread.join());
+        }
+    }
+}
+
+/// What a node lays on a job's desk.
+#[derive(Default)]
+struct Desk {
+    state: Mutex<DeskState>,
+    changed: Condvar,
+    /// The file that the job writes.
+    file: Option<PathBuf>,
+}
+
+#[derive(Default)]
+struct DeskState {
+    cancelled: bool,
+    input: VecDeque<Bytes>,
+    input_ended: bool,
+    /// Bytes of chunks that the node did not acknowledge.
+    unacked: usize,
+}
+
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, DeskState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn order(&self, give: impl FnOnce(&mut DeskState)) {
+        give(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    /// Ends the job. Its file goes now, not when the job notices, so that another job may use the
+    /// name.
+    fn cancel(&self) {
+        self.order(|state| {
+            state.cancelled = true;
+            self.remove_file();
+        });
+    }
+
+    /// Creates the job's file, unless it was cancelled.
+    fn create(&self, path: &Path) -> Result<File, Stopped> {
+        let state = self.lock();
+        if state.cancelled { Err(Stopped::Cancelled) } else { Ok(File::create(path)?) }
+    }
+
+    fn remove_file(&self) {
+        if let Some(file) = &self.file {
+            drop(std::fs::remove_file(file));
+        }
+    }
+
+    fn wait_while(
+        &self,
+        condition: impl Fn(&DeskState) -> bool,
+    ) -> Result<MutexGuard<'_, DeskState>, Stopped> {
+        let state = self
+            .changed
+            .wait_while(self.lock(), |state| !state.cancelled && condition(state))
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.cancelled { Err(Stopped::Cancelled) } else { Ok(state) }
+    }
+}
+
+/// A job with its names turned into paths.
+enum Task {
+    SaveFile(Snapshot, ReplicationMeta, PathBuf, Duration),
+    SaveChunks(Snapshot, ReplicationMeta, Duration),
+    LoadFile(PathBuf, Option<i64>, Duration),
+    LoadStream(Option<PathBuf>, Duration),
+    ReadFile(PathBuf),
+}
+
+impl Task {
+    /// The file that is written.
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::SaveFile(_, _, path, _) => Some(path),
+            Self::LoadStream(copy_to, _) => copy_to.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn new(job: Job, files: &mut Files) -> Self {
+        match job {
+            Job::Save { snapshot, meta, target: SaveTarget::File(name), key_delay_us } => {
+                let delay = Duration::from_micros(key_delay_us);
+                Self::SaveFile(snapshot, meta, files.loose_path(&name), delay)
+            }
+            Job::Save { snapshot, meta, target: SaveTarget::Chunks, key_delay_us } => {
+                Self::SaveChunks(snapshot, meta, Duration::from_micros(key_delay_us))
+            }
+            Job::LoadFile { name, expire_before, key_delay_us } => {
+                let delay = Duration::from_micros(key_delay_us);
+                Self::LoadFile(files.path(&name), expire_before, delay)
+            }
+            Job::LoadStream { copy_to, key_delay_us } => {
+                let copy_to = copy_to.map(|name| files.loose_path(&name));
+                Self::LoadStream(copy_to, Duration::from_micros(key_delay_us))
+            }
+            Job::ReadFile { name } => Self::ReadFile(files.path(&name)),
+        }
+    }
+}
+
+/// Why a job ended without a result.
+enum Stopped {
+    Cancelled,
+    Failed(String),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(words(&error))
+    }
+}
+
+type Done = Result<JobOutcome, Stopped>;
+
+/// A job at work.
+struct Work {
+    id: JobId,
+    desk: Arc<Desk>,
+    post: mpsc::Sender<(JobId, JobEvent)>,
+    ready: Arc<Ready>,
+    keys_done: u64,
+    last_progress: Instant,
+}
+
+impl Work {
+    fn run(mut self, task: Task) {
+        let done = crash::catch(|| self.work(task));
+        let state = self.desk.lock();
+        if state.cancelled {
+            return;
+        }
+        let event = match done {
+            Ok(Ok(outcome)) => JobEvent::Done(outcome),
+            Ok(Err(Stopped::Cancelled)) => return,
+            Ok(Err(Stopped::Failed(reason))) | Err(reason) => {
+                self.desk.remove_file();
+                JobEvent::Failed(reason)
+            }
+        };
+        drop(state);
+        self.tell(event);
+    }
+
+    fn work(&mut self, task: Task) -> Done {
+        match task {
+            Task::SaveFile(snapshot, meta, path, delay) => {
+                self.save_file(Encoder::new(snapshot, meta), &path, delay)
+            }
+            Task::SaveChunks(snapshot, meta, delay) => {
+                self.save_chunks(Encoder::new(snapshot, meta), delay)
+            }
+            Task::LoadFile(path, expire_before, delay) => {
+                self.load_file(&path, Decoder::new(expire_before), delay)
+            }
+            Task::LoadStream(copy_to, delay) => self.load_stream(copy_to.as_deref(), delay),
+            Task::ReadFile(path) => self.read_file(&path),
+        }
+    }
+
+    fn save_file(&mut self, mut encoder: Encoder, path: &Path, delay: Duration) -> Done {
+        let mut file = self.desk.create(path)?;
+        while let Some(chunk) = encoder.next_chunk(keys_per_chunk(delay)) {
+            file.write_all(&chunk)?;
+            self.advance(encoder.keys(), delay)?;
+            self.progress(encoder.bytes(), None);
+        }
+        file.sync_all()?;
+        Ok(JobOutcome::Saved { bytes: encoder.bytes() })
+    }
+
+    fn save_chunks(&mut self, mut encoder: Encoder, delay: Duration) -> Done {
+        while let Some(chunk) = encoder.next_chunk(keys_per_chunk(delay)) {
+            self.advance(encoder.keys(), delay)?;
+            self.chunk(chunk)?;
+        }
+        Ok(JobOutcome::Saved { bytes: encoder.bytes() })
+    }
+
+    fn load_file(&mut self, path: &Path, mut decoder: Decoder, delay: Duration) -> Done {
+        let mut file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(JobOutcome::NoFile),
+            opened => opened?,
+        };
+        let total = file.metadata()?.len();
+        let mut buffer = vec![0; READ_BYTES];
+        let mut bytes = 0;
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            decoder.feed(&buffer[..read]).map_err(|error| Stopped::Failed(error.to_string()))?;
+            bytes += read as u64;
+            self.advance(decoder.keys(), delay)?;
+            self.progress(bytes, Some(total));
+        }
+        let loaded = decoder.finish().map_err(|error| Stopped::Failed(error.to_string()))?;
+        Ok(JobOutcome::Loaded(Box::new(loaded)))
+    }
+
+    fn load_stream(&mut self, copy_to: Option<&Path>, delay: Duration) -> Done {
+        let mut copy = copy_to.map(|path| self.desk.create(path)).transpose()?;
+        let mut decoder = Decoder::new(None);
+        let mut bytes = 0;
+        while let Some(data) = self.input()? {
+            if let Some(copy) = &mut copy {
+                copy.write_all(&data)?;
+            }
+            decoder.feed(&data).map_err(|error| Stopped::Failed(error.to_string()))?;
+            bytes += data.len() as u64;
+            self.advance(decoder.keys(), delay)?;
+            self.progress(bytes, None);
+        }
+        let loaded = decoder.finish().map_err(|error| Stopped::Failed(error.to_string()))?;
+        if let Some(copy) = copy {
+            copy.sync_all()?;
+        }
+        Ok(JobOutcome::Loaded(Box::new(loaded)))
+    }
+
+    fn read_file(&mut self, path: &Path) -> Done {
+        let mut file = File::open(path)?;
+        let mut bytes = 0;
+        loop {
+            let mut buffer = vec![0; READ_BYTES];
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(JobOutcome::Read { bytes });
+            }
+            buffer.truncate(read);
+            bytes += read as u64;
+            self.chunk(buffer.into())?;
+        }
+    }
+
+    /// Gives a chunk to the node when the window allows it.
+    fn chunk(&mut self, chunk: Bytes) -> Result<(), Stopped> {
+        let mut state = self.desk.wait_while(|state| state.unacked >= CHUNK_WINDOW_BYTES)?;
+        state.unacked += chunk.len();
+        drop(state);
+        self.tell(JobEvent::Chunk(chunk));
+        Ok(())
+    }
+
+    /// The next input, `None` at its end.
+    fn input(&mut self) -> Result<Option<Bytes>, Stopped> {
+        let mut state =
+            self.desk.wait_while(|state| state.input.is_empty() && !state.input_ended)?;
+        Ok(state.input.pop_front())
+    }
+
+    /// Waits as long as the keys done since the last call ask for, and looks for the end.
+    fn advance(&mut self, keys: u64, delay: Duration) -> Result<(), Stopped> {
+        let keys_now = keys.saturating_sub(self.keys_done);
+        self.keys_done = keys;
+        let wait = delay.saturating_mul(keys_now.try_into().unwrap_or(u32::MAX));
+        let state = self.desk.lock();
+        let (state, _) = self
+            .desk
+            .changed
+            .wait_timeout_while(state, wait, |state| !state.cancelled)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.cancelled { Err(Stopped::Cancelled) } else { Ok(()) }
+    }
+
+    fn progress(&mut self, bytes: u64, bytes_total: Option<u64>) {
+        if self.last_progress.elapsed() >= PROGRESS_EVERY {
+            self.last_progress = Instant::now();
+            self.tell(JobEvent::Progress { bytes, bytes_total, keys: self.keys_done });
+        }
+    }
+
+    fn tell(&self, event: JobEvent) {
+        drop(self.post.send((self.id, event)));
+        self.ready.wake_owner();
+    }
+}
+
+/// With a delay after each key, keys are done one by one.
+fn keys_per_chunk(delay: Duration) -> usize {
+    if delay.is_zero() { KEYS_PER_CHUNK } else { 1 }
+}

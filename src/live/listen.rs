@@ -1,0 +1,133 @@
+//! Ports: kept for a node while it is down, open while it runs.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::conn::Stream;
+use super::fabric::endpoint;
+use super::ready::Bell;
+use crate::machine::Endpoint;
+
+/// Connections that the kernel keeps for a node that does not accept them (`tcp-backlog`).
+const BACKLOG: i32 = 511;
+
+/// A port of a node. The socket stays bound while the node is down, so that nobody else gets the
+/// port, but it listens only while the node runs.
+#[derive(Debug)]
+pub(super) struct Port {
+    address: SocketAddr,
+    socket: Mutex<Option<Socket>>,
+}
+
+impl Port {
+    /// Reserves a port; 0 is a free one.
+    pub(super) fn reserve(host: IpAddr, port: u16) -> io::Result<Self> {
+        let socket = bind((host, port).into())?;
+        let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { address, socket: Mutex::new(Some(socket)) })
+    }
+
+    /// The number.
+    pub(super) fn number(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Listens from now on.
+    pub(super) fn open(&self) -> io::Result<std::net::TcpListener> {
+        let mut slot = self.lock();
+        let socket = match slot.take() {
+            Some(socket) => socket,
+            None => bind(self.address)?,
+        };
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        let listener = socket.try_clone()?.into();
+        *slot = Some(socket);
+        Ok(listener)
+    }
+
+    /// Refuses connections from now on, although the node's thread may still hold its listener.
+    pub(super) fn close(&self) {
+        let mut slot = self.lock();
+        // On Linux a listening socket that is shut down stays bound. Elsewhere only closing helps.
+        if slot.as_ref().is_some_and(|socket| socket.shutdown(std::net::Shutdown::Both).is_err()) {
+            *slot = None;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Socket>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A free port must not be one that another world keeps, so it is bound before it is shared.
+    let wants_any = address.port() == 0;
+    if !wants_any {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    if wants_any {
+        socket.set_reuse_address(true)?;
+    }
+    Ok(socket)
+}
+
+/// Where a node takes connections.
+#[derive(Debug)]
+pub(super) enum Listener {
+    /// From the network.
+    Tcp(TcpListener),
+    /// From the same host; the file goes with the listener.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// Within a runtime.
+    pub(super) fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        TcpListener::from_std(listener).map(Self::Tcp)
+    }
+
+    /// Within a runtime. An old socket file is replaced.
+    pub(super) fn unix(path: &Path) -> io::Result<Self> {
+        drop(std::fs::remove_file(path));
+        Ok(Self::Unix(UnixListener::bind(path)?, path.to_owned()))
+    }
+
+    /// The next connection, its peer and its local address.
+    pub(super) fn poll_accept(
+        &self,
+        bell: &Arc<Bell>,
+    ) -> Poll<io::Result<(Stream, Endpoint, Endpoint)>> {
+        let waker = Waker::from(Arc::clone(bell));
+        let cx = &mut Context::from_waker(&waker);
+        Poll::Ready(match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = ready!(listener.poll_accept(cx))?;
+                stream.set_nodelay(true)?;
+                let local = stream.local_addr()?;
+                Ok((Stream::Tcp(stream), endpoint(peer), endpoint(local)))
+            }
+            Self::Unix(listener, path) => {
+                let (stream, _) = ready!(listener.poll_accept(cx))?;
+                let here = Endpoint::new(path.to_string_lossy(), 0);
+                Ok((Stream::Unix(stream), here.clone(), here))
+            }
+        })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            drop(std::fs::remove_file(path));
+        }
+    }
+}

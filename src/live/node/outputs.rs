@@ -1,0 +1,91 @@
+//! How each output of a machine is carried out.
+
+use std::io;
+
+use super::{FAREWELL_MS, Node};
+use crate::live::clock::words;
+use crate::live::conn::Conn;
+use crate::machine::{Closing, ConnId, Endpoint, Fact, Output};
+use crate::world::WorldEvent;
+
+impl Node {
+    /// Carries out what the machine left in its outbox, in order.
+    pub(super) fn carry_out(&mut self) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        let mut outbox = std::mem::take(&mut self.outbox);
+        for output in outbox.drain() {
+            if self.exit.is_none() {
+                self.carry_out_one(output);
+            }
+        }
+        self.outbox = outbox;
+    }
+
+    fn carry_out_one(&mut self, output: Output) {
+        match output {
+            Output::Send { conn, data } => self.send(conn, data),
+            Output::Close { conn, how } => self.close(conn, how),
+            Output::Dial { conn, to } => self.dial(conn, &to),
+            Output::StartJob { id, job } => self.jobs.start(id, job, &mut self.around.files),
+            Output::FeedJob { id, data } => self.jobs.feed(id, Some(data)),
+            Output::EndJobInput { id } => self.jobs.feed(id, None),
+            Output::AckJob { id, bytes } => self.jobs.ack(id, bytes),
+            Output::CancelJob { id } => self.jobs.cancel(id),
+            Output::WriteFile { name, data } => {
+                let wrote = self.around.files.write(&name, &data);
+                self.check_file(name, wrote);
+            }
+            Output::Rename { from, to } => {
+                let renamed = self.around.files.rename(&from, &to);
+                self.check_file(to, renamed);
+            }
+            Output::Remove { name } => {
+                let removed = self.around.files.remove(&name);
+                self.check_file(name, removed);
+            }
+            Output::Log { level, text } => {
+                self.tell(WorldEvent::Log { node: self.around.id, level, text });
+            }
+            Output::Emit(fact) => self.tell(WorldEvent::Fact { node: self.around.id, fact }),
+            Output::Stall { ms } => {
+                self.around.control.stall(ms);
+                self.now = self.around.clock.now();
+            }
+            Output::Exit { code } => {
+                self.exit = Some((code, self.around.clock.now().mono + FAREWELL_MS));
+            }
+        }
+    }
+
+    fn close(&mut self, id: ConnId, how: Closing) {
+        match how {
+            Closing::Now => drop(self.conns.remove(&id)),
+            Closing::Flush => {
+                if let Some(conn) = self.conns.get_mut(&id) {
+                    conn.is_closing = true;
+                    self.touch(id);
+                }
+            }
+        }
+    }
+
+    fn dial(&mut self, id: ConnId, to: &Endpoint) {
+        let dialling = (self.around.dial)(to);
+        let conn = Conn::dialling(id, dialling, self.around.control.ready());
+        conn.ring();
+        self.conns.insert(id, conn);
+    }
+
+    fn check_file(&self, name: String, done: io::Result<()>) {
+        if let Err(error) = done {
+            let fact = Fact::FileFailed { name, reason: words(&error) };
+            self.tell(WorldEvent::Fact { node: self.around.id, fact });
+        }
+    }
+
+    fn tell(&self, event: WorldEvent) {
+        (self.around.events)(event);
+    }
+}

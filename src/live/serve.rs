@@ -1,0 +1,113 @@
+//! One node in the foreground: `replab server`.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::clock::Clock;
+use super::crash;
+use super::fabric::dial_plainly;
+use super::listen::Port;
+use super::run::{Launch, Post, Run};
+use crate::machine::LogLevel;
+use crate::world::{Birth, Exit, Factory, NodeId, WorldError, WorldEvent};
+
+/// The exit code of a node that crashed or was interrupted twice.
+const EXIT_FAILURE: i32 = 1;
+
+/// A node that is alone in its process.
+#[derive(Clone)]
+pub struct Serve {
+    /// Its name, for error messages.
+    pub name: String,
+    /// The address it listens on.
+    pub host: IpAddr,
+    /// TCP port; 0 for a free one.
+    pub port: u16,
+    /// A Unix socket to listen on as well.
+    pub unix: Option<PathBuf>,
+    /// Directory for its files.
+    pub dir: PathBuf,
+    /// Seed of its dice.
+    pub seed: u64,
+    /// Makes its machine.
+    pub build: Factory,
+}
+
+/// Runs a node until it ends, and returns its exit code. Its log lines are given to `log`. The
+/// first SIGTERM or SIGINT asks it to stop, the second ends it.
+pub fn serve_one(serve: Serve, mut log: impl FnMut(LogLevel, &str)) -> Result<i32, WorldError> {
+    crash::install();
+    let refused = |what: &str, source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            WorldError::PortInUse { node: serve.name.clone(), port: serve.port }
+        }
+        _ => WorldError::Io { node: serve.name.clone(), what: what.to_owned(), source },
+    };
+    let (post, events) = mpsc::channel();
+    watch_signals(post.clone()).map_err(|error| refused("watching signals", error))?;
+    let port = Port::reserve(serve.host, serve.port)
+        .map_err(|error| refused("opening its port", error))?;
+    let birth = Birth { port: port.number(), seed: serve.seed };
+    let build = Arc::clone(&serve.build);
+    let run = Run::start(Launch {
+        id: NodeId(0),
+        name: serve.name.clone(),
+        number: 1,
+        build: Box::new(move || build(birth)),
+        port: Arc::new(port),
+        unix: serve.unix.clone(),
+        dir: serve.dir.clone(),
+        clock: Clock::new(),
+        dial: Box::new(|to| dial_plainly(to.clone())),
+        post,
+        after: None,
+    })
+    .map_err(|error| refused("starting it", error))?;
+    let mut is_stopping = false;
+    for (_, event) in events {
+        match event {
+            WorldEvent::Log { level, text, .. } => log(level, &text),
+            WorldEvent::Exited { exit: Exit::Code(code), .. } => return Ok(code),
+            WorldEvent::Exited { exit: Exit::Crashed(message), .. } => {
+                log(LogLevel::Warning, &format!("Crashed: {message}"));
+                return Ok(EXIT_FAILURE);
+            }
+            WorldEvent::Nudge if is_stopping => return Ok(EXIT_FAILURE),
+            WorldEvent::Nudge => {
+                is_stopping = true;
+                run.control.stop();
+            }
+            _ => {}
+        }
+    }
+    Ok(EXIT_FAILURE)
+}
+
+/// Posts a nudge for every SIGTERM and SIGINT, on a thread of its own so that a node that is stuck
+/// can be ended.
+fn watch_signals(post: mpsc::Sender<Post>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let within = runtime.enter();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    drop(within);
+    thread::Builder::new().name("replab-signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                if post.send((0, WorldEvent::Nudge)).is_err() {
+                    return;
+                }
+            }
+        });
+    })?;
+    Ok(())
+}
