@@ -17,12 +17,20 @@ use crate::machine::Endpoint;
 /// Connections that the kernel keeps for a node that does not accept them (`tcp-backlog`).
 const BACKLOG: i32 = 511;
 
-/// A port of a node. The socket stays bound while the node is down, so that nobody else gets the
-/// port, but it listens only while the node runs.
+/// A port of a node. It stays bound while the node is down, so that nobody else gets it, but it is
+/// listened on only while the node runs.
 #[derive(Debug)]
 pub(super) struct Port {
     address: SocketAddr,
-    socket: Mutex<Option<Socket>>,
+    sockets: Mutex<Sockets>,
+}
+
+#[derive(Debug)]
+struct Sockets {
+    /// Bound, never listening.
+    reservation: Option<Socket>,
+    /// The running node's listener.
+    listener: Option<Socket>,
 }
 
 impl Port {
@@ -30,7 +38,8 @@ impl Port {
     pub(super) fn reserve(host: IpAddr, port: u16) -> io::Result<Self> {
         let socket = bind((host, port).into())?;
         let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok(Self { address, socket: Mutex::new(Some(socket)) })
+        let sockets = Sockets { reservation: Some(socket), listener: None };
+        Ok(Self { address, sockets: Mutex::new(sockets) })
     }
 
     /// The number.
@@ -40,41 +49,40 @@ impl Port {
 
     /// Listens from now on.
     pub(super) fn open(&self) -> io::Result<std::net::TcpListener> {
-        let mut slot = self.lock();
-        let socket = match slot.take() {
-            Some(socket) => socket,
-            None => bind(self.address)?,
-        };
-        socket.listen(BACKLOG)?;
-        socket.set_nonblocking(true)?;
-        let listener = socket.try_clone()?.into();
-        *slot = Some(socket);
-        Ok(listener)
+        let mut sockets = self.lock();
+        let listener = bind(self.address).or_else(|_| {
+            // Not every system lets a listener share a port with the socket that reserves it.
+            sockets.reservation = None;
+            bind(self.address)
+        })?;
+        listener.listen(BACKLOG)?;
+        listener.set_nonblocking(true)?;
+        sockets.listener = Some(listener.try_clone()?);
+        Ok(listener.into())
     }
 
     /// Refuses connections from now on, although the node's thread may still hold its listener.
     pub(super) fn close(&self) {
-        let mut slot = self.lock();
-        // On Linux a listening socket that is shut down stays bound. Elsewhere only closing helps.
-        if slot.as_ref().is_some_and(|socket| socket.shutdown(std::net::Shutdown::Both).is_err()) {
-            *slot = None;
+        if let Some(listener) = self.lock().listener.take() {
+            // Systems that cannot shut a listener down refuse once the thread has dropped it.
+            drop(listener.shutdown(std::net::Shutdown::Both));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Socket>> {
-        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Sockets> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A free port must not be one that another world keeps, so it is bound before it is shared.
-    let wants_any = address.port() == 0;
-    if !wants_any {
+    // A free port must not be one that another world reserves, so it is bound before it is shared.
+    let is_given = address.port() != 0;
+    if is_given {
         socket.set_reuse_address(true)?;
     }
     socket.bind(&address.into())?;
-    if wants_any {
+    if !is_given {
         socket.set_reuse_address(true)?;
     }
     Ok(socket)

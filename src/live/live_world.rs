@@ -92,6 +92,11 @@ impl LiveWorld {
         Nudge(self.post.clone())
     }
 
+    /// The directory of a node's files.
+    pub fn dir(&self, node: NodeId) -> PathBuf {
+        self.nodes[node.0].dir.clone()
+    }
+
     fn end(&self, node: NodeId, death: Death) {
         let place = &self.nodes[node.0];
         if let Some(run) = place.run.as_ref().filter(|run| run.control.is_alive()) {
