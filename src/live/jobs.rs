@@ -17,9 +17,9 @@ use super::clock::words;
 use super::crash;
 use super::files::Files;
 use super::ready::Ready;
-use crate::keyspace::Snapshot;
+use crate::keyspace::{Keyspace, Snapshot};
 use crate::machine::{
-    CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, ReplicationMeta, SaveTarget,
+    CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, LoadOptions, ReplicationMeta, SaveTarget,
 };
 use crate::persist::rdb::{Decoder, Encoder};
 
@@ -190,9 +190,10 @@ impl Desk {
 enum Task {
     SaveFile(Snapshot, ReplicationMeta, PathBuf, Duration),
     SaveChunks(Snapshot, ReplicationMeta, Duration),
-    LoadFile(PathBuf, Option<i64>, Duration),
-    LoadStream(Option<PathBuf>, Duration),
+    LoadFile(PathBuf, Decoder, Duration),
+    LoadStream(Option<PathBuf>, Decoder, Duration),
     ReadFile(PathBuf),
+    Discard(Keyspace),
 }
 
 impl Task {
@@ -200,7 +201,7 @@ impl Task {
     fn file(&self) -> Option<&Path> {
         match self {
             Self::SaveFile(_, _, path, _) => Some(path),
-            Self::LoadStream(copy_to, _) => copy_to.as_deref(),
+            Self::LoadStream(copy_to, ..) => copy_to.as_deref(),
             _ => None,
         }
     }
@@ -214,17 +215,23 @@ impl Task {
             Job::Save { snapshot, meta, target: SaveTarget::Chunks, key_delay_us } => {
                 Self::SaveChunks(snapshot, meta, Duration::from_micros(key_delay_us))
             }
-            Job::LoadFile { name, expire_before, key_delay_us } => {
-                let delay = Duration::from_micros(key_delay_us);
-                Self::LoadFile(files.path(&name), expire_before, delay)
+            Job::LoadFile { name, options } => {
+                let delay = Duration::from_micros(options.key_delay_us);
+                Self::LoadFile(files.path(&name), decoder(&options), delay)
             }
-            Job::LoadStream { copy_to, key_delay_us } => {
+            Job::LoadStream { copy_to, options } => {
                 let copy_to = copy_to.map(|name| files.loose_path(&name));
-                Self::LoadStream(copy_to, Duration::from_micros(key_delay_us))
+                let delay = Duration::from_micros(options.key_delay_us);
+                Self::LoadStream(copy_to, decoder(&options), delay)
             }
+            Job::Discard(data) => Self::Discard(data),
             Job::ReadFile { name } => Self::ReadFile(files.path(&name)),
         }
     }
+}
+
+fn decoder(options: &LoadOptions) -> Decoder {
+    Decoder::with(options.databases, options.seed, options.expire_before)
 }
 
 /// Why a job ended without a result.
@@ -278,11 +285,15 @@ impl Work {
             Task::SaveChunks(snapshot, meta, delay) => {
                 self.save_chunks(Encoder::new(snapshot, meta), delay)
             }
-            Task::LoadFile(path, expire_before, delay) => {
-                self.load_file(&path, Decoder::new(expire_before), delay)
+            Task::LoadFile(path, decoder, delay) => self.load_file(&path, decoder, delay),
+            Task::LoadStream(copy_to, decoder, delay) => {
+                self.load_stream(copy_to.as_deref(), decoder, delay)
             }
-            Task::LoadStream(copy_to, delay) => self.load_stream(copy_to.as_deref(), delay),
             Task::ReadFile(path) => self.read_file(&path),
+            Task::Discard(data) => {
+                drop(data);
+                Ok(JobOutcome::Discarded)
+            }
         }
     }
 
@@ -327,9 +338,13 @@ impl Work {
         Ok(JobOutcome::Loaded(Box::new(loaded)))
     }
 
-    fn load_stream(&mut self, copy_to: Option<&Path>, delay: Duration) -> Done {
+    fn load_stream(
+        &mut self,
+        copy_to: Option<&Path>,
+        mut decoder: Decoder,
+        delay: Duration,
+    ) -> Done {
         let mut copy = copy_to.map(|path| self.desk.create(path)).transpose()?;
-        let mut decoder = Decoder::new(None);
         let mut bytes = 0;
         while let Some(data) = self.input()? {
             if let Some(copy) = &mut copy {

@@ -43,7 +43,7 @@ pub enum Job {
         /// How.
         options: LoadOptions,
     },
-    /// Lets go of data, which takes long if there is much. Nothing is reported.
+    /// Lets go of data, which takes long if there is much.
     Discard(Keyspace),
     /// Reads a file in chunks.
     ReadFile {
@@ -137,6 +137,8 @@ pub enum JobOutcome {
     Loaded(Box<Loaded>),
     /// [`Job::LoadFile`]: there is no such file.
     NoFile,
+    /// [`Job::Discard`]: the data is gone.
+    Discarded,
     /// [`Job::ReadFile`]: the last chunk was given.
     Read {
         /// Length of the file in bytes.

@@ -105,8 +105,7 @@ impl Running {
                 };
                 (work, None, options.key_delay_us)
             }
-            // Data that nobody needs is dropped with the order.
-            Job::Discard(_) => (Work::Over(None), None, 0),
+            Job::Discard(_) => (Work::Over(Some(JobEvent::Done(JobOutcome::Discarded))), None, 0),
             Job::LoadStream { copy_to, options } => {
                 let input = Source::Stream { fed: VecDeque::new(), ended: false };
                 let decoder = Box::new(decoder(&options));

@@ -56,7 +56,6 @@ impl SimWorld {
                 }
             }
             Output::Dial { conn, to } => self.dial(node, conn, &to),
-            Output::StartJob { job: Job::Discard(_), .. } => {}
             Output::StartJob { id, job } => self.start_job(node, id, job),
             Output::FeedJob { id, data } => self.on_job(node, id, |job| job.feed(data)),
             Output::EndJobInput { id } => self.on_job(node, id, Running::end_input),
