@@ -3,8 +3,11 @@
 
 pub mod action;
 pub mod journal;
+pub mod parse;
+pub mod topology;
 pub mod view;
 
 pub use self::action::{Action, Direction, LinkRef};
 pub use self::journal::{Entry, Event};
+pub use self::topology::Topology;
 pub use self::view::LabView;
