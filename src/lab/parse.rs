@@ -24,7 +24,7 @@ pub fn action(text: &str) -> Result<Action, ParseError> {
         ["heal", ..] => Ok(Action::Heal { what: super::action::HealRef::All }),
         [
             verb @ ("cut" | "delay" | "throttle" | "write" | "redis" | "restart" | "pause"
-            | "resume" | "promote" | "replicaof" | "isolate" | "wait"),
+            | "resume" | "reset" | "promote" | "replicaof" | "isolate" | "wait"),
             ..,
         ] => {
             let _ = verb;

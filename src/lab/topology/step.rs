@@ -1,0 +1,219 @@
+//! `[[steps]]`.
+
+use std::ops::Range;
+
+use toml::de::DeValue;
+
+use super::diagnostic::Diagnostic;
+use super::names::Names;
+use super::table::{Field, Notes, Table};
+use super::{StepSpec, WITHIN_DEFAULT_MS, units};
+use crate::base::time::Millis;
+use crate::lab::action::{Action, Claim, HealRef};
+use crate::lab::parse::{self, ParseError};
+
+/// Reads `[[steps]]`.
+pub fn read_steps(
+    field: Option<&Field<'_>>,
+    names: &Names<'_>,
+    notes: &mut Notes<'_>,
+) -> Vec<StepSpec> {
+    let Some(field) = field else { return Vec::new() };
+    let wanted = "a list of tables, each begun with [[steps]]";
+    let Some(list) = field.want(field.value.get_ref().as_array(), wanted, notes) else {
+        return Vec::new();
+    };
+    let mut latest: Option<(Millis, Range<usize>)> = None;
+    let mut steps = Vec::new();
+    for item in list.iter() {
+        let DeValue::Table(table) = item.get_ref() else {
+            notes.add(Diagnostic::error(item.span(), format!("`steps` wants {wanted}")));
+            continue;
+        };
+        let mut table = Table::new("a step", item.span(), table);
+        let at = table.take("at");
+        let at_ms = at.as_ref().and_then(|at| at.duration(notes));
+        if let (Some(at), Some(at_ms)) = (at, at_ms) {
+            if let Some((before, span)) = latest.filter(|(before, _)| at_ms < *before) {
+                let message = "time goes back: steps happen in the order of the file";
+                let before = format!("already {} here", units::duration_text(before));
+                notes.add(Diagnostic::error(at.span(), message).related(span, before));
+            }
+            latest = Some((at_ms, at.span()));
+        }
+        steps.extend(read_step(table, at_ms, names, notes));
+    }
+    steps
+}
+
+fn read_step(
+    mut table: Table<'_>,
+    at_ms: Option<Millis>,
+    names: &Names<'_>,
+    notes: &mut Notes<'_>,
+) -> Option<StepSpec> {
+    let span = table.span.clone();
+    let line = notes.line(span.start);
+    let order_field = table.take("do");
+    let say_field = table.take("say");
+    let expect_field = table.take("expect");
+    let within_field = table.take("within");
+    table.finish(notes);
+
+    let say = say_field.as_ref().and_then(|say| say.string(notes)).map(str::to_owned);
+    let order = order_field.as_ref().and_then(|order| read_order(order, names, notes));
+    let claim = expect_field.as_ref().and_then(|claim| read_claim(claim, names, notes));
+    let within = within_field.as_ref().and_then(|within| within.duration(notes));
+    match (&order_field, &say_field, &expect_field, &within_field) {
+        (None, None, None, _) => notes.add(
+            Diagnostic::error(span, "a step in which nothing happens")
+                .help("a step has `do` or `say` (or both), or `expect`"),
+        ),
+        (Some(other), _, Some(expect), _) | (None, Some(other), Some(expect), _) => notes.add(
+            Diagnostic::error(
+                expect.name_span.clone(),
+                format!("`expect` and `{}` in one step", other.name),
+            )
+            .related(other.name_span.clone(), "what comes first?")
+            .help("begin a step of its own for each with [[steps]]"),
+        ),
+        (_, _, None, Some(within)) => notes.add(
+            Diagnostic::error(within.name_span.clone(), "`within` without `expect`")
+                .help("an order takes no time; the time of a step is `at`"),
+        ),
+        _ => {}
+    }
+
+    let within = within.unwrap_or(WITHIN_DEFAULT_MS);
+    let text = match (&order_field, &expect_field) {
+        (Some(order), _) => order.value.get_ref().as_str().unwrap_or_default().trim().to_owned(),
+        (None, Some(expect)) => format!(
+            "expect {} within {}",
+            expect.value.get_ref().as_str().unwrap_or_default().trim(),
+            units::duration_text(within)
+        ),
+        (None, None) => say.clone().unwrap_or_default(),
+    };
+    let expect = claim.map(|claim| (claim, within));
+    Some(StepSpec { at_ms, say, order, expect, line, text })
+}
+
+fn read_order(field: &Field<'_>, names: &Names<'_>, notes: &mut Notes<'_>) -> Option<Action> {
+    let text = field.string(notes)?;
+    let action = match parse::action(text) {
+        Ok(Action::Expect { .. }) => {
+            notes.add(
+                Diagnostic::error(field.span(), "an expectation is not an order")
+                    .help("write it as expect = \"…\" and within = \"…\""),
+            );
+            return None;
+        }
+        Ok(action) => action,
+        Err(error) => {
+            note_parse_error(field, text, error, notes);
+            return None;
+        }
+    };
+    let known = named_in_action(&action)
+        .into_iter()
+        .filter(|name| !name.contains(':'))
+        .all(|name| check_word(field, text, name, names, notes));
+    known.then_some(action)
+}
+
+fn read_claim(field: &Field<'_>, names: &Names<'_>, notes: &mut Notes<'_>) -> Option<Claim> {
+    let text = field.string(notes)?;
+    let claim = match parse::claim(text) {
+        Ok(claim) => claim,
+        Err(error) => {
+            note_parse_error(field, text, error, notes);
+            return None;
+        }
+    };
+    let known =
+        named_in_claim(&claim).into_iter().all(|name| check_word(field, text, name, names, notes));
+    known.then_some(claim)
+}
+
+fn note_parse_error(field: &Field<'_>, text: &str, error: ParseError, notes: &mut Notes<'_>) {
+    let span = notes.within(&field.span(), text, error.span);
+    let diagnostic = Diagnostic::error(span, error.message);
+    notes.add(error.help.into_iter().fold(diagnostic, Diagnostic::help));
+}
+
+/// Checks a name that a step's text speaks of.
+fn check_word(
+    field: &Field<'_>,
+    text: &str,
+    name: &str,
+    names: &Names<'_>,
+    notes: &mut Notes<'_>,
+) -> bool {
+    let part = find_word(text, name).unwrap_or(0..text.len());
+    let span = notes.within(&field.span(), text, part);
+    names.is_empty() || names.check(name, span, notes)
+}
+
+/// Where a name stands in a text, not as a part of a longer name.
+fn find_word(text: &str, word: &str) -> Option<Range<usize>> {
+    let part_of_name = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    text.match_indices(word).map(|(start, _)| start..start + word.len()).find(|range| {
+        let before = range.start.checked_sub(1).and_then(|at| text.as_bytes().get(at));
+        let after = text.as_bytes().get(range.end);
+        !part_of_name(before.copied()) && !part_of_name(after.copied())
+    })
+}
+
+fn named_in_action(action: &Action) -> Vec<&str> {
+    match action {
+        Action::Kill { node }
+        | Action::Restart { node }
+        | Action::Pause { node, .. }
+        | Action::Resume { node }
+        | Action::PowerLoss { node }
+        | Action::Shutdown { node }
+        | Action::Isolate { node, .. }
+        | Action::Promote { node }
+        | Action::Redis { node, .. }
+        | Action::Heal { what: HealRef::Node(node) }
+        | Action::Write { node: Some(node), .. } => vec![node],
+        Action::ReplicaOf { node, primary } => vec![node, primary],
+        Action::Cut { link, .. }
+        | Action::Delay { link, .. }
+        | Action::Throttle { link, .. }
+        | Action::Reset { link }
+        | Action::Heal { what: HealRef::Link(link) } => vec![&link.a, &link.b],
+        Action::Expect { claim, .. } => named_in_claim(claim),
+        Action::Heal { what: HealRef::All }
+        | Action::Write { node: None, .. }
+        | Action::Wait { .. }
+        | Action::Undo
+        | Action::Quit => Vec::new(),
+    }
+}
+
+/// The subject, and nodes that it is compared with: `offset=alpha`, `primary=alpha`.
+fn named_in_claim(claim: &Claim) -> Vec<&str> {
+    let subject = Some(claim.subject.as_str()).filter(|subject| *subject != "lab");
+    let compared = claim.conditions.iter().filter_map(|condition| {
+        let names_node = match condition.field.as_str() {
+            "primary" => !condition.value.contains(':') && condition.value != "none",
+            "offset" | "replid" => condition.value.parse::<u64>().is_err(),
+            _ => false,
+        };
+        (names_node && condition.value.len() < 40).then_some(condition.value.as_str())
+    });
+    subject.into_iter().chain(compared).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_word;
+
+    #[test]
+    fn a_name_is_found_as_a_whole_word() {
+        assert_eq!(find_word("cut alphabet alpha", "alpha"), Some(13..18));
+        assert_eq!(find_word("cut alpha->bravo", "bravo"), Some(11..16));
+        assert_eq!(find_word("cut alpha", "bravo"), None);
+    }
+}
