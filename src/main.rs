@@ -1,3 +1,9 @@
-//! The binary: see the library's front page.
+//! The binary: see the library's front page for the architecture, and `cli` for the commands.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

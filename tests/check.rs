@@ -1,5 +1,7 @@
 //! Broken topology files and what a person is told about them.
 
+#![expect(clippy::expect_used, reason = "a test that cannot begin has failed")]
+
 use std::path::Path;
 
 use replab::lab::Topology;

@@ -30,7 +30,16 @@ pub struct Draft {
 pub struct Settings {
     config: Vec<(String, String)>,
     persistence: Option<bool>,
-    auto_restart: Option<Option<Millis>>,
+    auto_restart: Option<AutoRestart>,
+}
+
+/// What happens after a server died.
+#[derive(Clone, Copy)]
+enum AutoRestart {
+    /// Somebody restarts it.
+    Never,
+    /// It starts again after so long.
+    After(Millis),
 }
 
 /// Reads `[server]`.
@@ -236,10 +245,11 @@ fn read_settings(
     settings
 }
 
-fn read_auto_restart(field: &Field<'_>, notes: &mut Notes<'_>) -> Option<Option<Millis>> {
+fn read_auto_restart(field: &Field<'_>, notes: &mut Notes<'_>) -> Option<AutoRestart> {
     match field.value.get_ref() {
-        DeValue::Boolean(on) => Some(on.then_some(AUTO_RESTART_DEFAULT_MS)),
-        DeValue::String(_) => field.duration(notes).map(Some),
+        DeValue::Boolean(false) => Some(AutoRestart::Never),
+        DeValue::Boolean(true) => Some(AutoRestart::After(AUTO_RESTART_DEFAULT_MS)),
+        DeValue::String(_) => field.duration(notes).map(AutoRestart::After),
         _ => field.want(None, r#"true, false, or a duration such as "500ms""#, notes),
     }
 }
@@ -339,6 +349,9 @@ fn over(defaults: &Settings, own: Settings, server: ServerSpec) -> ServerSpec {
         config.retain(|(name, _)| name != "save");
         config.push(("save".to_owned(), String::new()));
     }
-    let auto_restart = own.auto_restart.or(defaults.auto_restart).flatten();
+    let auto_restart = match own.auto_restart.or(defaults.auto_restart) {
+        Some(AutoRestart::After(ms)) => Some(ms),
+        Some(AutoRestart::Never) | None => None,
+    };
     ServerSpec { config, persistence, auto_restart, ..server }
 }

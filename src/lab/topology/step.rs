@@ -25,7 +25,7 @@ pub fn read_steps(
     };
     let mut latest: Option<(Millis, Range<usize>)> = None;
     let mut steps = Vec::new();
-    for item in list.iter() {
+    for item in list {
         let DeValue::Table(table) = item.get_ref() else {
             notes.add(Diagnostic::error(item.span(), format!("`steps` wants {wanted}")));
             continue;
@@ -41,7 +41,7 @@ pub fn read_steps(
             }
             latest = Some((at_ms, at.span()));
         }
-        steps.extend(read_step(table, at_ms, names, notes));
+        steps.push(read_step(table, at_ms, names, notes));
     }
     steps
 }
@@ -51,7 +51,7 @@ fn read_step(
     at_ms: Option<Millis>,
     names: &Names<'_>,
     notes: &mut Notes<'_>,
-) -> Option<StepSpec> {
+) -> StepSpec {
     let span = table.span.clone();
     let line = notes.line(span.start);
     let order_field = table.take("do");
@@ -95,7 +95,7 @@ fn read_step(
         (None, None) => say.clone().unwrap_or_default(),
     };
     let expect = claim.map(|claim| (claim, within));
-    Some(StepSpec { at_ms, say, order, expect, line, text })
+    StepSpec { at_ms, say, order, expect, line, text }
 }
 
 fn read_order(field: &Field<'_>, names: &Names<'_>, notes: &mut Notes<'_>) -> Option<Action> {

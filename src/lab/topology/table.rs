@@ -199,7 +199,7 @@ pub fn did_you_mean<'n>(
 }
 
 /// The name that a person most likely meant: one that begins so, or one that is near enough.
-fn nearest<'n>(found: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(found: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let distance = |name: &str| match name.strip_prefix(found) {
         Some(_) if found.len() > 2 => 1,
         _ => strsim::damerau_levenshtein(found, name),

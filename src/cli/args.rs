@@ -1,0 +1,200 @@
+//! The argument table. Its doc comments are the help texts.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use replab::base::time::Millis;
+use replab::lab::topology::duration_ms;
+
+const EXAMPLES: &str = "\
+Examples:
+  replab                        a primary, two replicas, and a third behind one of them
+  replab chain                  a built-in topology; `replab list` names them all
+  replab my-lab.toml            your own; `replab check my-lab.toml` says what is wrong with it
+  redis-cli -p 6401 SET a 1     every node of a lab is a server you can talk to
+
+  replab run pair               the same lab without a screen: exit 0 if every expectation held
+  replab run pair --json        one JSON object a line
+  echo 'kill alpha' | replab run default --stdin --for 10s
+  replab sim chain --seed 7     in simulated time: milliseconds, and the same every time
+
+  replab server --port 6379     one node in the foreground, where redis-server would stand";
+
+/// A terminal lab for Redis replication: start a topology, watch it live, break it, understand it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "replab",
+    version,
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// Without a command: the screen.
+    #[command(flatten)]
+    pub tui: TuiArgs,
+    /// What else to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do other than show the screen.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Lists the built-in topologies
+    List,
+    /// Says what is wrong with topology files, without starting anything
+    Check(CheckArgs),
+    /// Runs a lab without a screen, printing what happens
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Runs a lab in a simulated world: virtual time, seeded chance
+    Sim(SimArgs),
+    /// Runs one server in the foreground, usable where redis-server is
+    #[command(
+        override_usage = "replab server [FILE | -] [--DIRECTIVE VALUE…]…",
+        after_help = SERVER_EXAMPLES
+    )]
+    Server(ServerArgs),
+    /// Prints a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  replab run backlog-overflow
+  replab run chain --json | jq 'select(.fact == \"partial-sync-done\")'
+  printf 'cut alpha bravo for 3s\\nwait 5s\\nexpect bravo link=up\\n' | replab run pair --stdin
+
+Exit code 0 if every expectation held, 1 if not.";
+
+const SERVER_EXAMPLES: &str = "\
+Examples:
+  replab server redis.conf
+  replab server --port 6380 --replicaof 127.0.0.1 6379
+  replab server redis.conf --save '' --appendonly no
+  echo 'port 6380' | replab server -";
+
+/// Arguments of the screen.
+#[derive(Debug, Args)]
+pub struct TuiArgs {
+    /// A topology file, or the name of a built-in one (`replab list`)
+    #[arg(default_value = "default")]
+    pub topology: String,
+    /// Colours
+    #[arg(long, value_enum)]
+    pub theme: Option<Theme>,
+    /// Draw with ASCII characters only
+    #[arg(long)]
+    pub ascii: bool,
+    /// Watch only: no key changes anything
+    #[arg(long)]
+    pub read_only: bool,
+    /// Add N to every port of the file
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub port_offset: u16,
+}
+
+/// Colours of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Theme {
+    /// For a dark background
+    Dark,
+    /// For a light background
+    Light,
+    /// Told apart by everybody
+    ColourBlind,
+    /// No colours
+    Mono,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Topology files, or names of built-in ones
+    #[arg(required = true, value_name = "FILE")]
+    pub topologies: Vec<String>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A topology file, or the name of a built-in one
+    pub topology: String,
+    /// End after so long [default: when the steps are done; without steps, at Ctrl-C]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub for_ms: Option<Millis>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Read further actions from standard input, one a line
+    #[arg(long)]
+    pub stdin: bool,
+    /// Add N to every port of the file
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub port_offset: u16,
+}
+
+/// Arguments of `sim`.
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// A topology file, or the name of a built-in one
+    pub topology: String,
+    /// Where chance begins: equal seeds give equal runs
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// End after so much simulated time [default: when the steps are done]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub for_ms: Option<Millis>,
+}
+
+/// Arguments of `server`, as they were given: `--directive value …` is redis-server's own grammar.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// A redis.conf (`-` for standard input), then directives with their values
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "FILE | --DIRECTIVE VALUE"
+    )]
+    pub words: Vec<OsString>,
+}
+
+fn duration(text: &str) -> Result<Millis, String> {
+    duration_ms(text).ok_or_else(|| "a duration is written 500ms, 30s, 5m or 1h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Cli, Command};
+
+    #[test]
+    fn the_table_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_server_takes_directives_as_redis_server_does() {
+        let line = ["replab", "server", "--port", "6380", "--save", "", "--save", "100", "100"];
+        let Some(Command::Server(args)) = Cli::parse_from(line).command else {
+            panic!("another command");
+        };
+        assert_eq!(args.words, line[2..]);
+    }
+
+    #[test]
+    fn a_word_that_is_no_command_is_a_topology() {
+        let cli = Cli::parse_from(["replab", "chain", "--ascii"]);
+        assert!(cli.command.is_none() && cli.tui.ascii);
+        assert_eq!(cli.tui.topology, "chain");
+    }
+}
