@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser};
-use replab::lab::topology::{Diagnostics, Topology, builtin, builtins, nearest};
+use replab::lab::parse::did_you_mean;
+use replab::lab::topology::{Diagnostics, Topology, builtin, builtins};
 
 use self::args::{CheckArgs, Cli, Command, RunArgs, ServerArgs, SimArgs, TuiArgs};
 
@@ -144,7 +145,7 @@ fn load(name: &str) -> anyhow::Result<Topology> {
     let looks_like_path = path.extension().is_some() || path.components().count() > 1;
     if !looks_like_path && !path.exists() {
         let names: Vec<&str> = builtins().iter().map(|builtin| builtin.name).collect();
-        let near = nearest(name, names.iter().copied())
+        let near = did_you_mean(name, names.iter().copied())
             .map(|known| format!("help: did you mean `{known}`?\n"));
         bail!(
             "there is no topology `{name}`: no file, and none of the built-in ones\n{}\

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use replab::lab::Topology;
+use replab::lab::topology::Topology;
 
 /// Everything said about a file of `tests/check`.
 fn told_about(name: &str) -> String {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use replab::base::time::Millis;
-use replab::lab::topology::duration_ms;
+use replab::lab::parse;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -168,7 +168,7 @@ pub struct ServerArgs {
 }
 
 fn duration(text: &str) -> Result<Millis, String> {
-    duration_ms(text).ok_or_else(|| "a duration is written 500ms, 30s, 5m or 1h".to_owned())
+    parse::duration(text).ok_or_else(|| "a duration is written 500ms, 30s, 5m or 1h".to_owned())
 }
 
 #[cfg(test)]

@@ -9,5 +9,4 @@ pub mod view;
 
 pub use self::action::{Action, Direction, LinkRef};
 pub use self::journal::{Entry, Event};
-pub use self::topology::Topology;
 pub use self::view::LabView;

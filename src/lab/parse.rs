@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::action::{Action, Claim, Comparison, Condition};
+use crate::machine::Millis;
 
 /// Why a text is no action or no claim.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +36,7 @@ pub fn action(text: &str) -> Result<Action, ParseError> {
             let start = text.find(verb).unwrap_or(0);
             Err(ParseError {
                 span: start..start + verb.len(),
-                message: format!("no action is called `{verb}`"),
+                message: format!("there is no action `{verb}`"),
                 help: Some("did you mean `kill`?".to_owned()),
             })
         }
@@ -66,9 +67,54 @@ pub fn claim(text: &str) -> Result<Claim, ParseError> {
         });
         conditions.push(found.ok_or_else(|| ParseError {
             span: at..at + word.len(),
-            message: format!("`{word}` is no condition"),
-            help: Some("a condition is FIELD=VALUE, as in link=down".to_owned()),
+            message: format!("`{word}` is not a condition"),
+            help: Some("FIELD=VALUE, with one of = != < <= > >=".to_owned()),
         })?);
     }
     Ok(Claim { subject, conditions })
+}
+
+/// Reads a duration: `20ms`, `10s`, `2m`, `1h`.
+pub fn duration(text: &str) -> Option<Millis> {
+    let (number, unit) = number_and_unit(text)?;
+    let scale = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.checked_mul(scale)
+}
+
+/// Reads a size in bytes, with redis.conf's units: `50kb` is 51200, `50k` is 50000.
+pub fn size(text: &str) -> Option<u64> {
+    let (number, unit) = number_and_unit(text)?;
+    let scale = match unit {
+        "" | "b" => 1,
+        "k" => 1_000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(scale)
+}
+
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    Some((number.parse().ok()?, unit))
+}
+
+/// The likeliest of `known` for a misspelt word.
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
 }

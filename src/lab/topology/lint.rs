@@ -4,8 +4,8 @@ use super::WorkloadSpec;
 use super::diagnostic::Diagnostic;
 use super::server::Draft;
 use super::table::Notes;
-use super::units;
 use super::workload::WorkloadDraft;
+use crate::lab::parse;
 
 /// Redis's `repl-backlog-size` when nothing is said.
 const BACKLOG_DEFAULT_BYTES: u64 = 1 << 20;
@@ -47,7 +47,7 @@ fn lint_small_backlog(drafts: &[Draft], workload: &WorkloadDraft, notes: &mut No
     let Some(draft) = target(drafts, &workload.spec) else { return };
     let size = match draft.spec.directive("repl-backlog-size") {
         None => BACKLOG_DEFAULT_BYTES,
-        Some(text) => match units::size_bytes(text) {
+        Some(text) => match parse::size(text) {
             Some(size) => size,
             None => return,
         },

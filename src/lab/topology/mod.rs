@@ -57,7 +57,6 @@ mod names;
 mod server;
 mod step;
 mod table;
-mod units;
 mod whole;
 mod workload;
 
@@ -68,9 +67,7 @@ use toml::de::DeTable;
 pub use self::builtin::{Builtin, builtin, builtins};
 pub use self::diagnostic::{Diagnostic, Diagnostics};
 use self::names::Names;
-pub use self::table::nearest;
 use self::table::{Notes, Table};
-pub use self::units::duration_ms;
 use super::action::{Action, Claim, LinkRef};
 use crate::base::time::Millis;
 use crate::world::LinkPolicy;

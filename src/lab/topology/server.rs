@@ -11,6 +11,9 @@ use super::table::{Field, Notes, Table, did_you_mean};
 use super::{AUTO_RESTART_DEFAULT_MS, SERVERS_MAX, ServerSpec};
 use crate::base::time::Millis;
 
+/// Words of actions and expectations that would be taken for a server.
+const RESERVED: &[&str] = &["lab", "for", "within", "off", "none"];
+
 /// A server with the places that later findings point at.
 pub struct Draft {
     /// The server.
@@ -150,10 +153,11 @@ fn expand(group: &Draft, count: u16, notes: &mut Notes<'_>) -> Vec<Draft> {
 fn check_name(field: &Field<'_>, notes: &mut Notes<'_>) {
     let name = field.name;
     let fine = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    if name == "lab" {
+    if RESERVED.contains(&name) {
+        let message = format!("a server cannot be called `{name}`");
         notes.add(
-            Diagnostic::error(field.name_span.clone(), "a server cannot be called `lab`")
-                .help("in expectations `lab` is the lab as a whole"),
+            Diagnostic::error(field.name_span.clone(), message)
+                .help("the word means something else in actions and expectations"),
         );
     } else if name.is_empty() || name.starts_with('-') || !name.bytes().all(fine) {
         let message = format!("`{name}` is not a name for a server");

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::diagnostic::Diagnostic;
 use super::names::Names;
 use super::table::{Field, Notes, Table};
-use super::{StepSpec, WITHIN_DEFAULT_MS, units};
+use super::{StepSpec, WITHIN_DEFAULT_MS};
 use crate::base::time::Millis;
 use crate::lab::action::{Action, Claim, HealRef};
 use crate::lab::parse::{self, ParseError};
@@ -36,7 +36,7 @@ pub fn read_steps(
         if let (Some(at), Some(at_ms)) = (at, at_ms) {
             if let Some((before, span)) = latest.filter(|(before, _)| at_ms < *before) {
                 let message = "time goes back: steps happen in the order of the file";
-                let before = format!("already {} here", units::duration_text(before));
+                let before = format!("already {} here", duration_text(before));
                 notes.add(Diagnostic::error(at.span(), message).related(span, before));
             }
             latest = Some((at_ms, at.span()));
@@ -90,7 +90,7 @@ fn read_step(
         (None, Some(expect)) => format!(
             "expect {} within {}",
             expect.value.get_ref().as_str().unwrap_or_default().trim(),
-            units::duration_text(within)
+            duration_text(within)
         ),
         (None, None) => say.clone().unwrap_or_default(),
     };
@@ -206,9 +206,26 @@ fn named_in_claim(claim: &Claim) -> Vec<&str> {
     subject.into_iter().chain(compared).collect()
 }
 
+/// Milliseconds in the largest unit that loses nothing: `1500ms`, `3s`, `2m`.
+fn duration_text(ms: Millis) -> String {
+    match ms {
+        ms if ms > 0 && ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        ms => format!("{ms}ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::find_word;
+    use super::{duration_text, find_word};
+    use crate::lab::parse;
+
+    #[test]
+    fn a_duration_is_written_as_it_would_be_read() {
+        for text in ["0s", "250ms", "3s", "2m"] {
+            assert_eq!(parse::duration(text).map(duration_text).as_deref(), Some(text));
+        }
+    }
 
     #[test]
     fn a_name_is_found_as_a_whole_word() {

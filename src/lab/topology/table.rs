@@ -7,8 +7,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::Diagnostic;
-use super::units;
 use crate::base::time::Millis;
+use crate::lab::parse;
 
 /// What was found wrong so far, and the text it was found in.
 pub struct Notes<'s> {
@@ -143,7 +143,7 @@ impl<'t> Field<'t> {
     /// A duration in milliseconds.
     pub fn duration(&self, notes: &mut Notes<'_>) -> Option<Millis> {
         let text = self.value.get_ref().as_str();
-        let duration = text.and_then(units::duration_ms);
+        let duration = text.and_then(parse::duration);
         let wanted = r#"a duration such as "500ms", "5s" or "2m""#;
         self.want_form(duration, text.is_some(), wanted, notes)
     }
@@ -151,7 +151,7 @@ impl<'t> Field<'t> {
     /// A size in bytes, at least 1.
     pub fn size(&self, notes: &mut Notes<'_>) -> Option<u64> {
         let text = self.value.get_ref().as_str();
-        let size = text.and_then(units::size_bytes).filter(|size| *size > 0);
+        let size = text.and_then(parse::size).filter(|size| *size > 0);
         self.want_form(size, text.is_some(), r#"a size such as "500b", "50kb" or "1mb""#, notes)
     }
 
@@ -190,7 +190,7 @@ impl<'t> Field<'t> {
 pub fn did_you_mean<'n>(
     diagnostic: Diagnostic,
     found: &str,
-    names: impl IntoIterator<Item = &'n str>,
+    names: impl IntoIterator<Item = &'n str> + Clone,
 ) -> Diagnostic {
     match nearest(found, names) {
         Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
@@ -199,17 +199,9 @@ pub fn did_you_mean<'n>(
 }
 
 /// The name that a person most likely meant: one that begins so, or one that is near enough.
-pub fn nearest<'n>(found: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let distance = |name: &str| match name.strip_prefix(found) {
-        Some(_) if found.len() > 2 => 1,
-        _ => strsim::damerau_levenshtein(found, name),
-    };
-    names
-        .into_iter()
-        .map(|name| (distance(name), name))
-        .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+fn nearest<'n>(found: &str, names: impl IntoIterator<Item = &'n str> + Clone) -> Option<&'n str> {
+    let mut begun = names.clone().into_iter().filter(|name| name.starts_with(found));
+    begun.next().filter(|_| found.len() > 2).or_else(|| parse::did_you_mean(found, names))
 }
 
 #[cfg(test)]
