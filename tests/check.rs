@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use proptest::strategy::Strategy;
 use replab::lab::topology::Topology;
 
 /// Everything said about a file of `tests/check`.
@@ -48,4 +49,33 @@ fn colour_is_there_only_when_asked_for() {
     let diagnostics = Topology::parse("x.toml", "colour = 1").expect_err("no servers");
     assert!(diagnostics.render(true).contains('\u{1b}'));
     assert!(!diagnostics.render(false).contains('\u{1b}'));
+}
+
+proptest::proptest! {
+    /// Pieces of broken and sound files, put together at random, with what people paste.
+    #[test]
+    fn no_text_breaks_the_reader(pieces in proptest::collection::vec(piece(), 0..12)) {
+        if let Err(diagnostics) = Topology::parse("x.toml", &pieces.concat()) {
+            proptest::prop_assert!(diagnostics.render(false).contains("x.toml:"));
+        }
+    }
+}
+
+fn piece() -> impl Strategy<Value = String> {
+    let files = [
+        include_str!("check/steps.toml"),
+        include_str!("check/unknown-names.toml"),
+        include_str!("check/wrong-types.toml"),
+        include_str!("check/two-primaries.toml"),
+        include_str!("../topologies/chain.toml"),
+    ];
+    let lines: Vec<String> =
+        files.iter().flat_map(|file| file.split_inclusive('\n')).map(str::to_owned).collect();
+    proptest::prop_oneof![
+        4 => proptest::sample::select(lines),
+        1 => "[\u{feff}\r\n\t\"'\\[\\]{}=.é💥a-]{0,6}",
+        1 => "[a-z]{1,3} = \"[a-zé💥\\\\>< -]{0,12}\"\r\n",
+        1 => "do = \"[a-zé💥 ]{0,12}\"\n",
+        1 => "expect = \"[a-zé💥 =<]{0,12}\"\n",
+    ]
 }
