@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
 
 /// `replab [TOPOLOGY]`
 fn tui(args: &TuiArgs) -> anyhow::Result<Outcome> {
-    let topology = load(&args.topology)?;
+    let topology = load(&args.topology)?.with_port_offset(args.port_offset)?;
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         bail!(
             "the screen needs a terminal, and there is none here\n\
@@ -63,14 +63,14 @@ fn tui(args: &TuiArgs) -> anyhow::Result<Outcome> {
             args.topology
         );
     }
-    let _ = (topology, args.theme, args.ascii, args.read_only, args.port_offset);
+    let _ = (topology, args.theme, args.ascii, args.read_only);
     Err(NotBuiltYet("replab [TOPOLOGY]").into())
 }
 
 /// `replab run`
 fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
-    let topology = load(&args.topology)?;
-    let _ = (topology, args.for_ms, args.json, args.stdin, args.port_offset);
+    let topology = load(&args.topology)?.with_port_offset(args.port_offset)?;
+    let _ = (topology, args.for_ms, args.json, args.stdin);
     Err(NotBuiltYet("replab run").into())
 }
 

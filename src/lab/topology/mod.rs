@@ -123,6 +123,20 @@ impl Topology {
         }
     }
 
+    /// The same topology with every port of the file that much higher.
+    ///
+    /// # Errors
+    /// A port would be past 65535.
+    pub fn with_port_offset(mut self, offset: u16) -> Result<Self, PortPastEnd> {
+        for server in &mut self.servers {
+            let Some(port) = server.port else { continue };
+            let moved = port.checked_add(offset);
+            let past_end = || PortPastEnd { server: server.name.clone(), port, offset };
+            server.port = Some(moved.ok_or_else(past_end)?);
+        }
+        Ok(self)
+    }
+
     /// The server of that name.
     pub fn server(&self, name: &str) -> Option<&ServerSpec> {
         self.servers.iter().find(|server| server.name == name)
@@ -132,6 +146,18 @@ impl Topology {
     pub fn primary(&self) -> Option<&ServerSpec> {
         self.servers.iter().find(|server| server.replicaof.is_none())
     }
+}
+
+/// A port that an offset pushes past the last one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{server}` has port {port}, and {offset} more is past 65535")]
+pub struct PortPastEnd {
+    /// The server's name.
+    pub server: String,
+    /// Its port in the file.
+    pub port: u16,
+    /// What was to be added.
+    pub offset: u16,
 }
 
 /// Reads the whole file. What it gives counts only if no error was noted.
@@ -332,6 +358,16 @@ mod tests {
                 policy: LinkPolicy { cut: false, delay_ms: 20, jitter_ms: 5, bytes_per_s: 51_200 },
             }]
         );
+    }
+
+    #[test]
+    fn an_offset_moves_the_ports_of_the_file_and_leaves_free_ones_free() {
+        let topology = read("[servers.a]\nport = 6401\n[servers.b]");
+        let moved = topology.clone().with_port_offset(1_000).expect("there is room");
+        let ports: Vec<_> = moved.servers.iter().map(|server| server.port).collect();
+        assert_eq!(ports, [Some(7_401), None]);
+        let wrong = topology.with_port_offset(60_000).expect_err("past the end");
+        assert_eq!(wrong.to_string(), "`a` has port 6401, and 60000 more is past 65535");
     }
 
     #[test]
