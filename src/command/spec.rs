@@ -203,11 +203,11 @@ mod tests {
     #[test]
     fn keys_are_where_the_row_says() {
         let at = |keys: Keys, words| keys.indices(words).collect::<Vec<_>>();
-        assert_eq!(at(Keys::NONE, 3), []);
+        assert!(at(Keys::NONE, 3).is_empty());
         assert_eq!(at(Keys::one(1), 3), [1]);
         assert_eq!(at(Keys::from(1), 4), [1, 2, 3]);
         assert_eq!(at(Keys::range(1, -1, 2), 5), [1, 3]);
         assert_eq!(at(Keys::range(1, -2, 1), 4), [1, 2]);
-        assert_eq!(at(Keys::one(2), 2), []);
+        assert!(at(Keys::one(2), 2).is_empty());
     }
 }

@@ -1,5 +1,8 @@
 //! The journal: low-rate typed facts with sequence, time and node.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use super::action::Action;
 use crate::machine::{Fact, Millis};
 
@@ -100,4 +103,39 @@ pub enum Event {
         /// What was true instead.
         instead: String,
     },
+}
+
+/// Rows that a journal keeps; older ones go.
+pub const JOURNAL_FACTS_MAX: usize = 10_000;
+
+/// The rows, newest last.
+#[derive(Debug, Default)]
+pub struct Journal {
+    rows: VecDeque<Arc<Entry>>,
+    last_seq: u64,
+}
+
+impl Journal {
+    pub(super) fn push(&mut self, t_ms: Millis, node: Option<String>, event: Event) {
+        if self.rows.len() == JOURNAL_FACTS_MAX {
+            self.rows.pop_front();
+        }
+        self.last_seq += 1;
+        self.rows.push_back(Arc::new(Entry { seq: self.last_seq, t_ms, node, event }));
+    }
+
+    /// The sequence number of the newest row, 0 if there is none.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// The rows after a sequence number, as far as they are still kept.
+    pub fn after(&self, seq: u64) -> Vec<Arc<Entry>> {
+        self.newest(self.last_seq.saturating_sub(seq) as usize)
+    }
+
+    /// The newest rows, oldest first.
+    pub fn newest(&self, rows: usize) -> Vec<Arc<Entry>> {
+        self.rows.range(self.rows.len().saturating_sub(rows)..).cloned().collect()
+    }
 }

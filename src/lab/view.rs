@@ -22,6 +22,10 @@ pub struct LabView {
     pub faults: Vec<LinkFault>,
     /// The workload.
     pub workload: WorkloadView,
+    /// Full resyncs that the nodes served since the lab began.
+    pub full_syncs: u64,
+    /// Partial resyncs that the nodes served since the lab began.
+    pub partial_syncs: u64,
     /// The newest rows of the journal, oldest first.
     pub journal: Vec<Arc<Entry>>,
     /// The script's steps.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::{Bench, log, puppet};
 use crate::keyspace::Snapshot;
 use crate::machine::{
-    CHUNK_WINDOW_BYTES, Input, Job, JobEvent, JobId, JobOutcome, Outbox, Output, ReplicationMeta,
-    SaveTarget,
+    CHUNK_WINDOW_BYTES, Input, Job, JobEvent, JobId, JobOutcome, LoadOptions, Outbox, Output,
+    ReplicationMeta, SaveTarget,
 };
 use crate::world::{Factory, World};
 
@@ -43,7 +43,7 @@ fn worker(
 fn saver(is_renaming: bool) -> Factory {
     worker(
         |out| {
-            let job = Job::LoadFile { name: file("kept"), expire_before: None, key_delay_us: 0 };
+            let job = Job::LoadFile { name: file("kept"), options: LoadOptions::default() };
             out.push(Output::StartJob { id: JOB, job });
         },
         move |event, out| match event {
@@ -95,7 +95,10 @@ fn a_stream_is_loaded_and_copied() {
         puppet(|_, input, out, _| match input {
             Input::Started => {
                 out.push(Output::StartJob { id: JOB, job: save_to(SaveTarget::Chunks) });
-                let job = Job::LoadStream { copy_to: Some(file("copy")), key_delay_us: 0 };
+                let job = Job::LoadStream {
+                    copy_to: Some(file("copy")),
+                    options: LoadOptions::default(),
+                };
                 out.push(Output::StartJob { id: JobId(2), job });
             }
             Input::Job { event: JobEvent::Chunk(data), .. } => {
@@ -123,7 +126,10 @@ fn a_cancelled_job_leaves_no_file_and_says_nothing() {
     let node = bench.start(Arc::new(|_| {
         puppet(|_, input, out, _| match input {
             Input::Started => {
-                let job = Job::LoadStream { copy_to: Some(file("copy")), key_delay_us: 0 };
+                let job = Job::LoadStream {
+                    copy_to: Some(file("copy")),
+                    options: LoadOptions::default(),
+                };
                 out.push(Output::StartJob { id: JOB, job });
             }
             Input::Received { data: b"cancel", .. } => {

@@ -1,0 +1,420 @@
+//! Claims: what can be expected of a node and of the lab, and whether it is true of a picture.
+
+use super::action::{Claim, Comparison, Condition};
+use super::parse::{did_you_mean, duration, is_name, size};
+use super::picture;
+use super::view::{LabView, NodeStatus};
+use crate::machine::{LinkState, ServerView, SyncKind};
+
+/// A field that a claim can speak of.
+#[derive(Debug, Clone, Copy)]
+pub struct FieldRow {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is compared with.
+    pub kind: Kind,
+    /// What it means.
+    pub doc: &'static str,
+    read: fn(&LabView, usize) -> Value,
+}
+
+/// What a field is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// Any one word.
+    Text,
+    /// A number, or a size such as `16kb`.
+    Number,
+    /// A number of milliseconds, or a duration such as `2s`.
+    Age,
+    /// A number, or the name of a node whose same field is meant.
+    NumberOrNode,
+    /// A text, or the name of a node whose same field is meant.
+    TextOrNode,
+}
+
+impl Kind {
+    /// Something that it accepts.
+    pub fn example(self) -> &'static str {
+        match self {
+            Self::Words(words) => words.first().copied().unwrap_or_default(),
+            Self::Text | Self::TextOrNode => "alpha",
+            Self::Number => "100",
+            Self::Age => "2s",
+            Self::NumberOrNode => "alpha",
+        }
+    }
+
+    fn accepts(self, value: &str) -> bool {
+        match self {
+            Self::Words(words) => words.contains(&value),
+            Self::Text | Self::TextOrNode => !value.is_empty(),
+            Self::Number => size(value).is_some(),
+            Self::Age => duration(value).or_else(|| size(value)).is_some(),
+            Self::NumberOrNode => size(value).is_some() || is_name(value),
+        }
+    }
+
+    fn is_ordered(self) -> bool {
+        matches!(self, Self::Number | Self::Age | Self::NumberOrNode)
+    }
+
+    fn accepted(self) -> String {
+        match self {
+            Self::Words(words) => format!("one of {}", words.join(", ")),
+            Self::Text => "a word".to_owned(),
+            Self::Number => "a number, for example 100 or 16kb".to_owned(),
+            Self::Age => "a duration, for example 500ms or 2s".to_owned(),
+            Self::NumberOrNode => "a number, or the name of a node".to_owned(),
+            Self::TextOrNode => "a text, or the name of a node".to_owned(),
+        }
+    }
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Value {
+    Text(String),
+    Number(u64),
+    /// It has none now, as a primary has no link to a primary.
+    None,
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::None => f.write_str("none"),
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<Option<u64>> for Value {
+    fn from(number: Option<u64>) -> Self {
+        number.map_or(Self::None, Self::Number)
+    }
+}
+
+/// The fields of a node.
+pub const NODE_FIELDS: &[FieldRow] = &[
+    FieldRow {
+        name: "role",
+        kind: Kind::Words(&["primary", "replica"]),
+        doc: "what the node says it is",
+        read: |lab, i| of(lab, i, |view| view.role.word().into()),
+    },
+    FieldRow {
+        name: "link",
+        kind: Kind::Words(&["up", "down", "none"]),
+        doc: "its link to its primary, as it sees it; none for a primary",
+        read: link,
+    },
+    FieldRow {
+        name: "status",
+        kind: Kind::Words(&["running", "paused", "dead"]),
+        doc: "what the lab did to it",
+        read: |lab, i| match lab.nodes[i].status {
+            NodeStatus::Running => "running".into(),
+            NodeStatus::Paused(_) => "paused".into(),
+            NodeStatus::Dead(..) => "dead".into(),
+        },
+    },
+    FieldRow {
+        name: "primary",
+        kind: Kind::Text,
+        doc: "the node it follows, or host:port outside the lab; none for a primary",
+        read: primary,
+    },
+    FieldRow {
+        name: "keys",
+        kind: Kind::Number,
+        doc: "keys in all databases",
+        read: |lab, i| of(lab, i, |view| Value::Number(view.keys)),
+    },
+    FieldRow {
+        name: "offset",
+        kind: Kind::NumberOrNode,
+        doc: "the last byte of the stream produced or applied",
+        read: |lab, i| of(lab, i, |view| Value::Number(view.offset)),
+    },
+    FieldRow {
+        name: "behind",
+        kind: Kind::Number,
+        doc: "bytes behind the head of its chain",
+        read: |lab, i| picture::behind(&lab.nodes, i).into(),
+    },
+    FieldRow {
+        name: "ack-age",
+        kind: Kind::Age,
+        doc: "time since it last acknowledged, as its primary sees it",
+        read: |lab, i| picture::seen_by_primary(&lab.nodes, i).map(|seen| seen.ack_age_ms).into(),
+    },
+    FieldRow {
+        name: "replid",
+        kind: Kind::TextOrNode,
+        doc: "its replication ID",
+        read: |lab, i| of(lab, i, |view| view.replid.as_str().into()),
+    },
+    FieldRow {
+        name: "full-syncs",
+        kind: Kind::Number,
+        doc: "full resyncs it served since it started",
+        read: |lab, i| of(lab, i, |view| Value::Number(view.sync_full)),
+    },
+    FieldRow {
+        name: "partial-syncs",
+        kind: Kind::Number,
+        doc: "partial resyncs it served since it started",
+        read: |lab, i| of(lab, i, |view| Value::Number(view.sync_partial_ok)),
+    },
+    FieldRow {
+        name: "last-sync",
+        kind: Kind::Words(&["full", "partial", "none"]),
+        doc: "how it last synchronised with its primary",
+        read: |lab, i| {
+            of(lab, i, |view| match view.last_sync.as_ref().map(|sync| sync.kind) {
+                Some(SyncKind::Full) => "full".into(),
+                Some(SyncKind::Partial) => "partial".into(),
+                None => Value::None,
+            })
+        },
+    },
+    FieldRow {
+        name: "connected-replicas",
+        kind: Kind::Number,
+        doc: "replicas it feeds",
+        read: |lab, i| of(lab, i, |view| Value::Number(view.replicas.len() as u64)),
+    },
+    FieldRow {
+        name: "good-replicas",
+        kind: Kind::Number,
+        doc: "replicas that count for min-replicas-to-write",
+        read: |lab, i| of(lab, i, |view| view.good_replicas.map(|(good, _)| good as u64).into()),
+    },
+];
+
+/// The fields of the lab.
+pub const LAB_FIELDS: &[FieldRow] = &[
+    FieldRow {
+        name: "acked",
+        kind: Kind::Number,
+        doc: "writes of the workload that were acknowledged",
+        read: |lab, _| Value::Number(lab.workload.acked),
+    },
+    FieldRow {
+        name: "refused",
+        kind: Kind::Number,
+        doc: "writes of the workload that were answered with an error",
+        read: |lab, _| Value::Number(lab.workload.refused),
+    },
+    FieldRow {
+        name: "lost",
+        kind: Kind::Number,
+        doc: "acknowledged writes that the present primary does not have",
+        read: |lab, _| Value::Number(lab.workload.lost),
+    },
+    FieldRow {
+        name: "last-error",
+        kind: Kind::Text,
+        doc: "first word of the last error that the workload was given",
+        read: |lab, _| {
+            let word = lab.workload.last_error.as_ref().and_then(|e| e.split_whitespace().next());
+            word.map_or(Value::None, Into::into)
+        },
+    },
+    FieldRow {
+        name: "full-syncs",
+        kind: Kind::Number,
+        doc: "full resyncs served since the lab began",
+        read: |lab, _| Value::Number(lab.full_syncs),
+    },
+    FieldRow {
+        name: "partial-syncs",
+        kind: Kind::Number,
+        doc: "partial resyncs served since the lab began",
+        read: |lab, _| Value::Number(lab.partial_syncs),
+    },
+    FieldRow {
+        name: "converged",
+        kind: Kind::Words(&["yes", "no"]),
+        doc: "whether every running replica of a running primary has its link up and its offset",
+        read: |lab, _| if picture::is_converged(&lab.nodes) { "yes".into() } else { "no".into() },
+    },
+];
+
+fn of(lab: &LabView, node: usize, read: impl FnOnce(&ServerView) -> Value) -> Value {
+    let view = lab.nodes[node].view.as_ref().and_then(|view| view.server());
+    view.map_or(Value::None, read)
+}
+
+fn primary(lab: &LabView, node: usize) -> Value {
+    match lab.nodes[node].follows {
+        Some(primary) => lab.nodes[primary].name.as_str().into(),
+        None => of(lab, node, |view| match &view.primary {
+            Some(link) => Value::Text(format!("{}:{}", link.host, link.port)),
+            None => Value::None,
+        }),
+    }
+}
+
+fn link(lab: &LabView, node: usize) -> Value {
+    let is_dead = matches!(lab.nodes[node].status, NodeStatus::Dead(..));
+    of(lab, node, |view| match &view.primary {
+        None => Value::None,
+        Some(link) if link.state == LinkState::Connected && !is_dead => "up".into(),
+        Some(_) => "down".into(),
+    })
+}
+
+/// What is wrong with a condition.
+pub(super) struct Wrong {
+    pub part: Part,
+    pub message: String,
+    pub help: String,
+}
+
+/// Which part of a condition.
+pub(super) enum Part {
+    Field,
+    Comparison,
+    Value,
+}
+
+fn fields(subject: &str) -> &'static [FieldRow] {
+    if subject == "lab" { LAB_FIELDS } else { NODE_FIELDS }
+}
+
+fn row(subject: &str, field: &str) -> Option<&'static FieldRow> {
+    fields(subject).iter().find(|row| row.name == field)
+}
+
+/// Whether a condition can be asked of a subject.
+pub(super) fn check(subject: &str, condition: &Condition) -> Result<(), Wrong> {
+    let Condition { field, comparison, value } = condition;
+    let Some(row) = row(subject, field) else {
+        let names = || fields(subject).iter().map(|row| row.name);
+        let owner = if subject == "lab" { "the lab" } else { "a node" };
+        let help = did_you_mean(field, names()).map_or_else(
+            || format!("fields are {}", names().collect::<Vec<_>>().join(", ")),
+            |name| format!("did you mean `{name}`?"),
+        );
+        let message = format!("{owner} has no field `{field}`");
+        return Err(Wrong { part: Part::Field, message, help });
+    };
+    if !row.kind.is_ordered() && !matches!(comparison, Comparison::Equal | Comparison::NotEqual) {
+        let message = format!("`{field}` has no order");
+        return Err(Wrong { part: Part::Comparison, message, help: "= or !=".to_owned() });
+    }
+    if !row.kind.accepts(value) {
+        let message = format!("`{field}` cannot be `{value}`");
+        return Err(Wrong { part: Part::Value, message, help: row.kind.accepted() });
+    }
+    Ok(())
+}
+
+/// Whether a claim is true of a picture; if not, what is true instead.
+pub fn holds(claim: &Claim, lab: &LabView) -> Result<(), String> {
+    let node = match claim.subject.as_str() {
+        "lab" => 0,
+        name => picture::index(&lab.nodes, name).ok_or(format!("there is no node `{name}`"))?,
+    };
+    let mut instead = Vec::new();
+    for condition in &claim.conditions {
+        let Some(row) = row(&claim.subject, &condition.field) else {
+            return Err(format!("there is no field `{}`", condition.field));
+        };
+        let actual = (row.read)(lab, node);
+        if !compare(&actual, condition.comparison, &meant(row, condition, lab)) {
+            instead.push(format!("{} is {actual}", row.name));
+        }
+    }
+    if instead.is_empty() { Ok(()) } else { Err(instead.join(", ")) }
+}
+
+/// The value that a condition compares with.
+fn meant(row: &FieldRow, condition: &Condition, lab: &LabView) -> Value {
+    let word = condition.value.as_str();
+    let named = match row.kind {
+        Kind::NumberOrNode | Kind::TextOrNode => picture::index(&lab.nodes, word),
+        _ => None,
+    };
+    match row.kind {
+        _ if named.is_some() => named.map_or(Value::None, |node| (row.read)(lab, node)),
+        Kind::Age => duration(word).or_else(|| size(word)).into(),
+        Kind::Number | Kind::NumberOrNode => size(word).into(),
+        _ if word == "none" => Value::None,
+        _ => word.into(),
+    }
+}
+
+/// Nothing is neither less nor more than a number.
+fn compare(actual: &Value, comparison: Comparison, meant: &Value) -> bool {
+    let order = match (actual, meant) {
+        (Value::Number(actual), Value::Number(meant)) => Some(actual.cmp(meant)),
+        _ => None,
+    };
+    match comparison {
+        Comparison::Equal => actual == meant,
+        Comparison::NotEqual => actual != meant,
+        Comparison::Less => order.is_some_and(std::cmp::Ordering::is_lt),
+        Comparison::AtMost => order.is_some_and(std::cmp::Ordering::is_le),
+        Comparison::Greater => order.is_some_and(std::cmp::Ordering::is_gt),
+        Comparison::AtLeast => order.is_some_and(std::cmp::Ordering::is_ge),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{lab, live};
+    use super::*;
+    use crate::lab::{Action, parse};
+
+    #[test]
+    fn every_field_can_be_asked_and_answers_what_is_true() {
+        let mut lab = lab(&[("alpha", None), ("bravo", Some("alpha")), ("charlie", Some("bravo"))]);
+        live(&mut lab, 50);
+        lab.act(&parse::action("redis alpha SET k v").unwrap(), "key");
+        live(&mut lab, 10);
+        let view = lab.view();
+        let holds = |text: &str| holds(&parse::claim(text).unwrap(), &view);
+        for claim in [
+            "alpha role=primary link=none status=running primary=none keys=1 offset>=1 behind=0",
+            "alpha connected-replicas=1 last-sync=none full-syncs=0",
+            "bravo role=replica link=up primary=alpha offset=alpha replid=alpha ack-age<=1s",
+            "charlie primary=bravo primary!=alpha offset=1 behind<1kb",
+            "lab acked=0 refused=0 last-error=none converged=yes full-syncs=0 partial-syncs=0",
+        ] {
+            assert_eq!(holds(claim), Ok(()), "{claim}");
+        }
+        assert_eq!(holds("alpha good-replicas>=0"), Err("good-replicas is none".into()));
+        assert_eq!(holds("bravo link=down keys=1 offset>5"), Err("link is up, offset is 1".into()));
+        assert_eq!(holds("zulu link=down"), Err("there is no node `zulu`".into()));
+    }
+
+    #[test]
+    fn a_lab_has_converged_when_every_chain_that_runs_agrees() {
+        let mut lab = lab(&[("alpha", None), ("bravo", Some("alpha")), ("charlie", Some("bravo"))]);
+        live(&mut lab, 50);
+        let mut converged = |action: &str| {
+            let action: Action = parse::action(action).unwrap();
+            lab.act(&action, "key");
+            live(&mut lab, 10);
+            picture::is_converged(&lab.view().nodes)
+        };
+        assert!(converged("redis alpha SET k v"));
+        assert!(!converged("cut alpha bravo"));
+        assert!(!converged("redis alpha SET k w"));
+        assert!(converged("heal"));
+        assert!(converged("kill bravo"), "charlie cannot follow a dead node");
+        assert!(converged("restart bravo"));
+    }
+}

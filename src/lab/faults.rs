@@ -1,0 +1,191 @@
+//! What is wrong with the links now, when it heals by itself, and what `undo` takes back.
+
+use std::collections::BTreeMap;
+
+use super::text::{Duration, Size};
+use crate::machine::Millis;
+use crate::world::LinkPolicy;
+
+/// A directed link, by the places of its nodes.
+pub(super) type Pair = (usize, usize);
+
+/// One aspect of a link's policy: what one action sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aspect {
+    Cut,
+    Delay,
+    Throttle,
+}
+
+impl Aspect {
+    fn copy(self, from: LinkPolicy, into: &mut LinkPolicy) {
+        match self {
+            Self::Cut => into.cut = from.cut,
+            Self::Delay => {
+                into.delay_ms = from.delay_ms;
+                into.jitter_ms = from.jitter_ms;
+            }
+            Self::Throttle => into.bytes_per_s = from.bytes_per_s,
+        }
+    }
+}
+
+/// The faults of one directed link.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fault {
+    pub policy: LinkPolicy,
+    pub since_ms: Millis,
+    ends: Vec<End>,
+}
+
+/// When an aspect goes back, and to what.
+#[derive(Debug, Clone)]
+struct End {
+    aspect: Aspect,
+    at_ms: Millis,
+    before: LinkPolicy,
+}
+
+impl Fault {
+    pub fn heals_at_ms(&self) -> Option<Millis> {
+        self.ends.iter().map(|end| end.at_ms).min()
+    }
+}
+
+/// A link whose policy changed, and the new one.
+pub(super) type Change = (Pair, LinkPolicy);
+
+/// The faults of all links.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    links: BTreeMap<Pair, Fault>,
+}
+
+impl Faults {
+    pub fn policy(&self, pair: Pair) -> LinkPolicy {
+        self.links.get(&pair).map(|fault| fault.policy).unwrap_or_default()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Pair, &Fault)> {
+        self.links.iter().map(|(pair, fault)| (*pair, fault))
+    }
+
+    /// Sets one aspect of a link, until `ends_at_ms` if given. What it then goes back to is what
+    /// was there before the first of overlapping faults.
+    pub fn set(
+        &mut self,
+        pair: Pair,
+        aspect: Aspect,
+        wanted: LinkPolicy,
+        now_ms: Millis,
+        ends_at_ms: Option<Millis>,
+    ) -> Option<Change> {
+        let fault = self.links.entry(pair).or_default();
+        let old = fault.policy;
+        let earlier = fault.ends.iter().position(|end| end.aspect == aspect);
+        let before = earlier.map_or(old, |at| fault.ends.remove(at).before);
+        fault.ends.extend(ends_at_ms.map(|at_ms| End { aspect, at_ms, before }));
+        aspect.copy(wanted, &mut fault.policy);
+        self.settle(pair, old, now_ms)
+    }
+
+    /// Gives a link a whole new policy.
+    pub fn replace(&mut self, pair: Pair, policy: LinkPolicy, now_ms: Millis) -> Option<Change> {
+        let fault = self.links.entry(pair).or_default();
+        let old = std::mem::replace(&mut fault.policy, policy);
+        fault.ends.clear();
+        self.settle(pair, old, now_ms)
+    }
+
+    /// Heals what heals by itself.
+    pub fn expire(&mut self, now_ms: Millis) -> Vec<Change> {
+        let due = |fault: &Fault| fault.heals_at_ms().is_some_and(|at| at <= now_ms);
+        let pairs: Vec<Pair> = self.iter().filter(|(_, f)| due(f)).map(|(pair, _)| pair).collect();
+        let mut changes = Vec::new();
+        for pair in pairs {
+            let Some(fault) = self.links.get_mut(&pair) else { continue };
+            let old = fault.policy;
+            for end in fault.ends.extract_if(.., |end| end.at_ms <= now_ms) {
+                end.aspect.copy(end.before, &mut fault.policy);
+            }
+            changes.extend(self.settle(pair, old, now_ms));
+        }
+        changes
+    }
+
+    pub fn next_end_ms(&self) -> Option<Millis> {
+        self.links.values().filter_map(Fault::heals_at_ms).min()
+    }
+
+    fn settle(&mut self, pair: Pair, old: LinkPolicy, now_ms: Millis) -> Option<Change> {
+        let fault = self.links.get_mut(&pair)?;
+        let policy = fault.policy;
+        if old.is_clear() {
+            fault.since_ms = now_ms;
+        }
+        if policy.is_clear() && fault.ends.is_empty() {
+            self.links.remove(&pair);
+        }
+        (policy != old).then_some((pair, policy))
+    }
+}
+
+/// The state of a link in words: `cut`, `delay 50ms +-10ms, throttle 50kb/s`, `clear`.
+pub fn describe(policy: &LinkPolicy) -> String {
+    let mut parts = Vec::new();
+    if policy.cut {
+        parts.push("cut".to_owned());
+    }
+    if policy.delay_ms > 0 || policy.jitter_ms > 0 {
+        let jitter = match policy.jitter_ms {
+            0 => String::new(),
+            ms => format!(" +-{}", Duration(ms)),
+        };
+        parts.push(format!("delay {}{jitter}", Duration(policy.delay_ms)));
+    }
+    if policy.bytes_per_s > 0 {
+        parts.push(format!("throttle {}/s", Size(policy.bytes_per_s)));
+    }
+    if parts.is_empty() { "clear".to_owned() } else { parts.join(", ") }
+}
+
+/// How one fault is taken back.
+#[derive(Debug, Clone)]
+pub(super) enum Undo {
+    /// The node was killed: start it.
+    Start(usize),
+    /// The node was frozen: let it run.
+    Resume(usize),
+    /// Links were changed: what they were before, what they became, and the undoing as text.
+    Links { changes: Vec<(Pair, LinkPolicy, LinkPolicy)>, text: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CUT: LinkPolicy = LinkPolicy { cut: true, delay_ms: 0, jitter_ms: 0, bytes_per_s: 0 };
+    const SLOW: LinkPolicy = LinkPolicy { cut: false, delay_ms: 20, jitter_ms: 0, bytes_per_s: 0 };
+
+    #[test]
+    fn a_timed_cut_goes_back_to_what_the_link_was() {
+        let mut faults = Faults::default();
+        faults.replace((0, 1), SLOW, 0);
+        faults.set((0, 1), Aspect::Cut, CUT, 100, Some(1_100));
+        faults.set((0, 1), Aspect::Cut, CUT, 200, Some(2_200));
+        assert_eq!(describe(&faults.policy((0, 1))), "cut, delay 20ms");
+        assert_eq!(faults.expire(1_100), []);
+        assert_eq!(faults.expire(2_200), [((0, 1), SLOW)]);
+        assert_eq!(faults.next_end_ms(), None);
+    }
+
+    #[test]
+    fn a_healed_link_is_forgotten_with_its_timers() {
+        let mut faults = Faults::default();
+        faults.set((0, 1), Aspect::Cut, CUT, 0, Some(50));
+        let clear = LinkPolicy::default();
+        assert_eq!(faults.replace((0, 1), clear, 10), Some(((0, 1), clear)));
+        assert_eq!(faults.iter().count(), 0);
+        assert!(faults.expire(50).is_empty());
+    }
+}

@@ -1,0 +1,217 @@
+//! The table of actions: one row each. The parser, help, completion and the README read it.
+
+use super::action::Action;
+use super::parse::{
+    EXPECT_WITHIN_DEFAULT_MS, ParseError, read_claim, read_duration, read_heal, read_jitter,
+    read_link, read_name, read_option, read_rate, read_throughput,
+};
+use super::words::Words;
+
+/// One action that exists.
+pub struct ActionRow {
+    /// The verb.
+    pub name: &'static str,
+    /// How it is written.
+    pub usage: &'static str,
+    /// What it does, in one sentence.
+    pub doc: &'static str,
+    /// What follows the verb, for completion.
+    pub(super) slots: &'static [Slot],
+    pub(super) read: fn(&mut Words) -> Result<Action, ParseError>,
+}
+
+/// What can stand at a place of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Node,
+    Link,
+    Duration,
+    Jitter,
+    Throughput,
+    Rate,
+    Claim,
+    For,
+}
+
+impl ActionRow {
+    /// The row of a verb.
+    pub fn of(verb: &str) -> Option<&'static Self> {
+        ACTIONS.iter().find(|row| row.name == verb)
+    }
+}
+
+/// All actions, in the order in which help shows them.
+pub const ACTIONS: &[ActionRow] = &[
+    ActionRow {
+        name: "kill",
+        usage: "kill NODE",
+        doc: "Ends a node at once, as SIGKILL does.",
+        slots: &[Slot::Node],
+        read: |words| Ok(Action::Kill { node: read_name(words)? }),
+    },
+    ActionRow {
+        name: "restart",
+        usage: "restart NODE",
+        doc: "Starts a node again from its directory, killing it first if it runs.",
+        slots: &[Slot::Node],
+        read: |words| Ok(Action::Restart { node: read_name(words)? }),
+    },
+    ActionRow {
+        name: "pause",
+        usage: "pause NODE [for 10s]",
+        doc: "Freezes a node, as SIGSTOP does: its sockets stay, nothing is answered.",
+        slots: &[Slot::Node, Slot::For],
+        read: |words| {
+            Ok(Action::Pause { node: read_name(words)?, for_ms: read_option(words, "for")? })
+        },
+    },
+    ActionRow {
+        name: "resume",
+        usage: "resume NODE",
+        doc: "Lets a frozen node run again, as SIGCONT does.",
+        slots: &[Slot::Node],
+        read: |words| Ok(Action::Resume { node: read_name(words)? }),
+    },
+    ActionRow {
+        name: "power-loss",
+        usage: "power-loss NODE",
+        doc: "Ends a node at once and takes away whatever it had not fsynced.",
+        slots: &[Slot::Node],
+        read: |words| Ok(Action::PowerLoss { node: read_name(words)? }),
+    },
+    ActionRow {
+        name: "shutdown",
+        usage: "shutdown NODE",
+        doc: "Asks a node to end in order, as SIGTERM does.",
+        slots: &[Slot::Node],
+        read: |words| Ok(Action::Shutdown { node: read_name(words)? }),
+    },
+    ActionRow {
+        name: "cut",
+        usage: "cut A B | cut A->B [for 10s]",
+        doc: "Lets no byte and no end of stream across a link, in both directions or in one.",
+        slots: &[Slot::Link, Slot::For],
+        read: |words| {
+            Ok(Action::Cut { link: read_link(words)?, for_ms: read_option(words, "for")? })
+        },
+    },
+    ActionRow {
+        name: "heal",
+        usage: "heal [NODE | A B | A->B]",
+        doc: "Takes every fault off the links named, or off all; what was held arrives.",
+        slots: &[Slot::Link],
+        read: |words| Ok(Action::Heal { what: read_heal(words)? }),
+    },
+    ActionRow {
+        name: "isolate",
+        usage: "isolate NODE [for 10s]",
+        doc: "Cuts every link of a node, in both directions.",
+        slots: &[Slot::Node, Slot::For],
+        read: |words| {
+            Ok(Action::Isolate { node: read_name(words)?, for_ms: read_option(words, "for")? })
+        },
+    },
+    ActionRow {
+        name: "delay",
+        usage: "delay A B | delay A->B 50ms [+-10ms] [for 10s]",
+        doc: "Makes what passes a link late, by about so much; its order is kept.",
+        slots: &[Slot::Link, Slot::Duration, Slot::Jitter, Slot::For],
+        read: |words| {
+            Ok(Action::Delay {
+                link: read_link(words)?,
+                delay_ms: read_duration(words)?,
+                jitter_ms: read_jitter(words)?,
+                for_ms: read_option(words, "for")?,
+            })
+        },
+    },
+    ActionRow {
+        name: "throttle",
+        usage: "throttle A B | throttle A->B 50kb [for 10s]",
+        doc: "Lets only so many bytes per second across a link.",
+        slots: &[Slot::Link, Slot::Throughput, Slot::For],
+        read: |words| {
+            Ok(Action::Throttle {
+                link: read_link(words)?,
+                bytes_per_s: read_throughput(words)?,
+                for_ms: read_option(words, "for")?,
+            })
+        },
+    },
+    ActionRow {
+        name: "reset",
+        usage: "reset A B",
+        doc: "Resets the connections between two nodes, as a firewall that forgot them would.",
+        slots: &[Slot::Link],
+        read: |words| Ok(Action::Reset { link: read_link(words)? }),
+    },
+    ActionRow {
+        name: "promote",
+        usage: "promote NODE",
+        doc: "Sends REPLICAOF NO ONE: the node becomes a primary.",
+        slots: &[Slot::Node],
+        read: |words| Ok(Action::Promote { node: read_name(words)? }),
+    },
+    ActionRow {
+        name: "replicaof",
+        usage: "replicaof NODE PRIMARY",
+        doc: "Sends REPLICAOF: the first node follows the second.",
+        slots: &[Slot::Node, Slot::Node],
+        read: |words| Ok(Action::ReplicaOf { node: read_name(words)?, primary: read_name(words)? }),
+    },
+    ActionRow {
+        name: "write",
+        usage: "write 200/s [NODE] | write off",
+        doc: "Sets the workload's rate, and moves it to a node if one is named.",
+        slots: &[Slot::Rate, Slot::Node],
+        read: |words| {
+            let per_second = read_rate(words)?;
+            let node = words.peek().is_some().then(|| read_name(words)).transpose()?;
+            Ok(Action::Write { per_second, node })
+        },
+    },
+    ActionRow {
+        name: "redis",
+        usage: "redis NODE COMMAND…",
+        doc: "Sends a command on the lab's own connection to a node and shows the reply.",
+        slots: &[Slot::Node],
+        read: |words| {
+            let node = read_name(words)?;
+            let mut command = vec![words.next("a command", "for example redis alpha GET k")?.text];
+            command.extend(std::iter::from_fn(|| words.take()).map(|word| word.text));
+            Ok(Action::Redis { node, words: command })
+        },
+    },
+    ActionRow {
+        name: "expect",
+        usage: "expect NODE FIELD=VALUE… [within 8s]",
+        doc: "Waits until something is true of a node or of the lab; fails if it does not become so.",
+        slots: &[Slot::Claim],
+        read: |words| {
+            let claim = read_claim(words)?;
+            let within = read_option(words, "within")?;
+            Ok(Action::Expect { claim, within_ms: within.unwrap_or(EXPECT_WITHIN_DEFAULT_MS) })
+        },
+    },
+    ActionRow {
+        name: "wait",
+        usage: "wait 3s",
+        doc: "Lets time pass before the next line of a script.",
+        slots: &[Slot::Duration],
+        read: |words| Ok(Action::Wait { ms: read_duration(words)? }),
+    },
+    ActionRow {
+        name: "undo",
+        usage: "undo",
+        doc: "Takes back the last fault.",
+        slots: &[],
+        read: |_| Ok(Action::Undo),
+    },
+    ActionRow {
+        name: "quit",
+        usage: "quit",
+        doc: "Ends the lab.",
+        slots: &[],
+        read: |_| Ok(Action::Quit),
+    },
+];

@@ -1,0 +1,409 @@
+//! The running lab: nodes in a world, what they report, and what becomes due by itself.
+
+use std::collections::VecDeque;
+
+use super::audit::{Audit, Audited};
+use super::client::Console;
+use super::faults::{Faults, Undo};
+use super::journal::{Event, Journal};
+use super::nodes::{self, Build, Node};
+use super::steps::Steps;
+use super::topology::Topology;
+use super::view::NodeStatus;
+use super::workload::Workload;
+use crate::machine::{Fact, LogLevel, Millis};
+use crate::world::{ClientId, Exit, NodeId, World, WorldError, WorldEvent};
+
+/// Log lines that wait to be drained; older ones go.
+const LOG_LINES_MAX: usize = 4_096;
+
+/// World events handled before the lab looks at its own timers again.
+const EVENTS_PER_TURN_MAX: usize = 256;
+
+/// A line of a node's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The node.
+    pub node: String,
+    /// How loud.
+    pub level: LogLevel,
+    /// The line.
+    pub text: String,
+}
+
+/// A lab in a world. Times are milliseconds since the lab began.
+pub struct Lab<W: World> {
+    pub(super) world: W,
+    pub(super) began: Millis,
+    pub(super) title: String,
+    pub(super) about: String,
+    pub(super) nodes: Vec<Node>,
+    pub(super) consoles: Vec<Console>,
+    pub(super) faults: Faults,
+    pub(super) undo: Vec<Undo>,
+    pub(super) workload: Workload,
+    /// The fate of the workload's writes, as last told.
+    fate: String,
+    audit: Option<Audit>,
+    audited: Audited,
+    pub(super) audited_at: Option<Millis>,
+    pub(super) steps: Steps,
+    pub(super) journal: Journal,
+    logs: VecDeque<LogLine>,
+    pub(super) ready_at: Option<Millis>,
+    pub(super) sampled_at: Millis,
+    pub(super) full_syncs: u64,
+    pub(super) partial_syncs: u64,
+    pub(super) has_quit: bool,
+}
+
+impl<W: World> Lab<W> {
+    /// Adds the topology's nodes to a world, sets its links and starts the nodes in order.
+    pub fn new(mut world: W, topology: &Topology, build: &Build) -> Result<Self, WorldError> {
+        let began = world.now().mono;
+        let nodes = nodes::add(&mut world, topology, build)?;
+        let primary = topology.servers.iter().position(|server| server.replicaof.is_none());
+        let mut lab = Self {
+            began,
+            title: topology.title.clone(),
+            about: topology.about.clone(),
+            consoles: nodes.iter().map(|_| Console::default()).collect(),
+            faults: Faults::default(),
+            undo: Vec::new(),
+            workload: Workload::new(topology.workload.as_ref(), primary, &nodes),
+            fate: String::new(),
+            audit: None,
+            audited: Audited::default(),
+            audited_at: None,
+            steps: Steps::new(topology.steps.clone()),
+            journal: Journal::default(),
+            logs: VecDeque::new(),
+            ready_at: None,
+            sampled_at: 0,
+            full_syncs: 0,
+            partial_syncs: 0,
+            has_quit: false,
+            nodes,
+            world,
+        };
+        for link in &topology.links {
+            lab.set_from_the_start(&link.link, link.policy);
+        }
+        for node in 0..lab.nodes.len() {
+            lab.start(node)?;
+        }
+        Ok(lab)
+    }
+
+    /// Milliseconds since the lab began.
+    pub fn now_ms(&self) -> Millis {
+        self.world.now().mono - self.began
+    }
+
+    /// Whether every node has listened and every link was up, once.
+    pub fn is_ready(&self) -> bool {
+        self.ready_at.is_some()
+    }
+
+    /// When the lab became ready.
+    pub fn ready_at_ms(&self) -> Option<Millis> {
+        self.ready_at
+    }
+
+    /// Whether somebody said `quit`.
+    pub fn has_quit(&self) -> bool {
+        self.has_quit
+    }
+
+    /// Lets the lab live until something happened or the time `until_ms` has come, whichever is
+    /// first. Returns at once where something is due now.
+    pub fn turn(&mut self, until_ms: Millis) {
+        self.due();
+        let mut until = self.began + self.next_due().min(until_ms);
+        for _ in 0..EVENTS_PER_TURN_MAX {
+            let Some(event) = self.world.poll(until) else { break };
+            self.on_event(event);
+            until = self.world.now().mono;
+        }
+        self.due();
+    }
+
+    /// Takes the log lines that came since the last call.
+    pub fn drain_logs(&mut self) -> Vec<LogLine> {
+        self.logs.drain(..).collect()
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Begins to look for every acknowledged write on the present primary.
+    pub fn audit(&mut self) {
+        if self.audit.is_some() {
+            return;
+        }
+        let now = self.now_ms();
+        self.refresh();
+        if self.workload.ledger().is_empty() {
+            self.audited_at = Some(now);
+            self.audited = Audited::default();
+            return;
+        }
+        let Some(primary) = self.present_primary() else {
+            self.audited_at = Some(now);
+            self.audited.error = Some("no primary runs".to_owned());
+            return;
+        };
+        let (node, ledger) = (&self.nodes[primary], self.workload.ledger());
+        self.audit = Some(Audit::start(&mut self.world, node, ledger, now));
+    }
+
+    /// Whether an audit is under way.
+    pub fn is_auditing(&self) -> bool {
+        self.audit.is_some()
+    }
+
+    /// What the last audit found.
+    pub fn audited(&self) -> &Audited {
+        &self.audited
+    }
+
+    /// Ends the workload.
+    pub fn stop_writing(&mut self) {
+        let now = self.now_ms();
+        self.workload.set(&mut self.world, 0, None, now);
+    }
+
+    /// Whether every write of the workload has its answer.
+    pub fn writes_are_settled(&self) -> bool {
+        self.workload.is_settled()
+    }
+
+    /// Notes that a text could not be carried out.
+    pub fn refuse(&mut self, action: &str, reason: &str) {
+        let (action, reason) = (action.to_owned(), reason.to_owned());
+        self.note(None, Event::Refused { action, reason });
+    }
+
+    pub(super) fn note(&mut self, node: Option<String>, event: Event) {
+        let now = self.now_ms();
+        self.journal.push(now, node, event);
+    }
+
+    pub(super) fn note_of(&mut self, node: usize, event: Event) {
+        self.note(Some(self.nodes[node].name.clone()), event);
+    }
+
+    /// Starts a node that is dead.
+    pub(super) fn start(&mut self, node: usize) -> Result<(), WorldError> {
+        self.nodes[node].wakes_at = None;
+        self.world.start(self.nodes[node].id)?;
+        self.nodes[node].status = NodeStatus::Running;
+        self.nodes[node].view = None;
+        self.note_of(node, Event::Started { port: self.nodes[node].port });
+        Ok(())
+    }
+
+    /// A node is dead from now on, and comes back if its topology says so.
+    pub(super) fn died(&mut self, node: usize, cause: &str) {
+        let now = self.now_ms();
+        let node = &mut self.nodes[node];
+        node.status = NodeStatus::Dead(now, cause.to_owned());
+        node.wakes_at = node.auto_restart.map(|after| now + after);
+    }
+
+    fn due(&mut self) {
+        let now = self.now_ms();
+        self.refresh();
+        let healed = self.faults.expire(now);
+        self.apply(healed);
+        self.wake(now);
+        self.become_ready(now);
+        if self.is_ready() {
+            self.workload.turn(&mut self.world, &self.nodes, now);
+        }
+        self.tell_fate(now);
+        if let Some(audit) = self.audit.take_if(|audit| audit.finished(now)) {
+            self.audited = audit.into_audited(&mut self.world);
+            self.audited_at = Some(now);
+            self.workload.lost = self.audited.lost;
+        }
+        self.advance();
+    }
+
+    fn next_due(&self) -> Millis {
+        let wakes = self.nodes.iter().filter_map(|node| node.wakes_at).min();
+        let workload = self.is_ready().then(|| self.workload.next_turn(self.now_ms())).flatten();
+        let audit = self.audit.as_ref().map(Audit::gives_up_at);
+        [wakes, workload, audit, self.faults.next_end_ms(), self.next_look()]
+            .into_iter()
+            .flatten()
+            .fold(self.next_sample(), Millis::min)
+    }
+
+    /// Starts and resumes the nodes whose time has come.
+    fn wake(&mut self, now: Millis) {
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].wakes_at.is_none_or(|at| at > now) {
+                continue;
+            }
+            self.nodes[node].wakes_at = None;
+            match self.nodes[node].status {
+                NodeStatus::Dead(..) => self.start_or_refuse(node),
+                NodeStatus::Paused(_) => self.resume(node),
+                NodeStatus::Running => {}
+            }
+        }
+    }
+
+    pub(super) fn start_or_refuse(&mut self, node: usize) {
+        if let Err(error) = self.start(node) {
+            let action = format!("restart {}", self.nodes[node].name);
+            self.note_of(node, Event::Refused { action, reason: error.to_string() });
+        }
+    }
+
+    fn become_ready(&mut self, now: Millis) {
+        if self.ready_at.is_none() && self.links_are_up() {
+            self.ready_at = Some(now);
+            self.workload.begin(now);
+            self.note(None, Event::Ready);
+        }
+    }
+
+    fn tell_fate(&mut self, now: Millis) {
+        let fate = self.workload.fate(now);
+        if fate != self.fate {
+            self.fate = fate.to_owned();
+            let node = self.workload.target().map(|target| self.nodes[target].name.clone());
+            self.note(node, Event::Workload { state: self.fate.clone() });
+        }
+    }
+
+    fn on_event(&mut self, event: WorldEvent) {
+        match event {
+            WorldEvent::Fact { node, fact } => self.on_fact(node, fact),
+            WorldEvent::Log { node, level, text } => {
+                if self.logs.len() == LOG_LINES_MAX {
+                    self.logs.pop_front();
+                }
+                let node = self.place(node).map(|at| self.nodes[at].name.clone());
+                self.logs.push_back(LogLine { node: node.unwrap_or_default(), level, text });
+            }
+            WorldEvent::Exited { node, exit } => self.on_exit(node, exit),
+            WorldEvent::ClientReceived { client, data } => self.on_received(client, &data),
+            WorldEvent::ClientClosed { client, reason } => self.on_closed(client, &reason),
+            WorldEvent::Nudge => {}
+        }
+    }
+
+    fn on_received(&mut self, client: ClientId, data: &[u8]) {
+        if self.workload.is(client) {
+            self.workload.received(data);
+            self.tell_fate(self.now_ms());
+        } else if let Some(audit) = self.audit.as_mut().filter(|audit| audit.is(client)) {
+            audit.received(&mut self.world, data);
+        } else if let Some(at) = self.consoles.iter().position(|console| console.is(client)) {
+            for reply in self.consoles[at].received(data) {
+                self.note_of(at, reply);
+            }
+        }
+    }
+
+    fn on_closed(&mut self, client: ClientId, reason: &str) {
+        if self.workload.is(client) {
+            self.workload.closed();
+        } else if let Some(audit) = self.audit.as_mut().filter(|audit| audit.is(client)) {
+            audit.closed(reason);
+        } else if let Some(at) = self.consoles.iter().position(|console| console.is(client)) {
+            for reply in self.consoles[at].closed(reason) {
+                self.note_of(at, reply);
+            }
+        }
+    }
+
+    fn on_fact(&mut self, node: NodeId, fact: Fact) {
+        match fact {
+            Fact::FullSyncServed { .. } => self.full_syncs += 1,
+            Fact::PartialSyncServed { .. } => self.partial_syncs += 1,
+            _ => {}
+        }
+        if let Some(at) = self.place(node) {
+            self.note_of(at, Event::Node(fact));
+        }
+    }
+
+    fn on_exit(&mut self, node: NodeId, exit: Exit) {
+        let Some(at) = self.place(node) else { return };
+        let (cause, event) = match exit {
+            Exit::Code(code) => (format!("exit code {code}"), Event::Exited { code }),
+            Exit::Crashed(message) => (format!("crashed: {message}"), Event::Crashed { message }),
+        };
+        self.note_of(at, event);
+        self.died(at, &cause);
+    }
+
+    fn place(&self, id: NodeId) -> Option<usize> {
+        self.nodes.iter().position(|node| node.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{lab, lab_of, live, topology};
+    use super::*;
+    use crate::lab::Action;
+
+    #[test]
+    fn a_replica_may_stand_before_its_primary_in_the_file() {
+        let mut lab = lab(&[("charlie", Some("bravo")), ("bravo", Some("alpha")), ("alpha", None)]);
+        live(&mut lab, 100);
+        assert!(lab.is_ready());
+        let ports: Vec<u16> = lab.addresses().map(|(_, port)| port).collect();
+        let given = |at: usize| lab.world.directives(ports[at]);
+        let replicaof = |port: u16| vec![("replicaof".to_owned(), format!("127.0.0.1 {port}"))];
+        assert_eq!(given(0), replicaof(ports[1]));
+        assert_eq!(given(1), replicaof(ports[2]));
+        assert_eq!(given(2), []);
+        let follows: Vec<_> = lab.view().nodes.iter().map(|node| node.follows).collect();
+        assert_eq!(follows, [Some(1), Some(2), None]);
+    }
+
+    #[test]
+    fn an_address_outside_the_lab_is_followed_but_not_waited_for() {
+        let mut lab = lab(&[("alpha", Some("10.0.0.9:6379"))]);
+        live(&mut lab, 50);
+        let directives = lab.world.directives(lab.nodes[0].port);
+        assert_eq!(directives[0].1, "10.0.0.9 6379");
+        assert!(lab.is_ready());
+    }
+
+    #[test]
+    fn a_node_comes_back_by_itself_after_its_delay_however_it_ended() {
+        let mut topology = topology(&[("alpha", None)]);
+        topology.servers[0].auto_restart = Some(300);
+        let mut lab = lab_of(&topology);
+        lab.act(&Action::Kill { node: "alpha".into() }, "key");
+        live(&mut lab, 299);
+        assert_eq!(lab.nodes[0].status, NodeStatus::Dead(0, "killed".into()));
+        live(&mut lab, 2);
+        assert_eq!(lab.nodes[0].status, NodeStatus::Running);
+        lab.world.exit(0, Exit::Crashed("index out of bounds".into()));
+        live(&mut lab, 100);
+        assert!(matches!(&lab.nodes[0].status, NodeStatus::Dead(_, why) if why.contains("index")));
+        live(&mut lab, 300);
+        assert_eq!(lab.nodes[0].status, NodeStatus::Running);
+    }
+
+    #[test]
+    fn a_crash_is_a_row_of_the_journal_and_the_lab_goes_on() {
+        let mut lab = lab(&[("alpha", None), ("bravo", Some("alpha"))]);
+        lab.world.exit(0, Exit::Crashed("boom".into()));
+        live(&mut lab, 50);
+        let rows = lab.journal().newest(100);
+        let crash = rows.iter().find(|row| row.event == Event::Crashed { message: "boom".into() });
+        assert_eq!(crash.and_then(|row| row.node.as_deref()), Some("alpha"));
+        assert_eq!(lab.nodes[1].status, NodeStatus::Running);
+    }
+}

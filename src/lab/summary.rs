@@ -1,0 +1,85 @@
+//! What a run of the lab comes to, in a few numbers.
+
+use super::run::Lab;
+use super::view::NodeStatus;
+use crate::machine::Millis;
+use crate::world::World;
+
+/// The last line of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Milliseconds since the lab began.
+    pub t_ms: Millis,
+    /// Writes acknowledged.
+    pub acked: u64,
+    /// Writes answered with an error.
+    pub refused: u64,
+    /// Writes that got no answer.
+    pub unanswered: u64,
+    /// Acknowledged writes that the present primary does not have.
+    pub lost: u64,
+    /// Some of them, as sentences.
+    pub lost_examples: Vec<String>,
+    /// Why the last audit could not be finished.
+    pub audit_error: Option<String>,
+    /// Full resyncs served.
+    pub full_syncs: u64,
+    /// Partial resyncs served.
+    pub partial_syncs: u64,
+    /// Each node at the end.
+    pub nodes: Vec<NodeSummary>,
+    /// Expectations met.
+    pub met: usize,
+    /// Expectations not met, each with what was true instead.
+    pub failed: Vec<String>,
+}
+
+/// A node at the end of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeSummary {
+    /// Its name.
+    pub name: String,
+    /// "running", "paused" or "dead".
+    pub status: &'static str,
+    /// "primary" or "replica", where it ever said so.
+    pub role: Option<&'static str>,
+    /// The last byte of the stream produced or applied.
+    pub offset: Option<u64>,
+    /// Keys in all databases.
+    pub keys: Option<u64>,
+}
+
+impl<W: World> Lab<W> {
+    /// The numbers of the run until now; losses are those of the last audit.
+    pub fn summary(&mut self) -> Summary {
+        let view = self.view();
+        let nodes = view.nodes.iter().map(|node| {
+            let server = node.view.as_ref().and_then(|view| view.server());
+            NodeSummary {
+                name: node.name.clone(),
+                status: match node.status {
+                    NodeStatus::Running => "running",
+                    NodeStatus::Paused(_) => "paused",
+                    NodeStatus::Dead(..) => "dead",
+                },
+                role: server.map(|server| server.role.word()),
+                offset: server.map(|server| server.offset),
+                keys: server.map(|server| server.keys),
+            }
+        });
+        Summary {
+            t_ms: view.now_ms,
+            acked: view.workload.acked,
+            refused: view.workload.refused,
+            unanswered: view.workload.unanswered,
+            lost: view.workload.lost,
+            lost_examples: self.audited().examples.clone(),
+            audit_error: self.audited().error.clone(),
+            full_syncs: view.full_syncs,
+            partial_syncs: view.partial_syncs,
+            nodes: nodes.collect(),
+            met: self.met(),
+            failed: self.failed().to_vec(),
+        }
+    }
+}

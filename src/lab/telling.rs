@@ -1,0 +1,144 @@
+//! The journal's rows in words, for every face: a stable name, fields for machine readers, a line
+//! in the field's own words, and a plain sentence for somebody who learns.
+
+use super::journal::Event;
+use crate::machine::{Field, Severity};
+
+impl Event {
+    /// The stable kebab-case name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Node(fact) => fact.name(),
+            Self::Ready => "ready",
+            Self::Did { .. } => "did",
+            Self::Refused { .. } => "refused",
+            Self::Said(_) => "said",
+            Self::Started { .. } => "started",
+            Self::Killed { .. } => "killed",
+            Self::Exited { .. } => "exited",
+            Self::Crashed { .. } => "crashed",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::LinkChanged { .. } => "link-changed",
+            Self::Reply { .. } => "reply",
+            Self::Workload { .. } => "workload",
+            Self::Met { .. } => "met",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// How much attention it asks for.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Node(fact) => fact.severity(),
+            Self::Ready | Self::Met { .. } | Self::Started { .. } | Self::Resumed => Severity::Good,
+            Self::Workload { state } if state == "ok" => Severity::Good,
+            Self::LinkChanged { state, .. } if state == "clear" => Severity::Good,
+            Self::Refused { .. } | Self::Paused | Self::LinkChanged { .. } => Severity::Warn,
+            Self::Killed { .. } | Self::Crashed { .. } | Self::Failed { .. } => Severity::Bad,
+            Self::Exited { code: 0 } => Severity::Warn,
+            Self::Exited { .. } | Self::Workload { .. } => Severity::Bad,
+            Self::Reply { is_error: true, .. } => Severity::Warn,
+            Self::Did { .. } | Self::Said(_) | Self::Reply { .. } => Severity::Info,
+        }
+    }
+
+    /// The row in the field's own words.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Node(fact) => fact.text(),
+            Self::Ready => "ready".to_owned(),
+            Self::Did { action, by } => format!("{action} ({by})"),
+            Self::Refused { action, reason } => format!("{action}: {reason}"),
+            Self::Said(text) => text.clone(),
+            Self::Started { port } => format!("started on port {port}"),
+            Self::Killed { power_loss: true } => "lost power".to_owned(),
+            Self::Killed { power_loss: false } => "killed".to_owned(),
+            Self::Exited { code } => format!("ended with exit code {code}"),
+            Self::Crashed { message } => format!("crashed: {message}"),
+            Self::Paused => "paused".to_owned(),
+            Self::Resumed => "resumed".to_owned(),
+            Self::LinkChanged { from, to, state } => format!("{from}->{to} {state}"),
+            Self::Reply { command, reply, .. } if reply.contains('\n') => {
+                format!("{command}\n{reply}")
+            }
+            Self::Reply { command, reply, .. } => format!("{command}: {reply}"),
+            Self::Workload { state } => format!("writes: {state}"),
+            Self::Met { claim, after_ms } => format!("as expected after {after_ms} ms: {claim}"),
+            Self::Failed { claim, instead } => format!("not as expected: {claim}; {instead}"),
+        }
+    }
+
+    /// One plain sentence, where there is something to explain.
+    pub fn explain(&self) -> Option<String> {
+        let sentence = match self {
+            Self::Node(fact) => return Some(fact.explain()),
+            Self::Ready => "Every node listens and the replication links are up.",
+            Self::Killed { power_loss: true } => "Whatever it had not fsynced is gone too.",
+            Self::Killed { power_loss: false } => "Its peers see their connections close at once.",
+            Self::Paused => "Its sockets stay open and nothing is answered; peers must time out.",
+            Self::LinkChanged { state, .. } if state.starts_with("cut") => {
+                "No byte and no end of stream crosses; only a timeout can tell."
+            }
+            Self::LinkChanged { state, .. } if state == "clear" => {
+                "What was held back arrives now."
+            }
+            Self::Workload { state } => return fate(state),
+            _ => return None,
+        };
+        Some(sentence.to_owned())
+    }
+
+    /// The fields for machine readers, in order.
+    pub fn fields(&self) -> Vec<(&'static str, Field)> {
+        match self {
+            Self::Node(fact) => fact.fields(),
+            Self::Ready | Self::Paused | Self::Resumed => Vec::new(),
+            Self::Did { action, by } => {
+                vec![("action", action.to_string().into()), ("by", (*by).into())]
+            }
+            Self::Refused { action, reason } => {
+                vec![("action", action.clone().into()), ("reason", reason.clone().into())]
+            }
+            Self::Said(text) => vec![("text", text.clone().into())],
+            Self::Started { port } => vec![("port", u64::from(*port).into())],
+            Self::Killed { power_loss } => vec![("power_loss", (*power_loss).into())],
+            Self::Exited { code } => vec![("code", exit_code(*code))],
+            Self::Crashed { message } => vec![("message", message.clone().into())],
+            Self::LinkChanged { from, to, state } => vec![
+                ("from", from.clone().into()),
+                ("to", to.clone().into()),
+                ("state", state.clone().into()),
+            ],
+            Self::Reply { command, reply, is_error } => vec![
+                ("command", command.clone().into()),
+                ("reply", reply.clone().into()),
+                ("is_error", (*is_error).into()),
+            ],
+            Self::Workload { state } => vec![("state", state.clone().into())],
+            Self::Met { claim, after_ms } => {
+                vec![("claim", claim.clone().into()), ("after_ms", (*after_ms).into())]
+            }
+            Self::Failed { claim, instead } => {
+                vec![("claim", claim.clone().into()), ("instead", instead.clone().into())]
+            }
+        }
+    }
+}
+
+fn exit_code(code: i32) -> Field {
+    u64::try_from(code).map_or_else(|_| code.to_string().into(), Into::into)
+}
+
+/// What the fate of the workload's writes means.
+fn fate(state: &str) -> Option<String> {
+    let sentence = match state.split_whitespace().next()? {
+        "ok" => "Writes are acknowledged.",
+        "no" => "Whether these writes were done, the client cannot know.",
+        "NOREPLICAS" => "Too few replicas acknowledge in time; the primary takes no writes.",
+        "READONLY" => "The node is a replica now; its clients can only read.",
+        "LOADING" => "The node reads its dataset and takes no commands yet.",
+        _ => return None,
+    };
+    Some(sentence.to_owned())
+}

@@ -1,0 +1,148 @@
+//! Looking at the lab: pictures for the screen, readiness, who is the primary now.
+
+use std::sync::Arc;
+
+use super::nodes::Node;
+use super::picture;
+use super::run::Lab;
+use super::view::{LabView, LinkFault, NodeRow, NodeStatus};
+use crate::machine::{LinkState, Millis, PrimaryLinkView, Role, ServerView};
+use crate::world::World;
+
+/// Milliseconds between two samples of how far each node is behind.
+const SAMPLE_MS: Millis = 500;
+
+/// Samples kept of each node: the last minute.
+const SAMPLES_MAX: usize = 120;
+
+/// Rows of the journal in a picture.
+const VIEW_ROWS_MAX: usize = 500;
+
+impl<W: World> Lab<W> {
+    /// A picture of the whole lab.
+    pub fn view(&mut self) -> LabView {
+        self.refresh();
+        self.picture(VIEW_ROWS_MAX)
+    }
+
+    /// A picture with at most so many rows of the journal.
+    pub(super) fn picture(&self, journal_rows: usize) -> LabView {
+        LabView {
+            title: self.title.clone(),
+            about: self.about.clone(),
+            now_ms: self.now_ms(),
+            nodes: self.rows(),
+            faults: self.link_faults(),
+            workload: self.workload.view(&self.nodes, self.now_ms()),
+            full_syncs: self.full_syncs,
+            partial_syncs: self.partial_syncs,
+            journal: self.journal.newest(journal_rows),
+            steps: self.steps.view(),
+            undo: self.undo_text(),
+        }
+    }
+
+    fn rows(&self) -> Vec<NodeRow> {
+        let row = |node: &Node| NodeRow {
+            name: node.name.clone(),
+            port: node.port,
+            status: node.status.clone(),
+            view: node.view.clone(),
+            follows: self.follows(node),
+            behind_history: node.behind.iter().copied().collect(),
+        };
+        self.nodes.iter().map(row).collect()
+    }
+
+    fn follows(&self, node: &Node) -> Option<usize> {
+        let PrimaryLinkView { host, port, .. } = server(node)?.primary.as_ref()?;
+        let is_local = matches!(host.as_str(), "127.0.0.1" | "localhost" | "::1");
+        self.nodes.iter().position(|other| is_local && other.port == *port)
+    }
+
+    fn link_faults(&self) -> Vec<LinkFault> {
+        let id = |at: usize| self.nodes[at].id;
+        let faults = self.faults.iter().map(|((from, to), fault)| LinkFault {
+            from,
+            to,
+            policy: fault.policy,
+            since_ms: fault.since_ms,
+            heals_at_ms: fault.heals_at_ms(),
+            held_bytes: self.world.held_bytes(id(from), id(to)),
+        });
+        faults.collect()
+    }
+
+    /// Takes the nodes' newest pictures, and a sample when it is time for one.
+    pub(super) fn refresh(&mut self) {
+        for node in &mut self.nodes {
+            if let Some(view) = self.world.view(node.id) {
+                node.view = Some(view);
+            }
+        }
+        let now = self.now_ms();
+        if now >= self.sampled_at + SAMPLE_MS {
+            self.sampled_at = now;
+            let rows = self.rows();
+            for (at, node) in self.nodes.iter_mut().enumerate() {
+                if node.behind.len() == SAMPLES_MAX {
+                    node.behind.pop_front();
+                }
+                node.behind.push_back(picture::behind(&rows, at).unwrap_or(0));
+            }
+        }
+    }
+
+    pub(super) fn next_sample(&self) -> Millis {
+        self.sampled_at + SAMPLE_MS
+    }
+
+    /// Whether every node serves and follows whom the topology says. A link that is cut from the
+    /// start is not waited for, nor a node that is dead again.
+    pub(super) fn links_are_up(&self) -> bool {
+        self.nodes.iter().enumerate().all(|(at, node)| {
+            if matches!(node.status, NodeStatus::Dead(..)) {
+                return true;
+            }
+            let Some(view) = server(node) else { return false };
+            let linked = node.follows_at_first.is_none_or(|primary| {
+                let cut = |a, b| self.faults.policy((a, b)).cut;
+                let up = view.primary.as_ref().map(|link| link.state) == Some(LinkState::Connected);
+                up || cut(at, primary) || cut(primary, at)
+            });
+            view.loading.is_none() && linked
+        })
+    }
+
+    /// The node that holds the truth now: where the workload writes, if that is a running primary,
+    /// else the head of its chain, else the running primary that feeds most replicas.
+    pub(super) fn present_primary(&self) -> Option<usize> {
+        let rows = self.rows();
+        let is_primary = |at: &usize| {
+            let node = &self.nodes[*at];
+            node.status == NodeStatus::Running
+                && server(node).is_some_and(|view| view.role == Role::Primary)
+        };
+        let fed = |at: &usize| server(&self.nodes[*at]).map_or(0, |view| view.replicas.len());
+        let target = self.workload.target();
+        let head = || target.and_then(|target| picture::chain(&rows, target).last().copied());
+        target
+            .filter(is_primary)
+            .or_else(|| head().filter(is_primary))
+            .or_else(|| (0..rows.len()).rev().filter(is_primary).max_by_key(fed))
+    }
+
+    /// The nodes' names and ports, in the order of the file.
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.nodes.iter().map(|node| (node.name.as_str(), node.port))
+    }
+
+    /// The world, for what only one of the worlds can do.
+    pub fn world_mut(&mut self) -> &mut W {
+        &mut self.world
+    }
+}
+
+fn server(node: &Node) -> Option<&ServerView> {
+    node.view.as_ref().and_then(|view: &Arc<_>| view.server())
+}

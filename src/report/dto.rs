@@ -1,0 +1,118 @@
+//! The objects of the JSON report.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::lab::{Entry, Summary};
+use crate::machine::{Field, Millis};
+
+/// One row of the journal.
+#[derive(Serialize)]
+pub(super) struct Row<'a> {
+    t_ms: Millis,
+    node: Option<&'a str>,
+    fact: &'a str,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+impl<'a> From<&'a Entry> for Row<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        let fields = entry.event.fields().into_iter();
+        Self {
+            t_ms: entry.t_ms,
+            node: entry.node.as_deref(),
+            fact: entry.event.name(),
+            fields: fields.map(|(name, field)| (name.to_owned(), value(field))).collect(),
+        }
+    }
+}
+
+fn value(field: Field) -> Value {
+    match field {
+        Field::Number(number) => number.into(),
+        Field::Text(text) => text.into(),
+        Field::Flag(flag) => flag.into(),
+        Field::None => Value::Null,
+    }
+}
+
+/// The first line.
+#[derive(Serialize)]
+pub(super) struct Ready<'a> {
+    pub t_ms: Millis,
+    pub node: Option<&'a str>,
+    pub fact: &'static str,
+    pub nodes: Vec<Address<'a>>,
+}
+
+/// Where a node listens.
+#[derive(Serialize)]
+pub(super) struct Address<'a> {
+    name: &'a str,
+    kind: &'static str,
+    host: &'static str,
+    port: u16,
+}
+
+impl<'a> Address<'a> {
+    pub fn of_server(name: &'a str, port: u16) -> Self {
+        Self { name, kind: "server", host: "127.0.0.1", port }
+    }
+}
+
+/// The last line.
+#[derive(Serialize)]
+pub(super) struct End<'a> {
+    t_ms: Millis,
+    node: Option<&'a str>,
+    fact: &'static str,
+    acked: u64,
+    refused: u64,
+    unanswered: u64,
+    lost: u64,
+    lost_examples: &'a [String],
+    audit_error: Option<&'a str>,
+    full_syncs: u64,
+    partial_syncs: u64,
+    nodes: Vec<EndNode<'a>>,
+    met: usize,
+    failed: &'a [String],
+}
+
+#[derive(Serialize)]
+struct EndNode<'a> {
+    name: &'a str,
+    status: &'a str,
+    role: Option<&'a str>,
+    offset: Option<u64>,
+    keys: Option<u64>,
+}
+
+impl<'a> From<&'a Summary> for End<'a> {
+    fn from(summary: &'a Summary) -> Self {
+        let nodes = summary.nodes.iter().map(|node| EndNode {
+            name: &node.name,
+            status: node.status,
+            role: node.role,
+            offset: node.offset,
+            keys: node.keys,
+        });
+        Self {
+            t_ms: summary.t_ms,
+            node: None,
+            fact: "summary",
+            acked: summary.acked,
+            refused: summary.refused,
+            unanswered: summary.unanswered,
+            lost: summary.lost,
+            lost_examples: &summary.lost_examples,
+            audit_error: summary.audit_error.as_deref(),
+            full_syncs: summary.full_syncs,
+            partial_syncs: summary.partial_syncs,
+            nodes: nodes.collect(),
+            met: summary.met,
+            failed: &summary.failed,
+        }
+    }
+}
