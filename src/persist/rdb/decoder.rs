@@ -1,11 +1,13 @@
 //! A keyspace from an RDB that arrives in pieces.
 //!
-//! The decoder takes steps: the header, one opcode with its operands, one key. A step that finds
+//! The decoder takes steps: the header, one opcode with its operands, one key with its string, one
+//! part of a collection. A step that finds
 //! too few bytes changes nothing, says how many it needs, and is taken again from its beginning
 //! when they are there. So what is kept beside the data is at most one step's bytes.
 
 use bytes::Bytes;
 
+use super::collection::Collection;
 use super::error::{RdbError, Reason};
 use super::format::{MAGIC, VERSION_CHECKSUM, VERSION_READ_MAX, opcode, value_type};
 use super::input::{Reader, Stop, Text};
@@ -26,6 +28,8 @@ pub struct Decoder {
     keys: u64,
     head: Head,
     place: Place,
+    /// The key whose value is being read part by part.
+    unfinished: Option<(Vec<u8>, Collection)>,
     version: u32,
     db: usize,
     /// Of the key that follows.
@@ -73,6 +77,7 @@ impl Decoder {
             keys: 0,
             head: Head::default(),
             place: Place::Header,
+            unfinished: None,
             version: 0,
             db: 0,
             expiry: None,
@@ -149,6 +154,10 @@ impl Decoder {
     }
 
     fn step(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop> {
+        if let Some((_, collection)) = &mut self.unfinished {
+            collection.read_part(reader)?;
+            return Ok(self.store_if_whole()?);
+        }
         match self.place {
             Place::Header => self.read_header(reader),
             Place::Items => self.read_item(reader),
@@ -224,16 +233,30 @@ impl Decoder {
     }
 
     fn read_key(&mut self, value_type: u8, reader: &mut Reader<'_>) -> Result<(), Stop> {
+        if value_type == value_type::STRING {
+            let (key, value) = (reader.string()?.into_bytes(), reader.string()?);
+            let value = match value {
+                Text::Int(n) => Value::Int(n),
+                text => Value::string(&text.into_bytes()),
+            };
+            return Ok(self.store(&key, value)?);
+        }
+        let mut collection = Collection::new(value_type)?;
         let key = reader.string()?.into_bytes();
-        match value_type {
-            value_type::STRING => {
-                let value = match reader.string()? {
-                    Text::Int(n) => Value::Int(n),
-                    text => Value::string(&text.into_bytes()),
-                };
-                Ok(self.store(&key, value)?)
-            }
-            _ => Err(Reason::Type(value_type).into()),
+        collection.read_count(reader)?;
+        self.unfinished = Some((key.into_owned(), collection));
+        Ok(self.store_if_whole()?)
+    }
+
+    fn store_if_whole(&mut self) -> Result<(), Reason> {
+        let Some((key, collection)) = self.unfinished.take_if(|(_, c)| c.is_whole()) else {
+            return Ok(());
+        };
+        if let Some(value) = collection.into_value()? {
+            self.store(&key, value)
+        } else {
+            self.expiry = None;
+            Ok(())
         }
     }
 

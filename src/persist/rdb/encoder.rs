@@ -47,6 +47,7 @@ enum Place {
 
 impl Encoder {
     /// Encodes `snapshot`, with `meta` in the header.
+    #[expect(clippy::needless_pass_by_value, reason = "a meta is made for one encoder")]
     pub fn new(snapshot: Snapshot, meta: ReplicationMeta) -> Self {
         let mut out = BytesMut::with_capacity(CHUNK_BYTES_MAX);
         put_header(&mut out, &meta);

@@ -53,6 +53,17 @@ pub enum Reason {
     /// A key comes twice in one database.
     #[error("a key comes twice")]
     DuplicateKey,
+    /// An element comes twice in a set, a hash or a sorted set.
+    #[error("an element comes twice")]
+    DuplicateElement,
+    /// A collection is not built as it must be.
+    #[error("corrupt {structure}: {fault}")]
+    Corrupt {
+        /// What is corrupt.
+        structure: &'static str,
+        /// How.
+        fault: &'static str,
+    },
     /// A number that is neither an opcode nor a type.
     #[error("{0} is neither an opcode nor a type of value")]
     Type(u8),

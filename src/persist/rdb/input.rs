@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
 }
 
 /// A string as it stands in the bytes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Text<'a> {
     /// As is.
     Bytes(&'a [u8]),

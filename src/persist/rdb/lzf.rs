@@ -1,7 +1,7 @@
 //! Unpacking LZF: runs of literal bytes, and copies of what came a little earlier.
 
-/// A packed byte stands for at most so many unpacked ones: the longest copy takes three bytes.
-const EXPANSION_MAX: usize = (7 + 255 + 2) / 3;
+/// A packed byte stands for at most so many unpacked ones: three bytes copy 264.
+const EXPANSION_MAX: usize = 264 / 3;
 
 /// Unpacks exactly `length` bytes. `None` if that is not what `packed` holds.
 pub(super) fn unpack(packed: &[u8], length: u64) -> Option<Vec<u8>> {

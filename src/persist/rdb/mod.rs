@@ -29,13 +29,17 @@
 //! - Function libraries are read over, since there are no functions to load them into.
 //! - Zipmaps (Redis before 2.6), streams and modules are refused by name.
 
+mod collection;
 mod decoder;
 mod encoder;
 mod error;
 mod format;
 mod input;
+mod intset;
+mod listpack;
 mod lzf;
 mod output;
+mod ziplist;
 
 pub use self::decoder::Decoder;
 pub use self::encoder::Encoder;

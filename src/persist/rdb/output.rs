@@ -6,19 +6,18 @@ use crate::base::number;
 
 /// A length.
 pub(super) fn put_length(out: &mut BytesMut, length: usize) {
+    const U32_MAX: usize = u32::MAX as usize;
     match length {
         0..0x40 => out.put_u8(length as u8),
         0x40..0x4000 => out.put_u16(0x4000 | length as u16),
-        _ => match u32::try_from(length) {
-            Ok(length) => {
-                out.put_u8(0x80);
-                out.put_u32(length);
-            }
-            Err(_) => {
-                out.put_u8(0x81);
-                out.put_u64(length as u64);
-            }
-        },
+        0x4000..=U32_MAX => {
+            out.put_u8(0x80);
+            out.put_u32(length as u32);
+        }
+        _ => {
+            out.put_u8(0x81);
+            out.put_u64(length as u64);
+        }
     }
 }
 

@@ -172,6 +172,20 @@ fn what_cannot_be_loaded_whole_is_refused() {
 }
 
 #[test]
+fn what_the_keyspace_cannot_hold_is_refused_by_name() {
+    let refused = |body: &[u8]| decode(&unsummed(body)).expect_err("must be refused").to_string();
+    assert_eq!(refused(b"\x01\x01k\x01\x01a"), "at byte 15: type 1 (list) is not supported yet");
+    assert_eq!(refused(b"\x15\x01k"), "at byte 10: type 21 (stream) is not supported yet");
+}
+
+#[test]
+fn an_empty_collection_is_no_key() {
+    let body = [&b"\xfc"[..], &[1; 8], b"\x01\x01k\x00", b"\x00\x01l\x01v"].concat();
+    let loaded = decode(&unsummed(&body)).unwrap();
+    assert_eq!((loaded.keys, loaded.keyspace.db(0).expiry(b"l")), (1, None));
+}
+
+#[test]
 fn a_hostile_length_waits_for_its_bytes_and_reserves_nothing() {
     let body = b"REDIS0011\x00\x01k\x81\x7f\xff\xff\xff\xff\xff\xff\xff";
     assert_eq!(reason(body), Reason::Truncated);
