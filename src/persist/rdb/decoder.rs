@@ -42,6 +42,7 @@ pub struct Decoder {
     read: u64,
     /// Of the bytes used by steps.
     crc: Crc64,
+    failed: Option<RdbError>,
 }
 
 /// What the next step finds.
@@ -85,12 +86,18 @@ impl Decoder {
             needed: 0,
             read: 0,
             crc: Crc64::new(),
+            failed: None,
         }
     }
 
-    /// Takes the next bytes. After an error the decoder is of no further use.
+    /// Takes the next bytes. After an error there are only more of the same.
     pub fn feed(&mut self, data: &[u8]) -> Result<(), RdbError> {
-        data.chunks(PIECE_BYTES).try_for_each(|piece| self.feed_piece(piece))
+        let fed = match self.failed.take() {
+            Some(error) => Err(error),
+            None => data.chunks(PIECE_BYTES).try_for_each(|piece| self.feed_piece(piece)),
+        };
+        self.failed = fed.clone().err();
+        fed
     }
 
     /// Whether all has been read, the checksum included.
@@ -105,6 +112,9 @@ impl Decoder {
 
     /// The dataset, or an error if it is not complete.
     pub fn finish(self) -> Result<Loaded, RdbError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         if !self.is_complete() {
             let offset = self.read + self.unread.len() as u64;
             return Err(RdbError { offset, reason: Reason::Truncated });

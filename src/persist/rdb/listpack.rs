@@ -121,7 +121,7 @@ fn corrupt(fault: &'static str) -> Reason {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reason, Text, entries};
+    use super::{Reason, Text, entries, skip_back_length};
 
     fn read(blob: &[u8]) -> Result<Vec<Text<'_>>, Reason> {
         entries(blob)?.collect()
@@ -158,6 +158,19 @@ mod tests {
         let string = [b'x'; 300];
         let body = [b"\xe1\x2c", &string[..], b"\x02\xae"].concat();
         assert_eq!(read(&listpack(1, &body)), Ok(vec![Text::Bytes(&string)]));
+    }
+
+    #[test]
+    fn back_lengths_grow_where_those_of_the_real_server_do() {
+        for (size, back) in [
+            (127, &b"\x7f"[..]),
+            (128, b"\x01\x80"),
+            (16_382, b"\x7f\xfe"),
+            (16_383, b"\x00\xff\xff"),
+            (16_384, b"\x01\x80\x80"),
+        ] {
+            assert_eq!(skip_back_length(back, size), Some(&b""[..]), "{size}");
+        }
     }
 
     #[test]

@@ -22,6 +22,10 @@
 //! compact encodings entry by entry, elements that must be distinct, the checksum. A dataset that
 //! cannot be read whole is not returned at all.
 //!
+//! Collections go through one type whatever their encoding, which is also where they become a
+//! [`Value`](crate::keyspace::Value). A kind of collection that the keyspace does not hold is
+//! refused there by name.
+//!
 //! # Differences from Redis
 //!
 //! - Bytes after the end are an error, Redis ignores them.
