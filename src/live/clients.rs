@@ -18,42 +18,42 @@ use crate::world::{ClientId, WorldEvent};
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
 
-/// A client's life: sends what comes through `orders` until that ends, and posts what arrives.
+/// A client's life: sends what comes through `ordered` until that ends, and posts what arrives.
 pub(super) async fn client(
     id: ClientId,
     port: u16,
-    orders: UnboundedReceiver<Bytes>,
-    post: mpsc::Sender<Post>,
+    ordered: UnboundedReceiver<Bytes>,
+    events: mpsc::Sender<Post>,
 ) {
-    if let Err(error) = converse(id, port, orders, &post).await {
+    if let Err(error) = converse(id, port, ordered, &events).await {
         let reason = if error.kind() == io::ErrorKind::UnexpectedEof {
             "closed by the node".to_owned()
         } else {
             words(&error)
         };
-        drop(post.send((0, WorldEvent::ClientClosed { client: id, reason })));
+        drop(events.send((0, WorldEvent::ClientClosed { client: id, reason })));
     }
 }
 
 async fn converse(
     id: ClientId,
     port: u16,
-    orders: UnboundedReceiver<Bytes>,
-    post: &mpsc::Sender<Post>,
+    ordered: UnboundedReceiver<Bytes>,
+    events: &mpsc::Sender<Post>,
 ) -> io::Result<()> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     stream.set_nodelay(true)?;
     let (read, write) = stream.into_split();
     tokio::select! {
-        failed = receive(id, read, post) => failed.map(|never| match never {}),
-        sent = send(write, orders) => sent,
+        failed = receive(id, read, events) => failed.map(|never| match never {}),
+        sent = send(write, ordered) => sent,
     }
 }
 
 async fn receive(
     client: ClientId,
     mut read: OwnedReadHalf,
-    post: &mpsc::Sender<Post>,
+    events: &mpsc::Sender<Post>,
 ) -> io::Result<Infallible> {
     let mut buffer = BytesMut::new();
     loop {
@@ -62,12 +62,12 @@ async fn receive(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let data = buffer.split().freeze();
-        drop(post.send((0, WorldEvent::ClientReceived { client, data })));
+        drop(events.send((0, WorldEvent::ClientReceived { client, data })));
     }
 }
 
-async fn send(mut write: OwnedWriteHalf, mut orders: UnboundedReceiver<Bytes>) -> io::Result<()> {
-    while let Some(data) = orders.recv().await {
+async fn send(mut write: OwnedWriteHalf, mut ordered: UnboundedReceiver<Bytes>) -> io::Result<()> {
+    while let Some(data) = ordered.recv().await {
         write.write_all(&data).await?;
     }
     Ok(())

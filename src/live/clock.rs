@@ -26,7 +26,7 @@ impl Clock {
 
     /// The instant at which the clock shows `mono`; far away if it cannot be represented.
     pub(super) fn instant(self, mono: Millis) -> Instant {
-        let far = self.began + Duration::from_secs(86_400 * 365);
+        let far = self.began + Duration::from_hours(24 * 365);
         self.began.checked_add(Duration::from_millis(mono)).unwrap_or(far)
     }
 }

@@ -132,19 +132,8 @@ impl World for LiveWorld {
     fn add(&mut self, spec: NodeSpec) -> Result<NodeId, WorldError> {
         let port = Port::reserve(Ipv4Addr::LOCALHOST.into(), spec.port)
             .map_err(|error| refused(&spec, "reserving its port", error))?;
-        let (dir, temporary) = match &spec.dir {
-            Some(dir) => {
-                std::fs::create_dir_all(dir)
-                    .map_err(|error| refused(&spec, "making its directory", error))?;
-                (dir.clone(), None)
-            }
-            None => {
-                let temporary = tempfile::Builder::new().prefix("replab-").tempdir();
-                let temporary = temporary
-                    .map_err(|error| refused(&spec, "making its temporary directory", error))?;
-                (temporary.path().to_owned(), Some(temporary))
-            }
-        };
+        let (dir, temporary) =
+            directory(&spec).map_err(|error| refused(&spec, "making its directory", error))?;
         let node = NodeId(self.nodes.len());
         self.fabric.add(port.number(), node);
         let port = Arc::new(port);
@@ -264,6 +253,16 @@ impl Drop for LiveWorld {
             drop(thread.join());
         }
     }
+}
+
+/// A node's directory, and what removes it with the world if it is a temporary one.
+fn directory(spec: &NodeSpec) -> io::Result<(PathBuf, Option<tempfile::TempDir>)> {
+    if let Some(dir) = &spec.dir {
+        std::fs::create_dir_all(dir)?;
+        return Ok((dir.clone(), None));
+    }
+    let temporary = tempfile::Builder::new().prefix("replab-").tempdir()?;
+    Ok((temporary.path().to_owned(), Some(temporary)))
 }
 
 fn refused(spec: &NodeSpec, what: &str, source: io::Error) -> WorldError {

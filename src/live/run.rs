@@ -79,8 +79,8 @@ impl Launch {
         if let Some(after) = self.after.take() {
             drop(after.join());
         }
-        let (id, number, post) = (self.id, self.number, self.post.clone());
-        let port = Arc::clone(&self.port);
+        let (id, number, events) = (self.id, self.number, self.post.clone());
+        let its_port = Arc::clone(&self.port);
         let its_control = Arc::clone(control);
         let exit = match crash::catch(|| self.live(listener, its_control, picture)) {
             Ok(Ok(Ended::Code(code))) => Exit::Code(code),
@@ -88,8 +88,8 @@ impl Launch {
             Ok(Err(error)) => Exit::Crashed(error.to_string()),
             Err(message) => Exit::Crashed(message),
         };
-        if !control.end(|| port.close()) {
-            drop(post.send((number, WorldEvent::Exited { node: id, exit })));
+        if !control.end(|| its_port.close()) {
+            drop(events.send((number, WorldEvent::Exited { node: id, exit })));
         }
     }
 

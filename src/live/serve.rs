@@ -40,52 +40,69 @@ pub struct Serve {
 
 /// Runs a node until it ends, and returns its exit code. Its log lines are given to `log`. The
 /// first SIGTERM or SIGINT asks it to stop, the second ends it.
-pub fn serve_one(serve: Serve, mut log: impl FnMut(LogLevel, &str)) -> Result<i32, WorldError> {
-    crash::install();
-    let refused = |what: &str, source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => {
-            WorldError::PortInUse { node: serve.name.clone(), port: serve.port }
-        }
-        _ => WorldError::Io { node: serve.name.clone(), what: what.to_owned(), source },
-    };
+pub fn serve_one(serve: &Serve, log: impl FnMut(LogLevel, &str)) -> Result<i32, WorldError> {
     let (post, events) = mpsc::channel();
-    watch_signals(post.clone()).map_err(|error| refused("watching signals", error))?;
-    let port = Port::reserve(serve.host, serve.port)
-        .map_err(|error| refused("opening its port", error))?;
-    let birth = Birth { port: port.number(), seed: serve.seed };
-    let build = Arc::clone(&serve.build);
-    let run = Run::start(Launch {
-        id: NodeId(0),
-        name: serve.name.clone(),
-        number: 1,
-        build: Box::new(move || build(birth)),
-        port: Arc::new(port),
-        unix: serve.unix.clone(),
-        dir: serve.dir.clone(),
-        clock: Clock::new(),
-        dial: Box::new(|to| dial_plainly(to.clone())),
-        post,
-        after: None,
-    })
-    .map_err(|error| refused("starting it", error))?;
-    let mut is_stopping = false;
-    for (_, event) in events {
-        match event {
-            WorldEvent::Log { level, text, .. } => log(level, &text),
-            WorldEvent::Exited { exit: Exit::Code(code), .. } => return Ok(code),
-            WorldEvent::Exited { exit: Exit::Crashed(message), .. } => {
-                log(LogLevel::Warning, &format!("Crashed: {message}"));
-                return Ok(EXIT_FAILURE);
+    watch_signals(post.clone()).map_err(|error| serve.refused("watching signals", error))?;
+    serve.run(post, &events, log)
+}
+
+impl Serve {
+    /// Runs the node. Each nudge among the events stands for a signal.
+    pub(super) fn run(
+        &self,
+        post: mpsc::Sender<Post>,
+        events: &mpsc::Receiver<Post>,
+        mut log: impl FnMut(LogLevel, &str),
+    ) -> Result<i32, WorldError> {
+        crash::install();
+        let run = self.start(post).map_err(|error| self.refused("starting it", error))?;
+        let mut is_stopping = false;
+        for (_, event) in events {
+            match event {
+                WorldEvent::Log { level, text, .. } => log(level, &text),
+                WorldEvent::Exited { exit: Exit::Code(code), .. } => return Ok(code),
+                WorldEvent::Exited { exit: Exit::Crashed(message), .. } => {
+                    log(LogLevel::Warning, &format!("Crashed: {message}"));
+                    return Ok(EXIT_FAILURE);
+                }
+                WorldEvent::Nudge if is_stopping => return Ok(EXIT_FAILURE),
+                WorldEvent::Nudge => {
+                    is_stopping = true;
+                    run.control.stop();
+                }
+                _ => {}
             }
-            WorldEvent::Nudge if is_stopping => return Ok(EXIT_FAILURE),
-            WorldEvent::Nudge => {
-                is_stopping = true;
-                run.control.stop();
-            }
-            _ => {}
+        }
+        Ok(EXIT_FAILURE)
+    }
+
+    fn start(&self, events: mpsc::Sender<Post>) -> io::Result<Run> {
+        let port = Arc::new(Port::reserve(self.host, self.port)?);
+        let birth = Birth { port: port.number(), seed: self.seed };
+        let build = Arc::clone(&self.build);
+        Run::start(Launch {
+            id: NodeId(0),
+            name: self.name.clone(),
+            number: 1,
+            build: Box::new(move || build(birth)),
+            port,
+            unix: self.unix.clone(),
+            dir: self.dir.clone(),
+            clock: Clock::new(),
+            dial: Box::new(|to| dial_plainly(to.clone())),
+            post: events,
+            after: None,
+        })
+    }
+
+    fn refused(&self, what: &str, source: io::Error) -> WorldError {
+        let node = self.name.clone();
+        if source.kind() == io::ErrorKind::AddrInUse {
+            WorldError::PortInUse { node, port: self.port }
+        } else {
+            WorldError::Io { node, what: what.to_owned(), source }
         }
     }
-    Ok(EXIT_FAILURE)
 }
 
 /// Posts a nudge for every SIGTERM and SIGINT, on a thread of its own so that a node that is stuck

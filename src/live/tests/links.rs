@@ -20,6 +20,7 @@ fn pair() -> (Bench, NodeId, NodeId, ClientId) {
     let echo = bench.start(echo());
     let near = bench.start(dialler(bench.world.port(echo)));
     bench.until_logged(near, "dialled");
+    bench.until_logged(echo, "accepted");
     let client = bench.world.connect(near);
     (bench, near, echo, client)
 }
@@ -94,7 +95,7 @@ fn a_dial_across_a_cut_neither_succeeds_nor_fails() {
         let near = bench.add(dialler(bench.world.port(far)));
         bench.world.set_link(far, near, CUT);
         bench.world.start(near).unwrap();
-        assert!(!bench.waits_for(A_WHILE, |bench| !bench.logs.is_empty()));
+        assert!(!bench.waits_for(A_WHILE, |bench| !bench.logged(near, "").is_empty()));
         bench.world.set_link(far, near, LinkPolicy::default());
         let outcome = if is_target_alive { "dialled" } else { "lost Connection refused" };
         bench.until_logged(near, outcome);

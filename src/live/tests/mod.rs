@@ -62,6 +62,7 @@ fn echo() -> Factory {
     Arc::new(|_| {
         puppet(|_, input, out, _| match input {
             Input::Received { conn, data } => out.send(conn, data.to_vec()),
+            Input::Accepted { .. } => log(out, "accepted"),
             Input::Closed { reason, .. } => log(out, format!("closed {reason}")),
             _ => {}
         })

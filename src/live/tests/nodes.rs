@@ -1,15 +1,17 @@
 //! Life and death of nodes.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::{Bench, echo, log, puppet};
+use crate::live::Serve;
 use crate::machine::{Closing, Input, Output};
 use crate::world::{Exit, NodeSpec, World, WorldError, WorldEvent};
 
@@ -298,4 +300,81 @@ fn a_nudge_ends_a_poll() {
     let soon = bench.world.now().mono + 10;
     assert!(bench.world.poll(soon).is_none());
     assert!(bench.world.now().mono >= soon);
+}
+
+#[test]
+fn a_node_alone_logs_serves_a_unix_socket_and_returns_its_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let serve = Serve {
+        name: "alone".to_owned(),
+        host: Ipv4Addr::LOCALHOST.into(),
+        port: 0,
+        unix: Some(path.clone()),
+        dir: dir.path().to_owned(),
+        seed: 1,
+        build: Arc::new(|_| {
+            puppet(|_, input, out, _| match input {
+                Input::Started => log(out, "started"),
+                Input::Accepted { peer, .. } => log(out, peer.to_string()),
+                Input::Received { conn, .. } => {
+                    out.send(conn, b"bye".to_vec());
+                    out.push(Output::Exit { code: 5 });
+                }
+                _ => {}
+            })
+        }),
+    };
+    let its_path = path.clone();
+    let mut client = None;
+    let mut lines = Vec::new();
+    let (post, events) = mpsc::channel();
+    let code = serve.run(post, &events, |_, text| {
+        lines.push(text.to_owned());
+        client.get_or_insert_with(|| {
+            let path = its_path.clone();
+            thread::spawn(move || {
+                let mut stream = UnixStream::connect(path).unwrap();
+                stream.write_all(b"?").unwrap();
+                let mut reply = String::new();
+                stream.read_to_string(&mut reply).unwrap();
+                reply
+            })
+        });
+    });
+    assert_eq!(code.unwrap(), 5);
+    assert_eq!(client.unwrap().join().unwrap(), "bye");
+    assert_eq!(lines, ["started".to_owned(), format!("{}:0", path.display())]);
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_first_signal_asks_a_node_alone_to_stop_and_the_second_ends_it() {
+    let serve = Serve {
+        name: "alone".to_owned(),
+        host: Ipv4Addr::LOCALHOST.into(),
+        port: 0,
+        unix: None,
+        dir: std::env::temp_dir(),
+        seed: 1,
+        build: Arc::new(|_| {
+            puppet(|_, input, out, _| match input {
+                Input::Started => log(out, "started"),
+                Input::Stop => {
+                    log(out, "not yet");
+                    out.push(Output::Stall { ms: 1_000 });
+                }
+                _ => {}
+            })
+        }),
+    };
+    let (post, events) = mpsc::channel();
+    let signals = post.clone();
+    let mut lines = Vec::new();
+    let code = serve.run(post, &events, |_, text| {
+        lines.push(text.to_owned());
+        signals.send((0, WorldEvent::Nudge)).unwrap();
+    });
+    assert_eq!(code.unwrap(), 1);
+    assert_eq!(lines, ["started", "not yet"]);
 }
