@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 failed (the reason is on standard error), 2 not understood.
 
 mod args;
+mod lab;
+mod server;
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -13,7 +15,7 @@ use clap::{CommandFactory, Parser};
 use replab::lab::parse::did_you_mean;
 use replab::lab::topology::{Diagnostics, Topology, builtin, builtins};
 
-use self::args::{CheckArgs, Cli, Command, RunArgs, ServerArgs, SimArgs, TuiArgs};
+use self::args::{CheckArgs, Cli, Command, TuiArgs};
 
 /// How a command ended that had no error to tell of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +26,6 @@ enum Outcome {
     Failure,
 }
 
-/// A command of which another part is still to come.
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not built yet")]
-struct NotBuiltYet(&'static str);
-
 /// Runs what the arguments ask for.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -36,9 +33,9 @@ pub fn main() -> ExitCode {
         None => tui(&cli.tui),
         Some(Command::List) => list(),
         Some(Command::Check(args)) => check(&args),
-        Some(Command::Run(args)) => run(&args),
-        Some(Command::Sim(args)) => sim(&args),
-        Some(Command::Server(args)) => server(&args),
+        Some(Command::Run(args)) => lab::run(&args),
+        Some(Command::Sim(args)) => lab::sim(&args),
+        Some(Command::Server(args)) => server::run(&args.words),
         Some(Command::Completions { shell }) => completions(shell),
     };
     match result {
@@ -63,28 +60,7 @@ fn tui(args: &TuiArgs) -> anyhow::Result<Outcome> {
             args.topology
         );
     }
-    let _ = (topology, args.theme, args.ascii, args.read_only);
-    Err(NotBuiltYet("replab [TOPOLOGY]").into())
-}
-
-/// `replab run`
-fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
-    let topology = load(&args.topology)?.with_port_offset(args.port_offset)?;
-    let _ = (topology, args.for_ms, args.json, args.stdin);
-    Err(NotBuiltYet("replab run").into())
-}
-
-/// `replab sim`
-fn sim(args: &SimArgs) -> anyhow::Result<Outcome> {
-    let topology = load(&args.topology)?;
-    let _ = (topology, args.seed, args.json, args.for_ms);
-    Err(NotBuiltYet("replab sim").into())
-}
-
-/// `replab server`
-fn server(args: &ServerArgs) -> anyhow::Result<Outcome> {
-    let _ = &args.words;
-    Err(NotBuiltYet("replab server").into())
+    lab::screen(&topology, args)
 }
 
 /// `replab list`

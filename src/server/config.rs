@@ -170,6 +170,17 @@ impl Config {
                 self.repl_diskless_sync_delay = value.parse().map_err(|_| "not a number")?
             }
             "save" if value.is_empty() => self.save.clear(),
+            "repl-backlog-size" => {
+                self.repl_backlog_size =
+                    value.trim_end_matches(char::is_alphabetic).parse::<usize>().map_err(|_| "n")?
+                        * if value.contains('k') { 1024 } else { 1 << 20 }
+            }
+            "min-replicas-to-write" => {
+                self.min_replicas_to_write = value.parse().map_err(|_| "n")?
+            }
+            "min-replicas-max-lag" => self.min_replicas_max_lag = value.parse().map_err(|_| "n")?,
+            "repl-timeout" => self.repl_timeout = value.parse().map_err(|_| "n")?,
+            "replica-serve-stale-data" => self.replica_serve_stale_data = value == "yes",
             _ => return Err("unknown directive".to_owned()),
         }
         Ok(())

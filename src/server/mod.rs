@@ -49,8 +49,8 @@ use self::propagate::Propagation;
 use self::replication::Replication;
 use self::stats::Stats;
 
-/// The version whose behaviour is kept, as INFO and HELLO report it.
-pub const REDIS_VERSION: &str = "7.0.15";
+/// The version whose behaviour is kept, as INFO, HELLO and snapshots report it.
+pub use crate::persist::rdb::REDIS_VERSION;
 
 /// A data node.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The numbers of the format.
 
 /// The Redis version that this node says it is (`redis-ver`, `redis_version`).
-pub const REDIS_VERSION: &str = "7.2.4";
+pub const REDIS_VERSION: &str = "7.0.15";
 
 /// How every RDB begins.
 pub(super) const MAGIC: &[u8; 5] = b"REDIS";

@@ -1,0 +1,155 @@
+//! Labs: on the screen, without one, in simulated time.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+use anyhow::{Context, bail};
+use replab::lab::topology::Topology;
+use replab::lab::{Build, Entry, Lab, Summary};
+use replab::live::LiveWorld;
+use replab::machine::{Machine, Millis};
+use replab::report::{Json, Text};
+use replab::script::{self, Line};
+use replab::server::{Config, Server};
+use replab::sim::SimWorld;
+use replab::world::World;
+
+use super::args::{RunArgs, SimArgs, TuiArgs};
+use super::{Outcome, load};
+
+/// `replab [TOPOLOGY]`
+pub(super) fn screen(topology: &Topology, args: &TuiArgs) -> anyhow::Result<Outcome> {
+    let _ = (topology, args.theme, args.ascii, args.read_only);
+    bail!("the screen is not wired")
+}
+
+/// `replab run`
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
+    let topology = load(&args.topology)?.with_port_offset(args.port_offset)?;
+    check_servers(&topology)?;
+    let world = LiveWorld::new(seed())?;
+    let lab = Lab::new(world, &topology, &build()).map_err(explain)?;
+    let lines = input(args.stdin);
+    tell(lab, args.json, args.for_ms, &mut || next_line(lines.as_ref()))
+}
+
+/// `replab sim`
+pub(super) fn sim(args: &SimArgs) -> anyhow::Result<Outcome> {
+    let topology = load(&args.topology)?;
+    check_servers(&topology)?;
+    let lab = Lab::new(SimWorld::new(args.seed), &topology, &build())?;
+    tell(lab, args.json, args.for_ms, &mut || Line::End)
+}
+
+/// A seed that nobody can guess.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+/// Makes data nodes.
+fn build() -> Build {
+    Arc::new(|directives, birth| {
+        // They were checked before the lab began.
+        let config = Config::from_directives(directives).unwrap_or_default();
+        Box::new(Server::new(config, birth.port, birth.seed)) as Box<dyn Machine>
+    })
+}
+
+/// Whether every server can be configured as the topology says.
+fn check_servers(topology: &Topology) -> anyhow::Result<()> {
+    for server in &topology.servers {
+        Config::from_directives(&server.config)
+            .with_context(|| format!("server {}", server.name))?;
+    }
+    Ok(())
+}
+
+fn explain(error: replab::world::WorldError) -> anyhow::Error {
+    let is_port = matches!(error, replab::world::WorldError::PortInUse { .. });
+    let error = anyhow::Error::new(error);
+    if is_port {
+        error.context("help: `--port-offset 1000` moves all ports of the lab out of the way")
+    } else {
+        error
+    }
+}
+
+/// Whoever prints what a run comes to.
+enum Teller<O: Write> {
+    Text(Text<O>),
+    Json(Json<O>),
+}
+
+impl<O: Write> Teller<O> {
+    fn entry(&mut self, entry: &Entry) -> std::io::Result<()> {
+        match self {
+            Self::Text(text) => text.entry(entry),
+            Self::Json(json) => json.entry(entry),
+        }
+    }
+
+    fn summary(&mut self, summary: &Summary) -> std::io::Result<()> {
+        match self {
+            Self::Text(text) => text.summary(summary),
+            Self::Json(json) => json.summary(summary),
+        }
+    }
+}
+
+fn tell<W: World>(
+    mut lab: Lab<W>,
+    json: bool,
+    for_ms: Option<Millis>,
+    input: &mut dyn FnMut() -> Line,
+) -> anyhow::Result<Outcome> {
+    let addresses: Vec<(String, u16)> =
+        lab.addresses().map(|(name, port)| (name.to_owned(), port)).collect();
+    let out = std::io::stdout();
+    let colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let out = std::io::LineWriter::new(out);
+    let mut teller = if json {
+        Teller::Json(Json::new(out, addresses.iter().map(|(name, port)| (name.as_str(), *port))))
+    } else {
+        Teller::Text(Text::new(out, colours, addresses.iter().map(|(name, _)| name.as_str())))
+    };
+    let mut unread = None;
+    let outcome = script::run(&mut lab, for_ms, input, &mut |entry| {
+        if let Err(error) = teller.entry(entry) {
+            unread.get_or_insert(error);
+        }
+    });
+    teller.summary(&outcome.summary)?;
+    if let Some(error) = unread {
+        return Err(error.into());
+    }
+    if let Some(problem) = &outcome.problem {
+        bail!("{problem}");
+    }
+    Ok(if outcome.is_success() { Outcome::Success } else { Outcome::Failure })
+}
+
+/// Lines that orders come on: standard input if asked, and an end by Ctrl-C or SIGTERM.
+fn input(stdin: bool) -> Option<Receiver<Line>> {
+    let (sender, lines) = channel();
+    if stdin {
+        std::thread::spawn(move || {
+            for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+                if sender.send(Line::Text(line)).is_err() {
+                    return;
+                }
+            }
+        });
+        return Some(lines);
+    }
+    None
+}
+
+fn next_line(lines: Option<&Receiver<Line>>) -> Line {
+    match lines.map(Receiver::try_recv) {
+        Some(Ok(line)) => line,
+        Some(Err(TryRecvError::Empty)) => Line::NotYet,
+        Some(Err(TryRecvError::Disconnected)) | None => Line::End,
+    }
+}
