@@ -1,1 +1,115 @@
-//! To come.
+//! Floor 9: the screen.
+//!
+//! A frame is a pure function of the lab's view and the screen's model: `view::draw(frame, &LabView,
+//! &Ui)`. A key, a click or a resize becomes a [`update::Msg`]; [`update::update`] changes the model
+//! and says which actions the lab shall carry out. Nothing else happens: the screen knows the lab
+//! through [`Source`] alone, and no machine.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `run` | the loop: pull the view, draw, wait for keys |
+//! | `terminal` | raw mode and back, whatever happens |
+//! | `app`, `update` | the model, and what a message does to it |
+//! | `keymap` | the one table of keys |
+//! | `theme`, `units`, `describe` | colours and glyphs, numbers, journal rows in words |
+//! | `view` | one file for each panel |
+//! | `export` | a frame as SVG or text |
+//!
+//! The one thing a frame shows beyond its two arguments is the log panel's text, which tui-logger
+//! keeps for the whole process.
+
+pub mod app;
+pub mod describe;
+pub mod export;
+pub mod keymap;
+mod run;
+mod terminal;
+pub mod theme;
+pub mod units;
+pub mod update;
+pub mod view;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use self::run::run;
+use self::theme::ThemeName;
+use crate::lab::{Action, LabView, LogLine, Remote};
+
+/// Where the screen gets its picture of the lab from, and where it sends what the person wants.
+pub trait Source {
+    /// The newest picture. The same `Arc` as before means that nothing changed.
+    fn view(&self) -> Arc<LabView>;
+    /// Hands an action to the lab. `by` is "key" or "palette".
+    fn act(&self, action: Action, by: &'static str);
+    /// Log lines of the nodes that came since the last call.
+    fn drain_logs(&self) -> Vec<LogLine>;
+}
+
+impl Source for Remote {
+    fn view(&self) -> Arc<LabView> {
+        Self::view(self)
+    }
+
+    fn act(&self, action: Action, by: &'static str) {
+        Self::act(self, action, by);
+    }
+
+    fn drain_logs(&self) -> Vec<LogLine> {
+        Self::drain_logs(self)
+    }
+}
+
+/// How the screen shall look and behave.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Colours.
+    pub theme: ThemeName,
+    /// Only ASCII is drawn.
+    pub ascii: bool,
+    /// Keys that break things are locked.
+    pub read_only: bool,
+    /// The mouse stays the terminal's.
+    pub no_mouse: bool,
+    /// The file whose presence says that the card of the first start was shown; `None` never shows
+    /// the card.
+    pub first_start_mark: Option<PathBuf>,
+}
+
+impl Options {
+    /// What the environment asks for: `NO_COLOR`, the locale, and the person's state directory.
+    pub fn from_environment() -> Self {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        Self {
+            theme: if no_color || dumb { ThemeName::Monochrome } else { ThemeName::Dark },
+            ascii: !is_utf8_locale(),
+            first_start_mark: first_start_mark(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether the locale, by the first of its variables that is set, is a UTF-8 one.
+fn is_utf8_locale() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    // Windows and macOS terminals set none of them and draw UTF-8.
+    locale.map_or(!cfg!(target_os = "linux"), |value| {
+        let value = value.to_ascii_lowercase();
+        value.contains("utf-8") || value.contains("utf8")
+    })
+}
+
+fn first_start_mark() -> Option<PathBuf> {
+    use etcetera::BaseStrategy;
+    let base = etcetera::choose_base_strategy().ok()?;
+    let dir = base.state_dir().unwrap_or_else(|| base.data_dir());
+    Some(dir.join("replab").join("first-start"))
+}

@@ -1,0 +1,414 @@
+//! What a message does to the model, and which actions it asks of the lab.
+
+use crossterm::event::{Event, KeyEvent};
+use tui_input::Input;
+use tui_input::backend::crossterm::EventHandler;
+use tui_logger::TuiWidgetEvent;
+
+use super::app::{Layer, Panel, Prompt, Quit, Ui};
+use super::keymap::{self, Command, Mode};
+use super::view;
+use crate::lab::action::HealRef;
+use crate::lab::{self, Action, Direction, LabView, LinkRef};
+
+/// Something that came in from the person or the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Msg {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// The mouse was pressed at a column and a row.
+    Click(u16, u16),
+    /// The wheel turned at a column and a row, by so many rows back.
+    Wheel(u16, u16, i16),
+    /// The terminal has another size: columns, rows.
+    Resized(u16, u16),
+}
+
+/// An action and who asks for it, in the journal's words.
+pub type Order = (Action, &'static str);
+
+/// Rows that a page key scrolls.
+const PAGE: i16 = 8;
+
+/// Changes the model and tells what the lab shall do.
+pub fn update(ui: &mut Ui, view: &LabView, msg: Msg) -> Vec<Order> {
+    ui.selected = ui.selected.min(view.nodes.len().saturating_sub(1));
+    let orders = match msg {
+        Msg::Key(key) => on_key(ui, view, key),
+        Msg::Click(x, y) => on_click(ui, view, x, y),
+        Msg::Wheel(x, y, by) => {
+            on_wheel(ui, view, x, y, by);
+            Vec::new()
+        }
+        Msg::Resized(width, height) => {
+            ui.area.width = width;
+            ui.area.height = height;
+            Vec::new()
+        }
+    };
+    ui.follow_log(view);
+    orders
+}
+
+fn on_key(ui: &mut Ui, view: &LabView, key: KeyEvent) -> Vec<Order> {
+    ui.notice = None;
+    let mode = ui.mode();
+    match keymap::find(mode, key) {
+        Some(binding) if binding.works(view, ui) => run(ui, view, binding.command),
+        Some(binding) => {
+            ui.notice = Some(match (binding.fault && ui.read_only, ui.node(view)) {
+                (true, _) => "read-only: the keys that break things are locked".to_owned(),
+                (_, Some(node)) => format!("{} does not apply to {} now", binding.name, node.name),
+                _ => format!("{}: nothing to do", binding.name),
+            });
+            Vec::new()
+        }
+        None => {
+            type_into(ui, key);
+            Vec::new()
+        }
+    }
+}
+
+fn type_into(ui: &mut Ui, key: KeyEvent) {
+    if let Some(Layer::Palette(prompt) | Layer::Filter(prompt) | Layer::Console(prompt)) =
+        ui.layers.last_mut()
+    {
+        prompt.input.handle_event(&Event::Key(key));
+        prompt.error = None;
+    }
+    if let Some(Layer::Filter(prompt)) = ui.layers.last() {
+        ui.filter = prompt.input.value().to_owned();
+        ui.scroll = 0;
+    }
+}
+
+fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
+    match command {
+        Command::Quit => ui.quit = Some(Quit::Clean),
+        Command::QuitKeep => ui.quit = Some(Quit::KeepFrame),
+        Command::Help => ui.layers.push(Layer::Help { scroll: 0 }),
+        Command::Submit => return submit(ui, view),
+        Command::Complete => complete(ui, view),
+        Command::Older => recall(ui, true),
+        Command::Newer => recall(ui, false),
+        Command::Close => close(ui),
+        Command::Up | Command::Down | Command::Left | Command::Right => step(ui, view, command),
+        Command::PageUp => scroll(ui, view, PAGE),
+        Command::PageDown => scroll(ui, view, -PAGE),
+        Command::First => jump(ui, view, false),
+        Command::Last => jump(ui, view, true),
+        Command::Node(n) if usize::from(n) <= view.nodes.len() => ui.selected = usize::from(n) - 1,
+        Command::Node(_) => {}
+        Command::NextPanel => next_panel(ui, view, true),
+        Command::PreviousPanel => next_panel(ui, view, false),
+        Command::Detail => {
+            ui.expanded = !view::has_side(view, ui.area);
+            ui.focus = Panel::Detail;
+        }
+        Command::Back => back(ui),
+        Command::Expand => ui.expanded = !ui.expanded,
+        Command::Freeze => ui.frozen = !ui.frozen,
+        Command::Theme => {
+            ui.theme_name = ui.theme_name.next();
+            ui.notice = Some(format!("theme: {}", ui.theme_name.word()));
+        }
+        Command::Mouse => {
+            ui.mouse = !ui.mouse;
+            let whose = if ui.mouse { "replab's" } else { "the terminal's: select text with it" };
+            ui.notice = Some(format!("the mouse is {whose}"));
+        }
+        Command::Logs => show_bottom(ui, Panel::Logs),
+        Command::Console => {
+            show_bottom(ui, Panel::Console);
+            ui.layers.push(Layer::Console(Prompt::default()));
+        }
+        Command::Filter => {
+            show_bottom(ui, Panel::Timeline);
+            ui.layers.push(Layer::Filter(Prompt::with(ui.filter.clone())));
+        }
+        Command::Palette => ui.layers.push(Layer::Palette(Prompt::default())),
+        Command::Copy => {
+            if let Some(node) = ui.node(view) {
+                let text = format!("redis-cli -p {}", node.port);
+                ui.notice = Some(format!("`{text}` was sent to the terminal's clipboard"));
+                ui.clipboard = Some(text);
+            }
+        }
+        Command::HealAll => return by_key(Action::Heal { what: HealRef::All }),
+        Command::Undo => return by_key(Action::Undo),
+        _ => return on_fault_key(ui, view, command),
+    }
+    Vec::new()
+}
+
+fn by_key(action: Action) -> Vec<Order> {
+    vec![(action, "key")]
+}
+
+fn on_fault_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
+    let Some(row) = ui.node(view) else { return Vec::new() };
+    let node = row.name.clone();
+    let prefilled = match command {
+        Command::Kill => return by_key(Action::Kill { node }),
+        Command::Restart => return by_key(Action::Restart { node }),
+        Command::Pause if keymap::paused(view, ui) => return by_key(Action::Resume { node }),
+        Command::Pause => return by_key(Action::Pause { node, for_ms: None }),
+        Command::PowerLoss => return by_key(Action::PowerLoss { node }),
+        Command::Isolate => return by_key(Action::Isolate { node, for_ms: None }),
+        Command::Promote => {
+            ui.notice = Some(format!(
+                "{node} starts a history of its own; writes it takes now are not {}'s",
+                row.follows.map_or("its primary", |at| view.nodes[at].name.as_str())
+            ));
+            return by_key(Action::Promote { node });
+        }
+        Command::Cut => match keymap::link(view, ui) {
+            Some((a, b)) => return by_key(cut_or_heal(view, a, b)),
+            None => format!("cut {node} "),
+        },
+        Command::Delay => match keymap::link(view, ui) {
+            Some((a, b)) => format!("delay {}->{} 50ms", view.nodes[a].name, view.nodes[b].name),
+            None => format!("delay {node}->"),
+        },
+        Command::Follow => format!("replicaof {node} "),
+        Command::Rate => format!("write {}/s", view.workload.per_second),
+        _ => return Vec::new(),
+    };
+    ui.layers.push(Layer::Palette(Prompt::with(prefilled)));
+    Vec::new()
+}
+
+fn cut_or_heal(view: &LabView, a: usize, b: usize) -> Action {
+    let link = LinkRef {
+        a: view.nodes[a].name.clone(),
+        b: view.nodes[b].name.clone(),
+        direction: Direction::Both,
+    };
+    if keymap::is_cut(view, a, b) {
+        Action::Heal { what: HealRef::Link(link) }
+    } else {
+        Action::Cut { link, for_ms: None }
+    }
+}
+
+/// The order of Tab. The console is not among them: it takes every key.
+fn panels(ui: &Ui, view: &LabView) -> Vec<Panel> {
+    let mut panels = vec![Panel::Topology];
+    if view::has_side(view, ui.area) || ui.expanded {
+        panels.push(Panel::Detail);
+    }
+    panels.push(Panel::Timeline);
+    if !view.steps.is_empty() {
+        panels.push(Panel::Steps);
+    }
+    panels.push(Panel::Logs);
+    panels
+}
+
+fn next_panel(ui: &mut Ui, view: &LabView, forward: bool) {
+    let panels = panels(ui, view);
+    let at = panels.iter().position(|panel| *panel == ui.focus).unwrap_or(0);
+    let by = if forward { 1 } else { panels.len() - 1 };
+    ui.focus = panels[(at + by) % panels.len()];
+    if matches!(ui.focus, Panel::Timeline | Panel::Logs | Panel::Steps) {
+        show_bottom(ui, ui.focus);
+    }
+}
+
+fn show_bottom(ui: &mut Ui, panel: Panel) {
+    ui.bottom = panel;
+    ui.focus = panel;
+}
+
+fn back(ui: &mut Ui) {
+    if ui.expanded {
+        ui.expanded = false;
+    } else {
+        ui.filter.clear();
+    }
+    ui.scroll = 0;
+    ui.bottom = Panel::Timeline;
+    ui.focus = Panel::Topology;
+}
+
+fn close(ui: &mut Ui) {
+    match ui.layers.pop() {
+        Some(Layer::Filter(_)) => ui.filter.clear(),
+        Some(Layer::Console(_)) => back(ui),
+        _ => {}
+    }
+}
+
+fn step(ui: &mut Ui, view: &LabView, command: Command) {
+    let back = matches!(command, Command::Up | Command::Left);
+    match (ui.layers.is_empty(), ui.focus, command) {
+        (true, Panel::Topology | Panel::Detail | Panel::Steps, _) => {
+            ui.selected = view::neighbour(view, ui, command);
+        }
+        _ => scroll(ui, view, if back { 1 } else { -1 }),
+    }
+}
+
+/// Scrolls whatever has the keys, by rows back.
+fn scroll(ui: &mut Ui, view: &LabView, by: i16) {
+    let help_max = view::help_scroll_max(ui);
+    match (ui.layers.last_mut(), ui.focus) {
+        (Some(Layer::Help { scroll }), _) => {
+            *scroll = scroll.saturating_add_signed(-by).min(help_max);
+        }
+        (_, Panel::Logs) => {
+            if let Some(log) = &ui.logs {
+                let event =
+                    if by > 0 { TuiWidgetEvent::PrevPageKey } else { TuiWidgetEvent::NextPageKey };
+                log.state.transition(event);
+            }
+        }
+        _ => {
+            let most = view.journal.len().saturating_sub(1);
+            ui.scroll = ui.scroll.saturating_add_signed(isize::from(by)).min(most);
+        }
+    }
+}
+
+fn jump(ui: &mut Ui, view: &LabView, to_end: bool) {
+    match (ui.mode(), ui.focus) {
+        (Mode::Help, _) | (_, Panel::Timeline) => {
+            scroll(ui, view, if to_end { i16::MIN + 1 } else { i16::MAX });
+        }
+        (_, Panel::Logs) => {
+            if let (true, Some(log)) = (to_end, &ui.logs) {
+                log.state.transition(TuiWidgetEvent::EscapeKey);
+            }
+        }
+        _ => ui.selected = if to_end { view.nodes.len().saturating_sub(1) } else { 0 },
+    }
+}
+
+fn submit(ui: &mut Ui, view: &LabView) -> Vec<Order> {
+    match ui.layers.pop() {
+        Some(Layer::Palette(prompt)) => submit_action(ui, prompt),
+        Some(Layer::Console(prompt)) => submit_command(ui, view, prompt.input.value()),
+        _ => Vec::new(),
+    }
+}
+
+fn submit_action(ui: &mut Ui, mut prompt: Prompt) -> Vec<Order> {
+    let text = prompt.input.value().trim().to_owned();
+    if text.is_empty() {
+        return Vec::new();
+    }
+    match lab::parse::action(&text) {
+        Ok(Action::Quit) => {
+            ui.quit = Some(Quit::Clean);
+            Vec::new()
+        }
+        Ok(action) => {
+            remember(ui, text);
+            if ui.read_only && !matches!(action, Action::Wait { .. } | Action::Expect { .. }) {
+                ui.notice = Some("read-only: actions are locked".to_owned());
+                return Vec::new();
+            }
+            vec![(action, "palette")]
+        }
+        Err(error) => {
+            prompt.error = Some(error.to_string());
+            ui.layers.push(Layer::Palette(prompt));
+            Vec::new()
+        }
+    }
+}
+
+fn submit_command(ui: &mut Ui, view: &LabView, text: &str) -> Vec<Order> {
+    let Some(node) = ui.node(view).map(|node| node.name.clone()) else { return Vec::new() };
+    ui.layers.push(Layer::Console(Prompt::default()));
+    ui.scroll = 0;
+    match text.trim() {
+        "" => Vec::new(),
+        "exit" | "quit" => {
+            close(ui);
+            Vec::new()
+        }
+        text => {
+            remember(ui, text.to_owned());
+            // The same reader as the palette's, so that quotes mean the same in both.
+            match lab::parse::action(&format!("redis {node} {text}")) {
+                Ok(action) => vec![(action, "palette")],
+                Err(error) => {
+                    ui.notice = Some(error.to_string());
+                    Vec::new()
+                }
+            }
+        }
+    }
+}
+
+fn remember(ui: &mut Ui, text: String) {
+    if ui.history.last() != Some(&text) {
+        ui.history.push(text);
+    }
+}
+
+fn complete(ui: &mut Ui, view: &LabView) {
+    let names: Vec<&str> = view.nodes.iter().map(|node| node.name.as_str()).collect();
+    if let Some(Layer::Palette(prompt)) = ui.layers.last_mut() {
+        let offers = lab::complete(prompt.input.value(), &names);
+        if let Some(text) = common_start(&offers) {
+            let whole = if offers.len() == 1 { format!("{text} ") } else { text };
+            prompt.input = Input::new(whole);
+        }
+    }
+}
+
+/// What all the texts begin with.
+fn common_start(texts: &[String]) -> Option<String> {
+    let (first, rest) = texts.split_first()?;
+    let shared = |n: &usize| rest.iter().all(|text| text.get(..*n) == first.get(..*n));
+    let ends = first.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(shared).last().unwrap_or(0);
+    Some(first[..end].to_owned())
+}
+
+fn recall(ui: &mut Ui, older: bool) {
+    let Some(Layer::Palette(prompt) | Layer::Console(prompt)) = ui.layers.last_mut() else {
+        return;
+    };
+    let place = match (prompt.recalled, older) {
+        (None, true) => Some(0),
+        (Some(n), true) => Some((n + 1).min(ui.history.len().saturating_sub(1))),
+        (Some(n), false) if n > 0 => Some(n - 1),
+        (_, false) => None,
+    };
+    let text = place.and_then(|n| ui.history.iter().rev().nth(n)).cloned().unwrap_or_default();
+    prompt.recalled = place;
+    prompt.input = Input::new(text);
+}
+
+fn on_click(ui: &mut Ui, view: &LabView, x: u16, y: u16) -> Vec<Order> {
+    if let Some(Layer::Card | Layer::Help { .. }) = ui.layers.last() {
+        ui.layers.pop();
+        return Vec::new();
+    }
+    // A palette or a filter is typed where the footer stands otherwise.
+    let typing = matches!(ui.layers.last(), Some(Layer::Palette(_) | Layer::Filter(_)));
+    if let Some(binding) = view::footer_hit(view, ui, x, y).filter(|_| !typing) {
+        ui.notice = None;
+        return run(ui, view, binding.command);
+    }
+    if let Some(node) = view::node_hit(view, ui, x, y) {
+        ui.selected = node;
+        ui.focus = Panel::Topology;
+    } else if let Some(panel) = view::panel_hit(view, ui, x, y).filter(|_| ui.layers.is_empty()) {
+        ui.focus = panel;
+    }
+    Vec::new()
+}
+
+fn on_wheel(ui: &mut Ui, view: &LabView, x: u16, y: u16, by: i16) {
+    if ui.layers.is_empty()
+        && let Some(panel @ (Panel::Timeline | Panel::Logs)) = view::panel_hit(view, ui, x, y)
+    {
+        ui.focus = panel;
+    }
+    scroll(ui, view, by);
+}

@@ -1,0 +1,92 @@
+//! The help overlay: every key from the table, and the words that confuse people.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::frame;
+use crate::tui::app::Ui;
+use crate::tui::keymap::{self, Mode};
+use crate::tui::units::wrap;
+
+/// Columns of the overlay where keys and words stand side by side, and where they do not.
+const WIDTHS: [u16; 2] = [116, 80];
+/// Columns of the keys.
+const KEYS: usize = 12;
+
+/// Words and what they mean here.
+const WORDS: &[(&str, &str)] = &[
+    ("primary", "takes the writes. Redis's own output calls it master."),
+    ("replica", "copies a primary. Redis's own output calls it slave."),
+    ("offset", "how many bytes of the replication stream a node has made or applied."),
+    ("behind", "bytes of the stream that a replica has not applied yet."),
+    ("ACK", "how long ago a replica last told its offset: `lag` in INFO, in seconds, not bytes."),
+    ("backlog", "the newest part of the stream, kept for replicas that come back."),
+    ("replid", "the name of a history. Same name and an offset in the backlog: partial sync."),
+    ("replid2", "the name the history had before a promotion; it counts up to an offset."),
+    ("full sync", "the whole dataset is sent, because the missing bytes are not at hand."),
+    ("cut", "no byte and no end of connection crosses the link, until it heals."),
+    ("paused", "SIGSTOP: connections stay open and nothing answers. Dead: SIGKILL."),
+    ("lost", "writes that were acknowledged and are not on the present primary."),
+];
+
+/// Draws the overlay.
+pub fn render(frame: &mut Frame<'_>, area: Rect, scroll: u16, ui: &Ui) {
+    let beside = area.width >= WIDTHS[0];
+    let place = frame::centred(area, WIDTHS[usize::from(!beside)], area.height);
+    let inner = frame::overlay(frame, place, "help", ui);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    if beside {
+        let [left, right] =
+            Layout::horizontal([Constraint::Length(60), Constraint::Min(0)]).areas(inner);
+        frame.render_widget(Paragraph::new(keys(ui)).scroll((scroll, 0)), left);
+        let words = words(usize::from(right.width), ui);
+        frame.render_widget(Paragraph::new(words).scroll((scroll, 0)), right);
+    } else {
+        let mut lines = keys(ui);
+        lines.push(Line::default());
+        lines.extend(words(usize::from(inner.width), ui));
+        frame.render_widget(Paragraph::new(lines).scroll((scroll, 0)), inner);
+    }
+}
+
+/// How far it can be scrolled on a terminal of this size.
+pub fn scroll_max(ui: &Ui) -> u16 {
+    let beside = ui.area.width >= WIDTHS[0];
+    let words = if beside {
+        0
+    } else {
+        words(usize::from(ui.area.width.min(80).saturating_sub(4)), ui).len() + 1
+    };
+    let rows = keys(ui).len() + words;
+    (rows as u16).saturating_sub(ui.area.height.saturating_sub(4))
+}
+
+fn keys(ui: &Ui) -> Vec<Line<'static>> {
+    let theme = ui.theme();
+    let mut lines = vec![Line::styled("keys", theme.title)];
+    for row in keymap::all().filter(|row| row.mode == Mode::Screen && !row.doc.is_empty()) {
+        let style = if row.fault { theme.danger } else { theme.key };
+        lines.push(Line::from(vec![
+            Span::styled(format!("  {:<KEYS$}", row.label(ui.ascii)), style),
+            Span::raw(row.doc),
+        ]));
+    }
+    lines
+}
+
+fn words(width: usize, ui: &Ui) -> Vec<Line<'static>> {
+    let theme = ui.theme();
+    let mut lines = vec![Line::styled("words", theme.title)];
+    for (word, meaning) in WORDS {
+        for (i, piece) in wrap(meaning, width.saturating_sub(KEYS + 2)).into_iter().enumerate() {
+            let word = if i == 0 { *word } else { "" };
+            lines.push(Line::from(vec![
+                Span::styled(format!("  {word:<KEYS$}"), theme.title),
+                Span::raw(piece),
+            ]));
+        }
+    }
+    lines
+}

@@ -1,0 +1,195 @@
+//! The panels, one file each, and where they stand.
+//!
+//! ```text
+//!  header
+//! ┌ topology ───────────┐┌ detail ───────┐    At 110 columns and more the detail (and the steps of a
+//! │                     ││               │    script) stand on the right; below that they are asked
+//! │                     │├ steps ────────┤    for with Enter and Tab.
+//! ├ timeline / logs / console ───────────┤
+//!  footer
+//! ```
+
+mod card;
+mod console;
+mod detail;
+mod footer;
+mod frame;
+mod header;
+mod help;
+mod logs;
+mod map;
+mod node;
+mod prompt;
+mod steps;
+mod table;
+mod timeline;
+mod tree;
+
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Constraint, Layout, Position, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::Paragraph;
+
+use super::app::{Layer, Panel, Ui};
+use super::keymap::{Binding, Command};
+use crate::lab::LabView;
+
+/// Below this, nothing is drawn but a polite line.
+pub const SIZE_MIN: (u16, u16) = (60, 16);
+/// From this width on, the detail has a place of its own.
+const WIDE: u16 = 110;
+
+/// Draws one frame. Nothing but the view and the model goes in.
+pub fn draw(frame: &mut Frame<'_>, view: &LabView, ui: &Ui) {
+    let area = frame.area();
+    if area.width < SIZE_MIN.0 || area.height < SIZE_MIN.1 {
+        return draw_too_small(frame, area);
+    }
+    let places = places(view, ui, area);
+    header::render(frame, places.header, view, ui);
+    for (panel, place) in &places.panels {
+        draw_panel(frame, *panel, *place, view, ui);
+    }
+    match ui.layers.last() {
+        Some(Layer::Palette(prompt)) => prompt::palette(frame, places.footer, prompt, view, ui),
+        Some(Layer::Filter(prompt)) => prompt::filter(frame, places.footer, prompt, ui),
+        _ => footer::render(frame, places.footer, view, ui),
+    }
+    for layer in &ui.layers {
+        match layer {
+            Layer::Card => card::render(frame, places.middle, ui),
+            Layer::Help { scroll } => help::render(frame, places.middle, *scroll, ui),
+            _ => {}
+        }
+    }
+}
+
+fn draw_panel(frame: &mut Frame<'_>, panel: Panel, area: Rect, view: &LabView, ui: &Ui) {
+    match panel {
+        Panel::Topology => map::render(frame, area, view, ui),
+        Panel::Detail => detail::render(frame, area, view, ui),
+        Panel::Timeline => timeline::render(frame, area, view, ui),
+        Panel::Steps => steps::render(frame, area, view, ui),
+        Panel::Logs => logs::render(frame, area, view, ui),
+        Panel::Console => console::render(frame, area, view, ui),
+    }
+}
+
+fn draw_too_small(frame: &mut Frame<'_>, area: Rect) {
+    let (width, height) = SIZE_MIN;
+    let text = vec![
+        Line::from("terminal too small"),
+        Line::from(format!("({}x{}, need {width}x{height})", area.width, area.height)),
+    ];
+    let middle =
+        Rect { y: area.y + area.height.saturating_sub(2) / 2, height: area.height.min(2), ..area };
+    frame.render_widget(Paragraph::new(text).alignment(Alignment::Center), middle);
+}
+
+/// Whether the detail has a place of its own on a terminal of this size. A map that needs the
+/// whole width has it.
+pub fn has_side(view: &LabView, area: Rect) -> bool {
+    let height = area.height.saturating_sub(2);
+    let rows = height - least(height);
+    let beside = area.width.saturating_sub(side_width(area.width));
+    area.width >= WIDE && (map::fits(view, beside, rows) || !map::fits(view, area.width, rows))
+}
+
+/// Columns of the detail.
+fn side_width(width: u16) -> u16 {
+    (width / 3).clamp(44, 56)
+}
+
+/// Rows that the panel at the bottom has at least.
+fn least(height: u16) -> u16 {
+    (height / 3).clamp(6, 14).min(height)
+}
+
+/// Where everything stands.
+struct Places {
+    header: Rect,
+    middle: Rect,
+    footer: Rect,
+    panels: Vec<(Panel, Rect)>,
+}
+
+fn places(view: &LabView, ui: &Ui, area: Rect) -> Places {
+    let [header, middle, footer] =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)])
+            .areas(area);
+    let panels = if ui.expanded { vec![(ui.focus, middle)] } else { panels(view, ui, middle) };
+    Places { header, middle, footer, panels }
+}
+
+fn panels(view: &LabView, ui: &Ui, middle: Rect) -> Vec<(Panel, Rect)> {
+    let wide = has_side(view, ui.area);
+    // The map gets what its boxes need, within reason; the timeline the rest.
+    let right = if wide { side_width(middle.width) } else { 0 };
+    let least = least(middle.height);
+    let wanted = map::rows_wanted(view, middle.width - right, middle.height - least);
+    let detail = if wide { detail::ROWS + 2 } else { 0 };
+    let top = wanted.max(detail).clamp(middle.height / 2, middle.height - least);
+    let [upper, bottom] =
+        Layout::vertical([Constraint::Length(top), Constraint::Min(0)]).areas(middle);
+    let steps_beside = wide && !view.steps.is_empty();
+    let shown = match ui.bottom {
+        Panel::Steps if steps_beside => Panel::Timeline,
+        panel => panel,
+    };
+    if !wide {
+        return vec![(Panel::Topology, upper), (shown, bottom)];
+    }
+    let [left, side] =
+        Layout::horizontal([Constraint::Min(0), Constraint::Length(right)]).areas(upper);
+    let mut panels = vec![(Panel::Topology, left)];
+    if !steps_beside {
+        panels.extend([(Panel::Detail, side), (shown, bottom)]);
+        return panels;
+    }
+    let spare = side.height.saturating_sub(detail);
+    let wanted = view.steps.len() as u16 + 2;
+    if spare >= 5 {
+        let [detail, steps] =
+            Layout::vertical([Constraint::Min(0), Constraint::Length(spare.min(wanted.max(5)))])
+                .areas(side);
+        panels.extend([(Panel::Detail, detail), (Panel::Steps, steps), (shown, bottom)]);
+    } else {
+        let [bottom, steps] =
+            Layout::horizontal([Constraint::Min(0), Constraint::Length(right)]).areas(bottom);
+        panels.extend([(Panel::Detail, side), (shown, bottom), (Panel::Steps, steps)]);
+    }
+    panels
+}
+
+/// The panel at a place on the screen.
+pub fn panel_hit(view: &LabView, ui: &Ui, x: u16, y: u16) -> Option<Panel> {
+    let places = places(view, ui, ui.area);
+    let mut panels = places.panels.into_iter();
+    panels.find(|(_, area)| area.contains(Position { x, y })).map(|(panel, _)| panel)
+}
+
+/// The node at a place on the screen.
+pub fn node_hit(view: &LabView, ui: &Ui, x: u16, y: u16) -> Option<usize> {
+    let places = places(view, ui, ui.area);
+    let (_, area) = places.panels.into_iter().find(|(panel, _)| *panel == Panel::Topology)?;
+    map::hit(area, view, ui, Position { x, y })
+}
+
+/// The binding shown in the footer at a place on the screen.
+pub fn footer_hit(view: &LabView, ui: &Ui, x: u16, y: u16) -> Option<&'static Binding> {
+    let places = places(view, ui, ui.area);
+    footer::chips(places.footer, view, ui)
+        .into_iter()
+        .find(|(area, _)| area.contains(Position { x, y }))
+        .map(|(_, binding)| binding)
+}
+
+/// The node that an arrow key leads to from the selected one.
+pub fn neighbour(view: &LabView, ui: &Ui, command: Command) -> usize {
+    tree::neighbour(view, ui.selected, command)
+}
+
+/// How far the help can be scrolled.
+pub fn help_scroll_max(ui: &Ui) -> u16 {
+    help::scroll_max(ui)
+}

@@ -1,0 +1,76 @@
+//! Who follows whom, as layers from the top: pure arithmetic on the view, no drawing.
+
+use crate::lab::LabView;
+use crate::tui::keymap::Command;
+
+/// A node's place in the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Index into the view's nodes.
+    pub node: usize,
+    /// 0 for a node that follows nobody here.
+    pub layer: usize,
+    /// The first column of slots that its subtree takes.
+    pub left: usize,
+    /// How many slots its subtree takes: one for each leaf.
+    pub span: usize,
+}
+
+/// All nodes, each after the one it follows, siblings in the order of the file. A circle of nodes
+/// is entered at its first one.
+pub fn places(view: &LabView) -> Vec<Place> {
+    let mut placed = Vec::with_capacity(view.nodes.len());
+    let mut left = 0;
+    let starts = (0..view.nodes.len()).filter(|&i| view.nodes[i].follows.is_none());
+    for node in starts.chain(0..view.nodes.len()) {
+        if !contains(&placed, node) {
+            left += place(view, node, 0, left, &mut placed);
+        }
+    }
+    placed
+}
+
+fn contains(placed: &[Place], node: usize) -> bool {
+    placed.iter().any(|place| place.node == node)
+}
+
+/// Places a subtree and gives the slots it took.
+fn place(view: &LabView, node: usize, layer: usize, left: usize, out: &mut Vec<Place>) -> usize {
+    let at = out.len();
+    out.push(Place { node, layer, left, span: 1 });
+    let mut span = 0;
+    for child in children(view, node) {
+        if !contains(out, child) {
+            span += place(view, child, layer + 1, left + span, out);
+        }
+    }
+    out[at].span = span.max(1);
+    out[at].span
+}
+
+/// The nodes that follow a node.
+pub fn children(view: &LabView, node: usize) -> impl Iterator<Item = usize> {
+    (0..view.nodes.len()).filter(move |&i| i != node && view.nodes[i].follows == Some(node))
+}
+
+/// The node that an arrow key leads to: up to the one followed, down to the first follower, left
+/// and right along the layer. Where there is none, up and down go on to the neighbours in the
+/// order of the tree, so that every node can be reached with two keys.
+pub fn neighbour(view: &LabView, from: usize, command: Command) -> usize {
+    let places = places(view);
+    let Some(at) = places.iter().position(|place| place.node == from) else { return from };
+    let here = places[at];
+    let layer = |place: &&Place| place.layer == here.layer;
+    let found = match command {
+        Command::Up => {
+            view.nodes[from].follows.or_else(|| places[..at].last().map(|place| place.node))
+        }
+        Command::Down => {
+            children(view, from).next().or_else(|| places.get(at + 1).map(|place| place.node))
+        }
+        Command::Left => places.iter().filter(layer).rfind(|p| p.left < here.left).map(|p| p.node),
+        Command::Right => places.iter().filter(layer).find(|p| p.left > here.left).map(|p| p.node),
+        _ => None,
+    };
+    found.unwrap_or(from)
+}
