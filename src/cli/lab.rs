@@ -1,7 +1,6 @@
 //! Labs: on the screen, without one, in simulated time.
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
@@ -28,12 +27,12 @@ pub(super) fn screen(topology: &Topology, args: &TuiArgs) -> anyhow::Result<Outc
     let nudge = world.nudge();
     let lab = Lab::new(world, topology, &build()).map_err(explain)?;
     let remote = Remote::start(lab, Box::new(move || nudge.nudge()))?;
+    let environment = tui::Options::from_environment();
     let options = tui::Options {
-        theme: theme(args.theme),
-        ascii: args.ascii || !is_utf8_locale(),
+        theme: args.theme.map_or(environment.theme, theme),
+        ascii: args.ascii || environment.ascii,
         read_only: args.read_only,
-        no_mouse: false,
-        first_start_mark: first_start_mark(),
+        ..environment
     };
     let result = tui::run(&remote, &options);
     remote.shutdown();
@@ -41,36 +40,13 @@ pub(super) fn screen(topology: &Topology, args: &TuiArgs) -> anyhow::Result<Outc
     Ok(Outcome::Success)
 }
 
-fn theme(asked: Option<Theme>) -> ThemeName {
+fn theme(asked: Theme) -> ThemeName {
     match asked {
-        Some(Theme::Dark) => ThemeName::Dark,
-        Some(Theme::Light) => ThemeName::Light,
-        Some(Theme::ColourBlind) => ThemeName::ColourBlind,
-        Some(Theme::Mono) => ThemeName::Monochrome,
-        None if std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) => {
-            ThemeName::Monochrome
-        }
-        None => ThemeName::Dark,
+        Theme::Dark => ThemeName::Dark,
+        Theme::Light => ThemeName::Light,
+        Theme::ColourBlind => ThemeName::ColourBlind,
+        Theme::Mono => ThemeName::Monochrome,
     }
-}
-
-/// Whether the terminal is said to show more than ASCII.
-fn is_utf8_locale() -> bool {
-    ["LC_ALL", "LC_CTYPE", "LANG"]
-        .iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|value| !value.is_empty())
-        .is_some_and(|value| {
-            let value = value.to_ascii_lowercase();
-            value.contains("utf-8") || value.contains("utf8")
-        })
-}
-
-/// Remembers that the card of the first start was shown.
-fn first_start_mark() -> Option<PathBuf> {
-    use etcetera::BaseStrategy;
-    let dirs = etcetera::choose_base_strategy().ok()?;
-    Some(dirs.state_dir().unwrap_or_else(|| dirs.data_dir()).join("replab").join("seen"))
 }
 
 /// `replab run`
