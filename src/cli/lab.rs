@@ -68,7 +68,7 @@ pub(super) fn sim(args: &SimArgs) -> anyhow::Result<Outcome> {
 }
 
 /// A seed that nobody can guess.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
 }

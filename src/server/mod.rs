@@ -22,7 +22,7 @@
 pub mod blocking;
 mod client;
 mod cmd;
-mod config;
+pub mod config;
 mod cron;
 mod dispatch;
 mod jobs;

@@ -50,7 +50,6 @@
 
 mod builtin;
 pub mod diagnostic;
-mod directive;
 mod link;
 mod lint;
 mod names;

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use super::diagnostic::Diagnostic;
-use super::directive;
+
 use super::table::{Field, Notes, Table, did_you_mean};
 use super::{AUTO_RESTART_DEFAULT_MS, SERVERS_MAX, ServerSpec};
 use crate::base::time::Millis;
+use crate::server::Config;
 
 /// Words of actions and expectations that would be taken for a server.
 const RESERVED: &[&str] = &["lab", "for", "within", "off", "none"];
@@ -286,12 +287,12 @@ fn read_directive(
         );
         return None;
     }
-    if !directive::exists(name) {
+    if !Config::directive_names().any(|known| known == name) {
         let message = match accepted {
             [] => format!("`{name}` is no directive of redis.conf"),
             _ => format!("unknown key `{name}` in {title}"),
         };
-        let all = accepted.iter().chain(directive::NAMES).copied();
+        let all = accepted.iter().copied().chain(Config::directive_names());
         let unknown = did_you_mean(Diagnostic::error(field.name_span.clone(), message), name, all);
         notes.add(match accepted {
             [] => unknown,
@@ -307,7 +308,7 @@ fn read_directive(
         "a text, a number, true, false, or a list of these",
         notes,
     )?;
-    match directive::check(name, &text) {
+    match Config::check_directive(name, &text) {
         Ok(()) => Some(text),
         Err(reason) => {
             notes.add(Diagnostic::error(field.span(), format!("`{name}`: {reason}")));

@@ -253,6 +253,11 @@ impl Config {
         Self::default().load(name, value)
     }
 
+    /// All names that a configuration file may use.
+    pub fn directive_names() -> impl Iterator<Item = &'static str> {
+        table::DIRECTIVES.iter().flat_map(|d| [Some(d.name), d.alias]).flatten()
+    }
+
     /// The value of a directive, by its name or older name.
     pub fn get(&self, name: &str) -> Option<String> {
         table::find(name).map(|directive| self.show(directive))
