@@ -254,7 +254,7 @@ impl Config {
     }
 
     /// All names that a configuration file may use.
-    pub fn directive_names() -> impl Iterator<Item = &'static str> {
+    pub fn directive_names() -> impl Iterator<Item = &'static str> + Clone {
         table::DIRECTIVES.iter().flat_map(|d| [Some(d.name), d.alias]).flatten()
     }
 
