@@ -263,7 +263,7 @@ fn read_auto_restart(field: &Field<'_>, notes: &mut Notes<'_>) -> Option<AutoRes
 fn read_directive(
     field: &Field<'_>,
     title: &str,
-    accepted: &[&str],
+    accepted: &[&'static str],
     replicaof: Option<&Field<'_>>,
     notes: &mut Notes<'_>,
 ) -> Option<String> {
