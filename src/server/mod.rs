@@ -145,8 +145,10 @@ impl Server {
 
     /// Closes a client's connection now.
     fn drop_client(&mut self, conn: ConnId, out: &mut Outbox) {
-        out.push(Output::Close { conn, how: Closing::Now });
-        self.forget_client(conn, "", out);
+        if !self.on_upstream_closed(conn, "the connection was killed", out) {
+            out.push(Output::Close { conn, how: Closing::Now });
+            self.forget_client(conn, "", out);
+        }
     }
 
     /// The connection is gone, or about to be.

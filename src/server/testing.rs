@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::{Config, Server};
-use crate::machine::{ConnId, Endpoint, Fact, Input, Machine, Now, Outbox, Output};
+use crate::machine::{
+    ConnId, Endpoint, Fact, Input, JobEvent, JobId, JobOutcome, Machine, Now, Outbox, Output,
+};
 use crate::resp::{Answer, command, read_answer};
 
 /// A server, the time, and everything it has put out.
@@ -24,6 +26,9 @@ impl Bench {
         let server = Server::new(config, 6379, 1);
         let mut bench = Self { server, now, outputs: Vec::new(), connections: 0 };
         bench.step(Input::Started);
+        // There is no snapshot file to load.
+        let event = JobEvent::Done(JobOutcome::NoFile);
+        bench.step(Input::Job { id: JobId(1), event });
         bench
     }
 

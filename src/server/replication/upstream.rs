@@ -476,17 +476,11 @@ impl Server {
     pub(super) fn hang_up(&mut self, out: &mut Outbox) {
         let now = self.now.mono;
         let Some(upstream) = &mut self.replication.upstream else { return };
-        if upstream.is_connected()
-            || self
-                .clients
-                .get(upstream.conn().unwrap_or(ConnId::accepted(0)))
-                .is_some_and(|c| c.kind == ClientKind::Primary)
-        {
-            upstream.down_since = Some(now);
-        }
         let idle = Link::Idle { at: now, after: Retry::NextTick };
         if let Link::Active(attempt) = std::mem::replace(&mut upstream.link, idle) {
-            self.clients.remove(attempt.conn);
+            if self.clients.remove(attempt.conn).is_some() {
+                upstream.down_since = Some(now);
+            }
             if let Some(id) = attempt.load {
                 self.cancel_job(id, out);
             }
