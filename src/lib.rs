@@ -19,6 +19,7 @@
 //! | 3 | [`persist`], [`repl`], [`machine`] | RDB; replication stream, backlog, handshake; the node's trait |
 //! | 4 | [`command`] | the table of commands, one file per data type |
 //! | 5 | [`server`] | a whole node: clients, dispatch, propagation, replication, INFO, CONFIG |
+//! | 5 | [`sentinel`] | a whole Sentinel: watching, agreeing, electing, failing over |
 //! | 6 | [`world`] | what can be done to nodes and links, whichever world they live in |
 //! | 7 | [`live`], [`sim`] | the two worlds |
 //! | 8 | [`lab`] | topology, actions, journal, workload |
@@ -37,6 +38,7 @@ pub mod repl;
 pub mod report;
 pub mod resp;
 pub mod script;
+pub mod sentinel;
 pub mod server;
 pub mod sim;
 pub mod tui;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use replab::machine::{LinkState, Machine, NodeView, ServerView};
+use replab::machine::{LinkState, Machine, ServerView};
 use replab::resp::{Answer, command, read_answer};
 use replab::server::{Config, Server};
 use replab::sim::SimWorld;
@@ -44,9 +44,7 @@ impl Lab {
 
     fn view(&self, node: NodeId) -> ServerView {
         let view = self.world.view(node).expect("runs");
-        match &*view {
-            NodeView::Server(view) => (**view).clone(),
-        }
+        view.server().expect("a data node").clone()
     }
 
     fn run(&mut self, ms: u64) {

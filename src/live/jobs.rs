@@ -6,7 +6,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -20,11 +22,16 @@ use super::ready::Ready;
 use crate::keyspace::{Keyspace, Snapshot};
 use crate::machine::{
     CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, LoadOptions, ReplicationMeta, SaveTarget,
+    ScriptEnd,
 };
 use crate::persist::rdb::{Decoder, Encoder};
 
 /// Keys encoded into one chunk.
 const KEYS_PER_CHUNK: usize = 128;
+/// The exit code of a program that could not be run, as a shell's child would end.
+const SCRIPT_NOT_RUN: i32 = 2;
+/// Time between two looks at a running program.
+const SCRIPT_LOOK: Duration = Duration::from_millis(20);
 /// Bytes read from a file at once.
 const READ_BYTES: usize = 64 << 10;
 /// Least time between two reports of progress.
@@ -194,6 +201,7 @@ enum Task {
     LoadStream(Option<PathBuf>, Decoder, Duration),
     ReadFile(PathBuf),
     Discard(Keyspace),
+    Script(String, Vec<String>, Duration),
 }
 
 impl Task {
@@ -225,6 +233,9 @@ impl Task {
                 Self::LoadStream(copy_to, decoder(&options), delay)
             }
             Job::Discard(data) => Self::Discard(data),
+            Job::RunScript { path, args, limit_ms } => {
+                Self::Script(path, args, Duration::from_millis(limit_ms))
+            }
             Job::ReadFile { name } => Self::ReadFile(files.path(&name)),
         }
     }
@@ -290,10 +301,39 @@ impl Work {
                 self.load_stream(copy_to.as_deref(), decoder, delay)
             }
             Task::ReadFile(path) => self.read_file(&path),
+            Task::Script(path, args, limit) => self.run_script(&path, &args, limit),
             Task::Discard(data) => {
                 drop(data);
                 Ok(JobOutcome::Discarded)
             }
+        }
+    }
+
+    /// Runs a program. It inherits the standard streams; all else is closed on exec.
+    fn run_script(&mut self, path: &str, args: &[String], limit: Duration) -> Done {
+        let began = Instant::now();
+        let Ok(mut child) = Command::new(path).args(args).spawn() else {
+            return Ok(JobOutcome::Script(ScriptEnd::Exited(SCRIPT_NOT_RUN)));
+        };
+        loop {
+            if let Some(status) = child.try_wait()? {
+                let end = match (status.code(), status.signal()) {
+                    (Some(code), _) => ScriptEnd::Exited(code),
+                    (None, signal) => ScriptEnd::Killed(signal.unwrap_or_default()),
+                };
+                return Ok(JobOutcome::Script(end));
+            }
+            let is_late = began.elapsed() >= limit;
+            if is_late || self.desk.lock().cancelled {
+                child.kill()?;
+                child.wait()?;
+                return if is_late {
+                    Ok(JobOutcome::Script(ScriptEnd::TimedOut))
+                } else {
+                    Err(Stopped::Cancelled)
+                };
+            }
+            thread::sleep(SCRIPT_LOOK);
         }
     }
 

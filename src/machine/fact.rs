@@ -223,6 +223,17 @@ pub enum Fact {
         /// Who asked: "SHUTDOWN", "SIGTERM".
         cause: String,
     },
+    /// A Sentinel's event, as it is published to its subscribers.
+    Sentinel {
+        /// The event, which is also the channel: `+sdown`.
+        event: &'static str,
+        /// Its text: `master mymaster 127.0.0.1 6379`.
+        text: String,
+        /// The name of the watched primary it is about.
+        monitor: Option<String>,
+        /// One plain sentence that explains it.
+        sentence: String,
+    },
 }
 
 impl Fact {
@@ -249,6 +260,7 @@ impl Fact {
             Self::FailoverState { .. } => "failover-state",
             Self::Flushed { .. } => "flushed",
             Self::ShuttingDown { .. } => "shutting-down",
+            Self::Sentinel { .. } => "sentinel",
         }
     }
 
@@ -273,6 +285,7 @@ impl Fact {
             | Self::SaveFailed { .. }
             | Self::LoadFailed { .. }
             | Self::FileFailed { .. } => Severity::Bad,
+            Self::Sentinel { event, .. } => severity_of_event(event),
             Self::LinkChanged { reason, .. } if !reason.is_empty() => Severity::Bad,
             Self::LinkChanged { .. } | Self::NewReplid { .. } | Self::FailoverState { .. } => {
                 Severity::Info
@@ -328,6 +341,7 @@ impl Fact {
             Self::FailoverState { state, reason } => format!("failover: {state} ({reason})"),
             Self::Flushed { keys_before } => format!("all {keys_before} keys deleted"),
             Self::ShuttingDown { cause } => format!("shutting down: {cause}"),
+            Self::Sentinel { event, text, .. } => format!("{event} {text}"),
         }
     }
 
@@ -415,6 +429,7 @@ impl Fact {
             Self::ShuttingDown { .. } => {
                 "An orderly end: replicas may catch up, then the data is saved.".to_owned()
             }
+            Self::Sentinel { sentence, .. } => sentence.clone(),
         }
     }
 
@@ -476,7 +491,26 @@ impl Fact {
             }
             Self::Flushed { keys_before } => vec![("keys_before", (*keys_before).into())],
             Self::ShuttingDown { cause } => vec![("cause", cause.clone().into())],
+            Self::Sentinel { event, text, monitor, .. } => vec![
+                ("event", (*event).into()),
+                ("text", text.clone().into()),
+                ("monitor", monitor.clone().into()),
+            ],
         }
+    }
+}
+
+/// How much attention a Sentinel's event asks for.
+fn severity_of_event(event: &str) -> Severity {
+    match event {
+        "+odown" | "+tilt" | "-script-error" | "-script-timeout" => Severity::Bad,
+        "+sdown" | "+try-failover" | "+reboot" | "+convert-to-slave" | "+fix-slave-config" => {
+            Severity::Warn
+        }
+        "-sdown" | "-odown" | "-tilt" | "+switch-master" | "+failover-end" => Severity::Good,
+        "+role-change" | "-role-change" => Severity::Quiet,
+        event if event.starts_with("-failover-abort") => Severity::Bad,
+        _ => Severity::Info,
     }
 }
 

@@ -50,6 +50,16 @@ pub enum Job {
         /// File name.
         name: String,
     },
+    /// Runs a program with nothing inherited but the standard streams. Its end by SIGKILL after
+    /// `limit_ms` is reported as [`ScriptEnd::TimedOut`].
+    RunScript {
+        /// Path of the program.
+        path: String,
+        /// Its arguments.
+        args: Vec<String>,
+        /// How long it may run.
+        limit_ms: super::Millis,
+    },
 }
 
 /// How an RDB is loaded.
@@ -139,6 +149,8 @@ pub enum JobOutcome {
     NoFile,
     /// [`Job::Discard`]: the data is gone.
     Discarded,
+    /// [`Job::RunScript`]: it ran, or could not be run.
+    Script(ScriptEnd),
     /// [`Job::ReadFile`]: the last chunk was given.
     Read {
         /// Length of the file in bytes.
@@ -159,4 +171,15 @@ pub struct Loaded {
     pub expired: Vec<(usize, Bytes)>,
     /// Length of the RDB in bytes.
     pub bytes: u64,
+}
+
+/// How a script ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScriptEnd {
+    /// With this exit code; 2 if the program could not be executed.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+    /// It took too long, and was killed.
+    TimedOut,
 }

@@ -26,16 +26,18 @@
 //!
 //! No child process: what Redis forks for is a [`Job`], which works on a snapshot of the data.
 
+mod belief;
 mod fact;
 mod job;
 mod view;
 
 use bytes::Bytes;
 
+pub use self::belief::{FailoverView, MonitorView, PeerBelief, ReplicaBelief, SentinelView};
 pub use self::fact::{Fact, Field, FullSyncReason, Severity};
 pub use self::job::{
     CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, LoadOptions, Loaded, ReplicationMeta,
-    SaveTarget, StreamHead,
+    SaveTarget, ScriptEnd, StreamHead,
 };
 pub use self::view::{
     BacklogView, LastSync, LinkState, NodeView, PrimaryLinkView, ReplicaState, ReplicaView, Role,

@@ -3,13 +3,15 @@
 //! A view is taken between steps, so it is consistent in itself. Ages are in milliseconds at the
 //! time of taking; offsets and sizes in bytes.
 
-use super::Millis;
+use super::{Millis, SentinelView};
 
 /// A picture of one node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NodeView {
     /// A data node.
     Server(Box<ServerView>),
+    /// A Sentinel.
+    Sentinel(Box<SentinelView>),
 }
 
 impl NodeView {
@@ -17,6 +19,15 @@ impl NodeView {
     pub fn server(&self) -> Option<&ServerView> {
         match self {
             Self::Server(view) => Some(view),
+            Self::Sentinel(_) => None,
+        }
+    }
+
+    /// The picture of a Sentinel, if it is one.
+    pub fn sentinel(&self) -> Option<&SentinelView> {
+        match self {
+            Self::Sentinel(view) => Some(view),
+            Self::Server(_) => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::disk::Disk;
 use crate::machine::{
-    CHUNK_WINDOW_BYTES, Job, JobEvent, JobOutcome, LoadOptions, Millis, SaveTarget,
+    CHUNK_WINDOW_BYTES, Job, JobEvent, JobOutcome, LoadOptions, Millis, SaveTarget, ScriptEnd,
 };
 use crate::persist::rdb::{Decoder, Encoder};
 
@@ -110,6 +110,11 @@ impl Running {
                 let input = Source::Stream { fed: VecDeque::new(), ended: false };
                 let decoder = Box::new(decoder(&options));
                 (Work::Load { decoder, input }, copy_to, options.key_delay_us)
+            }
+            // No program runs in a simulated world; each is taken to have done its work.
+            Job::RunScript { .. } => {
+                let end = JobOutcome::Script(ScriptEnd::Exited(0));
+                (Work::Over(Some(JobEvent::Done(end))), None, 0)
             }
             Job::ReadFile { name } => {
                 let missing = format!("{name}: No such file or directory");

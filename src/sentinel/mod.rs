@@ -1,0 +1,1 @@
+//! Floor 5: a whole Sentinel. To come.
