@@ -43,15 +43,11 @@ impl Dice {
 
     /// 40 lower-case hex characters: the form of replication IDs and run IDs.
     pub fn hex40(&mut self) -> String {
-        let mut text = String::with_capacity(48);
-        while text.len() < 40 {
-            text.push_str(&format!("{:016x}", self.bits()));
-        }
-        text.truncate(40);
-        text
+        (0..40).map(|_| char::from(b"0123456789abcdef"[self.below(16) as usize])).collect()
     }
 
     /// A generator for a part of this one's owner, independent of how often either is used later.
+    #[must_use]
     pub fn split(&mut self) -> Self {
         Self::new(self.bits())
     }

@@ -187,7 +187,9 @@ impl<'a> Call<'a> {
         let db = self.db;
         match &mut self.effect.replicate {
             Replicate::Instead(commands) => commands.push((db, words)),
-            other => *other = Replicate::Instead(vec![(db, words)]),
+            Replicate::AsAsked => {
+                self.effect.replicate = Replicate::Instead(vec![(db, words)]);
+            }
         }
     }
 

@@ -124,8 +124,11 @@ impl Keys {
     pub fn indices(self, words: usize) -> impl Iterator<Item = usize> {
         let last =
             if self.last < 0 { words as i64 + i64::from(self.last) } else { self.last.into() };
-        let range = if self.first > 0 { self.first as usize..=last.max(0) as usize } else { 1..=0 };
-        range.step_by(self.step.max(1) as usize).filter(move |i| *i < words)
+        let first = usize::try_from(self.first).ok().filter(|first| *first > 0);
+        first.into_iter().flat_map(move |first| {
+            let range = first..=last.max(0) as usize;
+            range.step_by(self.step.max(1) as usize).filter(move |i| *i < words)
+        })
     }
 }
 

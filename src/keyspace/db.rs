@@ -86,12 +86,11 @@ impl Db {
         let hasher = self.hasher.clone();
         let old = self.segment_mut(hash).set(hash, key, value, |k| hash_of(&hasher, k));
         self.heap_bytes += added;
-        match &old {
-            Some(old) => self.heap_bytes -= old.heap_bytes(),
-            None => {
-                self.len += 1;
-                self.heap_bytes += key_heap_bytes(key);
-            }
+        if let Some(old) = &old {
+            self.heap_bytes -= old.heap_bytes();
+        } else {
+            self.len += 1;
+            self.heap_bytes += key_heap_bytes(key);
         }
         old
     }

@@ -33,7 +33,11 @@ pub fn digest(data: &Keyspace) -> String {
         total.mix(&(index as u32).to_be_bytes());
         add_db(&mut total, db);
     }
-    total.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    total.0.iter().fold(String::with_capacity(40), |mut text, byte| {
+        use std::fmt::Write;
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn add_db(total: &mut Digest, db: &Db) {

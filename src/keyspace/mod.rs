@@ -90,6 +90,7 @@ impl Keyspace {
 
     /// Empties every database and returns what was in them, so that the owner can let go of it
     /// where that does not stall anybody.
+    #[must_use]
     pub fn take(&mut self) -> Self {
         let empty =
             Self { dbs: self.dbs.iter().map(Db::empty_like).collect(), version: self.version + 1 };

@@ -139,9 +139,8 @@ fn unknown_command(words: &[&[u8]]) -> CommandError {
         if args.len() >= 128 {
             break;
         }
-        let mut left = 128 - args.len();
-        left = left.min(word.len());
-        args.push_str(&format!("'{}' ", String::from_utf8_lossy(&word[..left])));
+        let shown = &word[..word.len().min(128 - args.len())];
+        args.extend(["'", &String::from_utf8_lossy(shown), "' "]);
     }
     CommandError::new(format!("ERR unknown command '{name}', with args beginning with: {args}"))
 }

@@ -3,7 +3,7 @@
 use crate::base::number::parse_i64;
 use crate::command::flags::{ADMIN, BLOCKING, FAST, LOADING, NO_MULTI, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Keys, Spec};
-use crate::machine::{Outbox, Role};
+use crate::machine::Outbox;
 use crate::repl::Request;
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
@@ -101,28 +101,25 @@ fn psync(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), Com
 fn role(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     let view = server.picture(server.now);
     let reply = server.reply(ask);
-    match (view.role, view.primary) {
-        (Role::Replica, Some(primary)) => {
-            reply.array(5);
-            reply.bulk("slave");
-            reply.bulk(&primary.host);
-            reply.int(primary.port.into());
-            reply.bulk(primary.state.word());
-            reply.int(if primary.was_ever_up { view.offset as i64 } else { -1 });
-        }
-        _ => {
-            let online: Vec<_> = view.replicas.iter().filter(|r| r.is_online()).collect();
-            reply.array(3);
-            reply.bulk("master");
-            reply.int(view.offset as i64);
-            reply.array(online.len());
-            for replica in online {
-                reply.array(3);
-                reply.bulk(&replica.ip);
-                reply.bulk_int(replica.port.into());
-                reply.bulk_int(replica.acked as i64);
-            }
-        }
+    if let Some(primary) = view.primary {
+        reply.array(5);
+        reply.bulk("slave");
+        reply.bulk(&primary.host);
+        reply.int(primary.port.into());
+        reply.bulk(primary.state.word());
+        reply.int(if primary.was_ever_up { view.offset as i64 } else { -1 });
+        return Ok(());
+    }
+    let online: Vec<_> = view.replicas.iter().filter(|r| r.is_online()).collect();
+    reply.array(3);
+    reply.bulk("master");
+    reply.int(view.offset as i64);
+    reply.array(online.len());
+    for replica in online {
+        reply.array(3);
+        reply.bulk(&replica.ip);
+        reply.bulk_int(replica.port.into());
+        reply.bulk_int(replica.acked as i64);
     }
     Ok(())
 }

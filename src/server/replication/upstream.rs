@@ -310,7 +310,7 @@ impl Server {
                 }
                 Step::Continue(renamed) => self.resume_stream(conn, renamed, out),
                 Step::Stream(data) => self.apply(conn, &data, out),
-                Step::Fail(failure) => self.end_attempt(conn, failure, out),
+                Step::Fail(failure) => self.end_attempt(conn, &failure, out),
             }
         }
         self.tell_link_state("", out);
@@ -394,12 +394,9 @@ impl Server {
             held.extend_from_slice(data);
             &held
         };
-        let applied = match self.apply_requests(conn, whole, &mut parsed, out) {
-            Ok(applied) => applied,
-            Err(()) => {
-                self.with_handshake(conn, out, Handshake::on_desync);
-                return;
-            }
+        let Ok(applied) = self.apply_requests(conn, whole, &mut parsed, out) else {
+            self.with_handshake(conn, out, Handshake::on_desync);
+            return;
         };
         let rest = BytesMut::from(&whole[applied..]);
         if let Some(attempt) = self.replication.upstream.as_mut().and_then(|u| u.attempt(conn)) {
@@ -453,7 +450,7 @@ impl Server {
         }
     }
 
-    fn end_attempt(&mut self, conn: ConnId, failure: Failure, out: &mut Outbox) {
+    fn end_attempt(&mut self, conn: ConnId, failure: &Failure, out: &mut Outbox) {
         out.push(Output::Close { conn, how: crate::machine::Closing::Now });
         self.hang_up(out);
         let now = self.now.mono;
