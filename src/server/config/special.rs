@@ -1,0 +1,188 @@
+//! Directives that take several words, each turned into its canonical text.
+
+use super::table::bytes;
+use super::{BufferLimit, Config};
+use crate::base::number;
+
+/// Words as they are.
+pub(super) fn words(_: &Config, words: &[String]) -> Result<String, String> {
+    Ok(words.join(" "))
+}
+
+/// `save 100 1 10 2`: added to what is there.
+pub(super) fn save(config: &Config, words: &[String]) -> Result<String, String> {
+    if words.iter().all(String::is_empty) {
+        return Ok(String::new());
+    }
+    let invalid = || "Invalid save parameters".to_owned();
+    let mut points: Vec<String> = config.save.iter().map(|(s, n)| format!("{s} {n}")).collect();
+    if words.len() % 2 != 0 {
+        return Err(invalid());
+    }
+    for pair in words.chunks_exact(2) {
+        let number = |text: &str| number::parse_i64(text.as_bytes());
+        match (number(&pair[0]), number(&pair[1])) {
+            (Some(1..), Some(0..)) => points.push(pair.join(" ")),
+            _ => return Err(invalid()),
+        }
+    }
+    Ok(points.join(" "))
+}
+
+/// `replicaof host port`, `replicaof no one`.
+pub(super) fn replicaof(_: &Config, words: &[String]) -> Result<String, String> {
+    let [host, port] = words else { return Err("wrong number of arguments".to_owned()) };
+    if host.eq_ignore_ascii_case("no") && port.eq_ignore_ascii_case("one") {
+        return Ok(String::new());
+    }
+    match port.parse::<u16>() {
+        Ok(port) => Ok(format!("{host} {port}")),
+        Err(_) => Err("Invalid master port".to_owned()),
+    }
+}
+
+/// `client-output-buffer-limit class hard soft seconds ...`: classes not named stay.
+pub(super) fn buffer_limits(config: &Config, words: &[String]) -> Result<String, String> {
+    if words.is_empty() || words.len() % 4 != 0 {
+        return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
+    }
+    let mut changed = config.clone();
+    for group in words.chunks_exact(4) {
+        let limit = class_of(&mut changed, &group[0])
+            .ok_or("Invalid client class specified in buffer limit configuration.")?;
+        let number = |n: Option<i64>| {
+            n.and_then(|n| u64::try_from(n).ok())
+                .ok_or("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
+        };
+        *limit = BufferLimit {
+            hard_bytes: number(bytes(&group[1]))?,
+            soft_bytes: number(bytes(&group[2]))?,
+            soft_seconds: number(number::parse_i64(group[3].as_bytes()))?,
+        };
+    }
+    Ok(show_buffer_limits(&changed))
+}
+
+fn class_of<'a>(config: &'a mut Config, class: &str) -> Option<&'a mut BufferLimit> {
+    match class.to_ascii_lowercase().as_str() {
+        "normal" => Some(&mut config.normal_buffer_limit),
+        "slave" | "replica" => Some(&mut config.replica_buffer_limit),
+        "pubsub" => Some(&mut config.pubsub_buffer_limit),
+        _ => None,
+    }
+}
+
+pub(super) fn show_buffer_limits(config: &Config) -> String {
+    let classes = [
+        ("normal", config.normal_buffer_limit),
+        ("slave", config.replica_buffer_limit),
+        ("pubsub", config.pubsub_buffer_limit),
+    ];
+    classes
+        .map(|(class, l)| format!("{class} {} {} {}", l.hard_bytes, l.soft_bytes, l.soft_seconds))
+        .join(" ")
+}
+
+pub(super) fn put_buffer_limits(config: &mut Config, text: &str) {
+    let words: Vec<&str> = text.split(' ').collect();
+    for group in words.chunks_exact(4) {
+        let number = |index: usize| group[index].parse().unwrap_or(0);
+        let limit =
+            BufferLimit { hard_bytes: number(1), soft_bytes: number(2), soft_seconds: number(3) };
+        if let Some(place) = class_of(config, group[0]) {
+            *place = limit;
+        }
+    }
+}
+
+/// `latency-tracking-info-percentiles 50 99 99.9`
+pub(super) fn percentiles(_: &Config, words: &[String]) -> Result<String, String> {
+    let mut percentiles = Vec::new();
+    for word in words.iter().filter(|w| !w.is_empty()) {
+        let percentile: f64 =
+            word.parse().map_err(|_| "Invalid latency-tracking-info-percentiles parameters")?;
+        if !(0.0..=100.0).contains(&percentile) {
+            return Err(
+                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"
+                    .to_owned(),
+            );
+        }
+        percentiles.push(percentile.to_string());
+    }
+    Ok(percentiles.join(" "))
+}
+
+/// `notify-keyspace-events KEA`
+pub(super) fn events(_: &Config, words: &[String]) -> Result<String, String> {
+    const CLASSES: &str = "g$lshzxetd";
+    let given = words.concat();
+    if given.chars().any(|c| !"Ag$lshzxeKEtmdn".contains(c)) {
+        return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned());
+    }
+    let has = |class: char| given.contains(class);
+    let mut text = String::new();
+    if has('A') || CLASSES.chars().all(has) {
+        text.push('A');
+    } else {
+        text.extend(CLASSES.chars().filter(|c| has(*c)));
+    }
+    text.extend("KEmn".chars().filter(|c| has(*c)));
+    Ok(text)
+}
+
+/// `oom-score-adj-values 0 200 800`
+pub(super) fn oom_values(_: &Config, words: &[String]) -> Result<String, String> {
+    if words.len() != 3 {
+        return Err("wrong number of arguments".to_owned());
+    }
+    let right = |word: &String| {
+        number::parse_i64(word.as_bytes()).is_some_and(|n| (-2000..=2000).contains(&n))
+    };
+    if words.iter().all(right) {
+        Ok(words.join(" "))
+    } else {
+        Err("Invalid oom-score-adj-values, elements must be between -2000 and 2000.".to_owned())
+    }
+}
+
+/// `maxmemory-clients 5%` or bytes.
+pub(super) fn memory_or_percent(_: &Config, words: &[String]) -> Result<String, String> {
+    let [word] = words else { return Err("wrong number of arguments".to_owned()) };
+    let percent = word.strip_suffix('%').and_then(|n| n.parse::<u32>().ok());
+    match (percent, bytes(word)) {
+        (Some(percent), _) => Ok(format!("{percent}%")),
+        (None, Some(bytes)) => Ok(bytes.to_string()),
+        (None, None) => Err("argument must be a memory or percent value".to_owned()),
+    }
+}
+
+/// `unixsocketperm 700`
+pub(super) fn octal(_: &Config, words: &[String]) -> Result<String, String> {
+    match words {
+        [word] if u32::from_str_radix(word, 8).is_ok_and(|mode| mode <= 0o777) => Ok(word.clone()),
+        [_] => Err("argument must be between 0 and 777 inclusive".to_owned()),
+        _ => Err("wrong number of arguments".to_owned()),
+    }
+}
+
+/// `user default on nopass ~* &* +@all`, as CONFIG REWRITE of the real server leaves it: the one
+/// user there is, with everything allowed. Its password is `requirepass`.
+pub(super) fn default_user(words: &[String]) -> Result<(), String> {
+    let known = |word: &String| {
+        matches!(
+            word.as_str(),
+            "on" | "nopass"
+                | "sanitize-payload"
+                | "~*"
+                | "&*"
+                | "+@all"
+                | "allkeys"
+                | "allchannels"
+                | "allcommands"
+        )
+    };
+    match words.split_first() {
+        Some((name, rules)) if name == "default" && rules.iter().all(known) => Ok(()),
+        _ => Err("only 'user default on nopass ~* &* +@all' is supported".to_owned()),
+    }
+}
