@@ -162,6 +162,8 @@ pub enum Group {
     Server,
     /// `scripting`
     Scripting,
+    /// `cluster`
+    Cluster,
 }
 
 impl Group {
@@ -183,6 +185,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Scripting => "scripting",
+            Self::Cluster => "cluster",
         }
     }
 }

@@ -79,6 +79,23 @@ pub struct Client {
     pub write_offset: u64,
     /// Whether it sees every command (MONITOR).
     pub monitor: bool,
+    /// What it listens to.
+    pub subscriptions: super::pubsub::Subscriptions,
+    /// Keys that it watches.
+    pub watched: Vec<super::transaction::WatchedKey>,
+    /// Whether one of them was changed.
+    pub watch_spoiled: bool,
+    /// CLIENT NO-EVICT.
+    pub no_evict: bool,
+    /// Monotonic ms since which its output is beyond the soft limit.
+    pub soft_limit_since: Option<Millis>,
+}
+
+impl Client {
+    /// Whether it listens to anything.
+    pub fn is_subscriber(&self) -> bool {
+        !self.subscriptions.is_empty()
+    }
 }
 
 /// All connections of a node.
@@ -120,6 +137,11 @@ impl Clients {
             blocked: None,
             write_offset: 0,
             monitor: false,
+            subscriptions: super::pubsub::Subscriptions::default(),
+            watched: Vec::new(),
+            watch_spoiled: false,
+            no_evict: false,
+            soft_limit_since: None,
         };
         self.map.entry(conn).insert_entry(Box::new(client)).into_mut()
     }

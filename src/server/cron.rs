@@ -12,11 +12,12 @@ const EXPIRED_KEYS_MAX: usize = 1000;
 impl Server {
     /// When the machine wants to be woken.
     pub(super) fn next_deadline(&self) -> Millis {
-        self.next_cron
+        self.pauses.next_end().map_or(self.next_cron, |end| end.min(self.next_cron))
     }
 
     /// The deadline has passed.
     pub(super) fn tick(&mut self, out: &mut Outbox) {
+        self.end_pauses(out);
         if self.now.mono < self.next_cron {
             return;
         }

@@ -26,6 +26,7 @@ mod config;
 mod cron;
 mod dispatch;
 mod propagate;
+mod pubsub;
 mod replication;
 mod stats;
 pub mod table;
@@ -66,6 +67,9 @@ pub struct Server {
     propagation: Propagation,
     replication: Replication,
     stats: Stats,
+    pubsub: pubsub::PubSub,
+    watched: transaction::Watched,
+    pauses: blocking::Pauses,
     /// Swallows replies to connections that are gone.
     nobody: Reply,
     next_cron: Millis,
@@ -94,7 +98,8 @@ impl<'a> Ask<'a> {
 
 impl Server {
     /// A node that listens on `port`, all its chance drawn from `seed`.
-    pub fn new(config: Config, port: u16, seed: u64) -> Self {
+    pub fn new(mut config: Config, port: u16, seed: u64) -> Self {
+        config.port = port;
         let mut dice = Dice::new(seed);
         Self {
             keyspace: Keyspace::new(config.databases, dice.bits()),
@@ -109,6 +114,9 @@ impl Server {
             effect: Effect::default(),
             propagation: Propagation::default(),
             stats: Stats::default(),
+            pubsub: pubsub::PubSub::default(),
+            watched: transaction::Watched::default(),
+            pauses: blocking::Pauses::default(),
             nobody: Reply::default(),
             next_cron: 0,
         }
@@ -139,7 +147,9 @@ impl Server {
 
     /// The connection is gone, or about to be.
     fn forget_client(&mut self, conn: ConnId, reason: &str, out: &mut Outbox) {
-        let Some(client) = self.clients.remove(conn) else { return };
+        let Some(mut client) = self.clients.remove(conn) else { return };
+        self.forget_subscriptions(conn, std::mem::take(&mut client.subscriptions));
+        self.forget_watched(conn, std::mem::take(&mut client.watched));
         if client.kind != ClientKind::Normal {
             self.on_peer_gone(&client, reason, out);
         }

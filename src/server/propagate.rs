@@ -38,6 +38,11 @@ impl Propagation {
         self.began = None;
     }
 
+    /// Whether a MULTI block is being run: nothing may block its client.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Milliseconds since the epoch that every command of the unit sees.
     pub fn unit_time(&self, now: Now) -> i64 {
         self.began.unwrap_or(now).wall_ms()
@@ -88,6 +93,7 @@ impl Server {
 
     /// Deletes keys whose time has come, each a unit of its own.
     pub(super) fn replicate_deletion(&mut self, db: usize, key: &Blob) {
+        self.touch_watched(db, key);
         self.replicate(Some(db), &[b"DEL".as_slice(), key]);
         self.end_unit();
     }

@@ -1,6 +1,6 @@
 //! MONITOR and SLOWLOG: what others run.
 
-use crate::machine::ConnId;
+use crate::machine::{ConnId, Outbox};
 use crate::server::Server;
 use crate::server::table::Command;
 
@@ -11,6 +11,7 @@ impl Server {
         _conn: ConnId,
         _command: &Command,
         _words: &[&[u8]],
+        _out: &mut Outbox,
     ) {
     }
 
