@@ -92,6 +92,12 @@ pub struct Client {
 }
 
 impl Client {
+    /// Bytes accounted to it.
+    pub fn memory_bytes(&self) -> usize {
+        let queued = self.transaction.as_ref().map_or(0, |t| t.memory_bytes());
+        size_of::<Self>() + self.input.capacity() + self.reply.len() + self.unsent_bytes + queued
+    }
+
     /// Whether it listens to anything.
     pub fn is_subscriber(&self) -> bool {
         !self.subscriptions.is_empty()
@@ -171,6 +177,11 @@ impl Clients {
     /// All connections of which `pick` holds, in the order of their ids.
     pub fn ids(&self, pick: impl Fn(&Client) -> bool) -> Vec<ConnId> {
         self.in_order().into_iter().filter(|c| pick(c)).map(|c| c.conn).collect()
+    }
+
+    /// Those that see every command.
+    pub fn monitors(&self) -> Vec<ConnId> {
+        self.ids(|client| client.monitor)
     }
 
     /// How many there are.

@@ -23,7 +23,11 @@ impl Server {
         }
         // A node that was frozen goes on with one cron, not with all that it missed.
         self.next_cron = self.now.mono + CRON_MS;
-        self.expire_keys();
+        if self.active_expire {
+            self.expire_keys();
+        }
+        self.sample_rates();
+        self.clients_cron(out);
         self.replication_cron(out);
     }
 

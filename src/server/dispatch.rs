@@ -37,6 +37,7 @@ impl Server {
             return;
         }
         self.stats.input_bytes += data.len() as u64;
+        self.stats.reads += 1;
         self.feed(conn, data, out);
     }
 
@@ -181,7 +182,10 @@ impl Server {
         };
         let took = out.micros().saturating_sub(began);
         self.stats.count(command, took, result.is_err());
-        self.show_to_monitors(conn, command, words, out);
+        if self.config.latency_tracking {
+            self.stats.latencies[command.index].get_or_insert_default().add(took);
+        }
+        self.show_to_monitors(conn, command, words);
         self.note_slow(conn, command, words, took);
         if let Err(error) = result {
             self.reply_error(conn, &error);

@@ -25,9 +25,13 @@ mod cmd;
 mod config;
 mod cron;
 mod dispatch;
+mod histogram;
+mod limits;
 mod propagate;
 mod pubsub;
+mod rates;
 mod replication;
+mod slow;
 mod stats;
 pub mod table;
 mod transaction;
@@ -70,6 +74,10 @@ pub struct Server {
     pubsub: pubsub::PubSub,
     watched: transaction::Watched,
     pauses: blocking::Pauses,
+    rates: rates::Rates,
+    slow: slow::SlowLog,
+    /// Whether keys whose time has come are deleted without being asked for.
+    active_expire: bool,
     /// Swallows replies to connections that are gone.
     nobody: Reply,
     next_cron: Millis,
@@ -117,6 +125,9 @@ impl Server {
             pubsub: pubsub::PubSub::default(),
             watched: transaction::Watched::default(),
             pauses: blocking::Pauses::default(),
+            rates: rates::Rates::default(),
+            slow: slow::SlowLog::default(),
+            active_expire: true,
             nobody: Reply::default(),
             next_cron: 0,
         }
@@ -158,10 +169,14 @@ impl Server {
     /// Sends what was written during the turn.
     fn flush(&mut self, out: &mut Outbox) {
         for conn in self.clients.take_marked() {
+            if self.check_output(conn, out) {
+                continue;
+            }
             let Some(client) = self.clients.get_mut(conn) else { continue };
             if !client.reply.is_empty() {
                 let data = client.reply.take();
                 self.stats.output_bytes += data.len() as u64;
+                self.stats.writes += 1;
                 out.send(conn, data);
             }
             if client.closing {
@@ -183,6 +198,7 @@ impl Machine for Server {
             Input::Unsent { conn, bytes } => {
                 if let Some(client) = self.clients.get_mut(conn) {
                     client.unsent_bytes = bytes;
+                    self.check_output(conn, out);
                 }
             }
             Input::Closed { conn, reason } => {

@@ -1,11 +1,15 @@
 //! Commands on the whole server, by group.
 
 mod clients;
+mod command;
+mod config;
 mod connection;
+mod info;
 mod monitor;
 mod pubsub;
 mod transaction;
 
+pub(super) use self::clients::line as client_line;
 use super::table::ServerRun;
 use super::{Ask, Server};
 use crate::command::{CommandError, Flags, Group, Keys, Spec};
@@ -13,7 +17,16 @@ use crate::machine::Outbox;
 
 /// All rows of this floor, by group.
 pub(super) fn tables() -> Vec<&'static [Spec<ServerRun>]> {
-    vec![connection::COMMANDS, clients::COMMANDS, transaction::COMMANDS, pubsub::COMMANDS]
+    vec![
+        connection::COMMANDS,
+        clients::COMMANDS,
+        transaction::COMMANDS,
+        pubsub::COMMANDS,
+        command::COMMANDS,
+        config::COMMANDS,
+        info::COMMANDS,
+        monitor::COMMANDS,
+    ]
 }
 
 /// A row of a command without keys, to which its words for people are added.
