@@ -1,10 +1,14 @@
 //! Commands on the whole server, by group.
 
+mod absent;
+mod acl;
 mod clients;
 mod command;
 mod config;
 mod connection;
+mod debug;
 mod info;
+mod memory;
 mod monitor;
 mod pubsub;
 mod transaction;
@@ -26,6 +30,10 @@ pub(super) fn tables() -> Vec<&'static [Spec<ServerRun>]> {
         config::COMMANDS,
         info::COMMANDS,
         monitor::COMMANDS,
+        debug::COMMANDS,
+        memory::COMMANDS,
+        acl::COMMANDS,
+        absent::COMMANDS,
     ]
 }
 
