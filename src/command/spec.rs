@@ -165,6 +165,8 @@ pub enum Group {
     Server,
     /// `scripting`
     Scripting,
+    /// `cluster`
+    Cluster,
 }
 
 impl Group {
@@ -186,6 +188,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Scripting => "scripting",
+            Self::Cluster => "cluster",
         }
     }
 }

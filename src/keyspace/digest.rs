@@ -19,6 +19,10 @@ impl Digest {
         }
     }
 
+    fn hex(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Adds data so that order matters.
     fn mix(&mut self, data: &[u8]) {
         self.add(data);
@@ -33,11 +37,19 @@ pub fn digest(data: &Keyspace) -> String {
         total.mix(&(index as u32).to_be_bytes());
         add_db(&mut total, db);
     }
-    total.0.iter().fold(String::with_capacity(40), |mut text, byte| {
-        use std::fmt::Write;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    total.hex()
+}
+
+/// The digest of one value (`DEBUG DIGEST-VALUE`): all zeros if there is none.
+pub fn value_digest(value: Option<&Value>, expires: bool) -> String {
+    let mut one = Digest([0; 20]);
+    if let Some(value) = value {
+        mix_value(&mut one, value);
+        if expires {
+            one.add(b"!!expire!!");
+        }
+    }
+    one.hex()
 }
 
 fn add_db(total: &mut Digest, db: &Db) {

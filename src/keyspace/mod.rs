@@ -35,7 +35,7 @@ mod value;
 pub use ecow::EcoBytes as Blob;
 
 pub use self::db::Db;
-pub use self::digest::digest;
+pub use self::digest::{digest, value_digest};
 pub use self::value::{Kind, Value};
 
 /// Directive `databases`: how many there are unless configured otherwise.

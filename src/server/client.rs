@@ -82,6 +82,29 @@ pub struct Client {
     pub announced: Announced,
     /// Whether it sees every command (MONITOR).
     pub monitor: bool,
+    /// What it listens to.
+    pub subscriptions: super::pubsub::Subscriptions,
+    /// Keys that it watches.
+    pub watched: Vec<super::transaction::WatchedKey>,
+    /// Whether one of them was changed.
+    pub watch_spoiled: bool,
+    /// CLIENT NO-EVICT.
+    pub no_evict: bool,
+    /// Monotonic ms since which its output is beyond the soft limit.
+    pub soft_limit_since: Option<Millis>,
+}
+
+impl Client {
+    /// Bytes accounted to it.
+    pub fn memory_bytes(&self) -> usize {
+        let queued = self.transaction.as_ref().map_or(0, |t| t.memory_bytes());
+        size_of::<Self>() + self.input.capacity() + self.reply.len() + self.unsent_bytes + queued
+    }
+
+    /// Whether it listens to anything.
+    pub fn is_subscriber(&self) -> bool {
+        !self.subscriptions.is_empty()
+    }
 }
 
 /// All connections of a node.
@@ -124,6 +147,11 @@ impl Clients {
             write_offset: 0,
             announced: Announced::default(),
             monitor: false,
+            subscriptions: super::pubsub::Subscriptions::default(),
+            watched: Vec::new(),
+            watch_spoiled: false,
+            no_evict: false,
+            soft_limit_since: None,
         };
         self.map.entry(conn).insert_entry(Box::new(client)).into_mut()
     }
@@ -163,6 +191,11 @@ impl Clients {
     /// Connections that are neither replicas nor the primary's.
     pub fn normal_count(&self) -> usize {
         self.map.values().filter(|c| c.kind == ClientKind::Normal).count()
+    }
+
+    /// Those that see every command.
+    pub fn monitors(&self) -> Vec<ConnId> {
+        self.ids(|client| client.monitor)
     }
 
     /// How many there are.

@@ -12,18 +12,25 @@ const EXPIRED_KEYS_MAX: usize = 1000;
 impl Server {
     /// When the machine wants to be woken.
     pub(super) fn next_deadline(&self) -> Millis {
-        self.next_waiter().map_or(self.next_cron, |at| at.min(self.next_cron))
+        let waiter = self.next_waiter().unwrap_or(self.next_cron);
+        let pause = self.pauses.next_end().unwrap_or(self.next_cron);
+        self.next_cron.min(waiter).min(pause)
     }
 
     /// The deadline has passed.
     pub(super) fn tick(&mut self, out: &mut Outbox) {
         self.time_out_waiters();
+        self.end_pauses(out);
         if self.now.mono < self.next_cron {
             return;
         }
         // A node that was frozen goes on with one cron, not with all that it missed.
         self.next_cron = self.now.mono + CRON_MS;
-        self.expire_keys();
+        if self.active_expire {
+            self.expire_keys();
+        }
+        self.sample_rates();
+        self.clients_cron(out);
         self.replication_cron(out);
         self.save_if_due(out);
     }

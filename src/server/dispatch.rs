@@ -2,8 +2,10 @@
 
 use smallvec::SmallVec;
 
-use super::client::{ClientKind, ReplyMode};
+use super::blocking::Blocked;
+use super::client::{Client, ClientKind, ReplyMode};
 use super::table::{self, Command, Run};
+use super::transaction::effective_flags;
 use super::{Ask, Server};
 use crate::command::{Call, CommandError, ExpiryRule, flags};
 use crate::machine::{Closing, ConnId, Endpoint, LogLevel, Outbox, Output};
@@ -35,6 +37,7 @@ impl Server {
             return;
         }
         self.stats.input_bytes += data.len() as u64;
+        self.stats.reads += 1;
         self.feed(conn, data, out);
     }
 
@@ -99,7 +102,11 @@ impl Server {
                 let words = request.words(&input[position..]);
                 self.run_request(conn, &words, request.was_inline(), out);
             }
-            position += taken;
+            // A postponed request stays where it is and is read again when the pause ends.
+            let postponed = |c: &Client| c.blocked == Some(Blocked::Paused);
+            if !self.clients.get(conn).is_some_and(postponed) {
+                position += taken;
+            }
             if let Some(client) = self.clients.get_mut(conn) {
                 request.recycle();
                 client.request = request;
@@ -157,9 +164,9 @@ impl Server {
         }
         if let Err(error) = self.check(conn, command) {
             self.stats.commands[command.index].rejected += 1;
-            return self.reject(conn, &error);
+            return self.reject_checked(conn, command, &error);
         }
-        if self.queue(conn, command, words) || self.postpone(conn, command, words) {
+        if self.postpone(conn, command) || self.queue(conn, command, words) {
             return;
         }
         self.run(conn, command, words, out);
@@ -177,7 +184,6 @@ impl Server {
         words: &[&[u8]],
         out: &mut Outbox,
     ) {
-        self.show_to_monitors(conn, command, words);
         let began = out.micros();
         let result = match command.run {
             Run::Data(run) => self.run_on_data(conn, run, words),
@@ -185,6 +191,10 @@ impl Server {
         };
         let took = out.micros().saturating_sub(began);
         self.stats.count(command, took, result.is_err());
+        if self.config.latency_tracking {
+            self.stats.latencies[command.index].get_or_insert_default().add(took);
+        }
+        self.show_to_monitors(conn, command, words);
         self.note_slow(conn, command, words, took);
         if let Err(error) = result {
             self.reply_error(conn, &error);
@@ -225,7 +235,8 @@ impl Server {
     /// The refusals, in the order in which Redis checks them.
     fn check(&self, conn: ConnId, command: &Command) -> Result<(), CommandError> {
         let Some(client) = self.clients.get(conn) else { return Ok(()) };
-        let is_write = command.is(flags::WRITE);
+        let effective = effective_flags(command, client.transaction.as_ref());
+        let is_write = effective & flags::WRITE != 0;
         let from_primary = client.kind == ClientKind::Primary;
         if !client.authenticated && !command.is(flags::NO_AUTH) {
             return Err(CommandError::fixed("NOAUTH Authentication required."));
@@ -243,15 +254,24 @@ impl Server {
             }
         }
         self.check_subscriber(client, command)?;
-        if !from_primary && !command.is(flags::STALE) && self.is_stale() {
+        if !from_primary && effective & flags::STALE == 0 && self.is_stale() {
             return Err(CommandError::fixed(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
             ));
         }
-        if !command.is(flags::LOADING) && self.is_loading() {
+        if effective & flags::LOADING == 0 && self.is_loading() {
             return Err(CommandError::fixed("LOADING Redis is loading the dataset in memory"));
         }
         Ok(())
+    }
+
+    /// Answers a known command that is not run. A block whose EXEC is refused is gone.
+    fn reject_checked(&mut self, conn: ConnId, command: &Command, error: &CommandError) {
+        if command.name == "exec" && self.end_transaction(conn).is_some() {
+            let text = format!("EXECABORT Transaction discarded because of: {}", error.text());
+            return self.reply_error(conn, &CommandError::new(text));
+        }
+        self.reject(conn, error);
     }
 
     /// Answers a request that is not run; an open transaction is spoiled by it.

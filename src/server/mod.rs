@@ -25,10 +25,15 @@ mod cmd;
 pub mod config;
 mod cron;
 mod dispatch;
+mod histogram;
 mod jobs;
+mod limits;
 mod persistence;
 mod propagate;
+mod pubsub;
+mod rates;
 mod replication;
+mod slow;
 mod stats;
 pub mod table;
 mod transaction;
@@ -75,6 +80,13 @@ pub struct Server {
     /// Clients whose wait is over: their further requests can be run.
     unblocked: Vec<ConnId>,
     stats: Stats,
+    pubsub: pubsub::PubSub,
+    watched: transaction::Watched,
+    pauses: blocking::Pauses,
+    rates: rates::Rates,
+    slow: slow::SlowLog,
+    /// Whether keys whose time has come are deleted without being asked for.
+    active_expire: bool,
     /// Swallows replies to connections that are gone.
     nobody: Reply,
     next_cron: Millis,
@@ -103,7 +115,8 @@ impl<'a> Ask<'a> {
 
 impl Server {
     /// A node that listens on `port`, all its chance drawn from `seed`.
-    pub fn new(config: Config, port: u16, seed: u64) -> Self {
+    pub fn new(mut config: Config, port: u16, seed: u64) -> Self {
+        config.port = port;
         let mut dice = Dice::new(seed);
         Self {
             keyspace: Keyspace::new(config.databases, dice.bits()),
@@ -121,6 +134,12 @@ impl Server {
             jobs: Jobs::default(),
             unblocked: Vec::new(),
             stats: Stats::default(),
+            pubsub: pubsub::PubSub::default(),
+            watched: transaction::Watched::default(),
+            pauses: blocking::Pauses::default(),
+            rates: rates::Rates::default(),
+            slow: slow::SlowLog::default(),
+            active_expire: true,
             nobody: Reply::default(),
             next_cron: 0,
         }
@@ -153,7 +172,9 @@ impl Server {
 
     /// The connection is gone, or about to be.
     fn forget_client(&mut self, conn: ConnId, reason: &str, out: &mut Outbox) {
-        let Some(client) = self.clients.remove(conn) else { return };
+        let Some(mut client) = self.clients.remove(conn) else { return };
+        self.forget_subscriptions(conn, std::mem::take(&mut client.subscriptions));
+        self.forget_watched(conn, std::mem::take(&mut client.watched));
         if client.kind != ClientKind::Normal {
             self.on_peer_gone(&client, reason, out);
         }
@@ -162,10 +183,14 @@ impl Server {
     /// Sends what was written during the turn.
     fn flush(&mut self, out: &mut Outbox) {
         for conn in self.clients.take_marked() {
+            if self.check_output(conn, out) {
+                continue;
+            }
             let Some(client) = self.clients.get_mut(conn) else { continue };
             if !client.reply.is_empty() {
                 let data = client.reply.take();
                 self.stats.output_bytes += data.len() as u64;
+                self.stats.writes += 1;
                 out.send(conn, data);
             }
             if client.closing {
@@ -187,6 +212,7 @@ impl Machine for Server {
             Input::Unsent { conn, bytes } => {
                 if let Some(client) = self.clients.get_mut(conn) {
                     client.unsent_bytes = bytes;
+                    self.check_output(conn, out);
                 }
             }
             Input::Closed { conn, reason } => {

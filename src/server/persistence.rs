@@ -4,7 +4,8 @@
 //!
 //! * SAVE makes its client wait, not the whole node.
 
-use super::blocking::Blocked;
+use super::blocking::{Blocked, PauseReason};
+use super::cmd::InfoText;
 use super::jobs::Work;
 use super::{Ask, Server};
 use crate::command::CommandError;
@@ -88,11 +89,6 @@ impl Persistence {
         self.loading
     }
 
-    /// Monotonic ms at which the save under way began.
-    pub fn saving_since(&self) -> Option<Millis> {
-        self.save.as_ref().map(|save| save.began)
-    }
-
     pub(super) fn on_load_progress(&mut self, bytes: u64, total: Option<u64>) {
         if self.loading.is_some() {
             self.loading = Some((bytes, total));
@@ -101,6 +97,40 @@ impl Persistence {
 }
 
 impl Server {
+    /// `# Persistence` of INFO.
+    pub(super) fn info_persistence(&self, text: &mut InfoText) {
+        let persistence = &self.persistence;
+        let save_s =
+            persistence.save.as_ref().map(|save| (self.now.since(save.began) / 1000) as i64);
+        text.field("loading", u8::from(self.is_loading()));
+        text.zeros(&["async_loading", "current_cow_peak", "current_cow_size"]);
+        text.zeros(&["current_cow_size_age"]);
+        text.field("current_fork_perc", "0.00");
+        text.zeros(&["current_save_keys_processed", "current_save_keys_total"]);
+        text.field("rdb_changes_since_last_save", self.stats.unsaved_changes);
+        text.field("rdb_bgsave_in_progress", u8::from(save_s.is_some()));
+        text.field("rdb_last_save_time", persistence.last_save_s);
+        text.field("rdb_last_bgsave_status", if persistence.last_ok { "ok" } else { "err" });
+        text.field("rdb_last_bgsave_time_sec", persistence.last_duration_s);
+        text.field("rdb_current_bgsave_time_sec", save_s.unwrap_or(-1));
+        text.field("rdb_saves", persistence.saves);
+        text.zeros(&["rdb_last_cow_size"]);
+        text.field("rdb_last_load_keys_expired", persistence.keys_expired);
+        text.field("rdb_last_load_keys_loaded", persistence.keys_loaded);
+        text.zeros(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
+        text.field("aof_last_rewrite_time_sec", -1);
+        text.field("aof_current_rewrite_time_sec", -1);
+        text.field("aof_last_bgrewrite_status", "ok");
+        text.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
+        text.field("aof_last_write_status", "ok");
+        text.zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
+        if let Some((read, total)) = persistence.loading {
+            text.field("loading_start_time", self.started.wall_s());
+            text.field("loading_total_bytes", total.unwrap_or(0));
+            text.field("loading_loaded_bytes", read);
+        }
+    }
+
     /// The node begins: it loads what it had.
     pub(super) fn start(&mut self, out: &mut Outbox) {
         self.started = self.now;
@@ -375,7 +405,7 @@ impl Server {
                 return Err(CommandError::fixed("ERR No shutdown in progress."));
             }
             out.log(LogLevel::Notice, "Shutdown manually aborted.");
-            self.unpause_after_shutdown(out);
+            self.unpause(PauseReason::Shutdown, out);
             self.reply(ask).ok();
             return Ok(());
         }
@@ -406,7 +436,7 @@ impl Server {
         }
         out.log(LogLevel::Warning, "User requested shutdown...");
         out.emit(Fact::ShuttingDown { cause: cause.to_owned() });
-        self.pause_for_shutdown();
+        self.pause_writes(Millis::MAX, PauseReason::Shutdown);
         self.replication.wants_acks = !self.replication.replicas.is_empty();
         self.persistence.shutdown = Some(Shutdown {
             until: self.now.mono + wait_ms,
@@ -454,7 +484,7 @@ impl Server {
         out.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
         let by = shutdown.by;
         self.persistence.shutdown = None;
-        self.unpause_after_shutdown(out);
+        self.unpause(PauseReason::Shutdown, out);
         if let Some(client) = by.and_then(|conn| self.clients.get_mut(conn)) {
             let conn = client.conn;
             client.reply.error("ERR Errors trying to SHUTDOWN. Check logs.");

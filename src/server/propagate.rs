@@ -38,7 +38,7 @@ impl Propagation {
         self.began = None;
     }
 
-    /// Whether a MULTI block or a script is being run.
+    /// Whether a MULTI block is being run: nothing may block its client.
     pub fn is_open(&self) -> bool {
         self.open
     }
@@ -93,6 +93,7 @@ impl Server {
 
     /// Deletes keys whose time has come, each a unit of its own.
     pub(super) fn replicate_deletion(&mut self, db: usize, key: &Blob) {
+        self.touch_watched(db, key);
         self.replicate(Some(db), &[b"DEL".as_slice(), key]);
         self.end_unit();
     }

@@ -1,5 +1,6 @@
 //! What a node counts about itself, for INFO.
 
+use super::histogram::Histogram;
 use super::table::{self, Command};
 use std::collections::BTreeMap;
 
@@ -16,10 +17,6 @@ pub struct Stats {
     pub input_bytes: u64,
     /// `total_net_output_bytes`
     pub output_bytes: u64,
-    /// `total_net_repl_input_bytes`
-    pub repl_input_bytes: u64,
-    /// `total_net_repl_output_bytes`
-    pub repl_output_bytes: u64,
     /// `rejected_connections`
     pub rejected_connections: u64,
     /// `keyspace_hits`
@@ -36,6 +33,16 @@ pub struct Stats {
     pub sync_partial_ok: u64,
     /// `sync_partial_err`
     pub sync_partial_err: u64,
+    /// `total_net_repl_input_bytes`
+    pub repl_input_bytes: u64,
+    /// `total_net_repl_output_bytes`
+    pub repl_output_bytes: u64,
+    /// `total_reads_processed`
+    pub reads: u64,
+    /// `total_writes_processed`
+    pub writes: u64,
+    /// How long commands took, by [`Command::index`]; `None` for those that never ran.
+    pub latencies: Vec<Option<Box<Histogram>>>,
 }
 
 /// Counters of one command (`# Commandstats`).
@@ -59,8 +66,6 @@ impl Default for Stats {
             commands_total: 0,
             input_bytes: 0,
             output_bytes: 0,
-            repl_input_bytes: 0,
-            repl_output_bytes: 0,
             rejected_connections: 0,
             hits: 0,
             misses: 0,
@@ -69,6 +74,11 @@ impl Default for Stats {
             sync_full: 0,
             sync_partial_ok: 0,
             sync_partial_err: 0,
+            repl_input_bytes: 0,
+            repl_output_bytes: 0,
+            reads: 0,
+            writes: 0,
+            latencies: vec![None; table::all().len()],
         }
     }
 }

@@ -7,6 +7,7 @@ use super::Upstream;
 use crate::base::number::parse_i64;
 use crate::command::CommandError;
 use crate::machine::{ConnId, Endpoint, Fact, LogLevel, Millis, Outbox, Role};
+use crate::server::blocking::PauseReason;
 use crate::server::{Ask, Server};
 
 /// The state of handing over.
@@ -99,7 +100,7 @@ impl Server {
             self.abort_failover("Failover manually aborted", out);
         } else {
             self.check_failover(&order)?;
-            self.pause_for_failover();
+            self.pause_writes(Millis::MAX, PauseReason::Failover);
             out.log(LogLevel::Notice, "FAILOVER requested.");
             let until = order.timeout_ms.map(|ms| self.now.mono + ms);
             let (target, force) = (order.target, order.force);
@@ -199,7 +200,7 @@ impl Server {
         }
         self.tell_failover("the target took over", out);
         self.unblock_waiters_of_old_role();
-        self.unpause_after_failover(out);
+        self.unpause(PauseReason::Failover, out);
     }
 
     /// The target could not be reached or refused: this node stays the primary.
@@ -217,7 +218,7 @@ impl Server {
             self.become_primary(out);
         }
         self.tell_failover(reason, out);
-        self.unpause_after_failover(out);
+        self.unpause(PauseReason::Failover, out);
     }
 
     fn tell_failover(&mut self, reason: &str, out: &mut Outbox) {

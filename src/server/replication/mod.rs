@@ -16,6 +16,7 @@
 
 mod downstream;
 mod failover;
+mod info;
 mod role;
 mod transfer;
 mod upstream;

@@ -7,9 +7,7 @@
 
 use bytes::Bytes;
 
-use crate::machine::{
-    ConnId, Fact, Job, JobId, LogLevel, Outbox, Output, ReplicaState, SaveTarget,
-};
+use crate::machine::{ConnId, Fact, Job, JobId, LogLevel, Outbox, Output, SaveTarget};
 use crate::repl::{AfterSnapshot, Stage};
 use crate::server::Server;
 use crate::server::jobs::Work;
@@ -312,15 +310,5 @@ impl Server {
                     if unsent > RECEIVER_WINDOW_BYTES { stuck_since.or(Some(now)) } else { None };
             }
         }
-    }
-
-    /// Whether a snapshot is on its way to any replica.
-    pub(in crate::server) fn is_transferring(&self) -> bool {
-        self.replication.transfer.is_some()
-            || self
-                .replication
-                .replicas
-                .iter()
-                .any(|(_, r)| r.state() == ReplicaState::SendSnapshot)
     }
 }

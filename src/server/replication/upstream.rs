@@ -347,7 +347,7 @@ impl Server {
         let keys_before = self.keyspace.keys();
         let old = std::mem::replace(&mut self.keyspace, loaded.keyspace);
         self.discard(old, out);
-        self.spoil_all_watchers();
+        self.spoil_flushed(None);
         self.drop_replicas("the dataset was replaced", out);
         let (replid, offset) = synced.unwrap_or_else(|| (ReplId::random(&mut self.dice), 0));
         let replication = &mut self.replication;

@@ -1,0 +1,229 @@
+//! ACL: the one user `default`, who may do everything and whose password is `requirepass`.
+//!
+//! # Differences from Redis
+//!
+//! There are no other users, and the rules of `default` cannot be changed.
+
+use super::command::{CATEGORIES, categories};
+use super::wrong_form;
+use super::{container, help, row};
+use crate::base::number;
+use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
+use crate::command::{CommandError, Group, Spec};
+use crate::machine::Outbox;
+use crate::server::table;
+use crate::server::table::ServerRun;
+use crate::server::{Ask, Server};
+use sha2::{Digest as _, Sha256};
+
+/// The rows of this file.
+pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
+    row(Group::Server, "ACL", -2, CONTAINER, "6.0.0", container)
+        .doc("A container for Access List Control commands."),
+    row(Group::Server, "ACL|CAT", -2, LOADING | NOSCRIPT | STALE, "6.0.0", cat)
+        .doc("List the ACL categories or the commands inside a category."),
+    row(Group::Server, "ACL|GETUSER", 3, ADMIN | LOADING | NOSCRIPT | STALE, "6.0.0", getuser)
+        .doc("Get the rules for a specific ACL user."),
+    row(Group::Server, "ACL|HELP", 2, LOADING | STALE, "6.0.0", acl_help)
+        .doc("Show helpful text about the different subcommands."),
+    row(Group::Server, "ACL|LIST", 2, ADMIN | LOADING | NOSCRIPT | STALE, "6.0.0", list)
+        .doc("List the current ACL rules in ACL config file format."),
+    row(Group::Server, "ACL|USERS", 2, ADMIN | LOADING | NOSCRIPT | STALE, "6.0.0", users)
+        .doc("List the username of all the configured ACL rules."),
+    row(Group::Server, "ACL|WHOAMI", 2, LOADING | NOSCRIPT | STALE, "6.0.0", whoami)
+        .doc("Return the name of the user associated to the current connection."),
+    row(Group::Server, "ACL|LOG", -2, ADMIN | LOADING | NOSCRIPT | STALE, "6.0.0", log)
+        .doc("List latest events denied because of ACLs in place."),
+    row(Group::Server, "ACL|SETUSER", -3, ADMIN | LOADING | NOSCRIPT | STALE, "6.0.0", setuser)
+        .doc("Modify or create the rules for a specific ACL user."),
+    row(Group::Server, "ACL|DELUSER", -3, ADMIN | LOADING | NOSCRIPT | STALE, "6.0.0", deluser)
+        .doc("Remove the specified ACL users and the associated rules."),
+    row(Group::Server, "ACL|LOAD", 2, ADMIN | LOADING | NOSCRIPT | STALE, "6.0.0", no_file)
+        .doc("Reload the ACLs from the configured ACL file."),
+    row(Group::Server, "ACL|SAVE", 2, ADMIN | LOADING | NOSCRIPT | STALE, "6.0.0", no_file)
+        .doc("Save the current ACL rules in the configured ACL file."),
+    row(Group::Server, "ACL|GENPASS", -2, LOADING | NOSCRIPT | STALE, "6.0.0", genpass)
+        .doc("Generate a pseudorandom secure password to use for ACL users."),
+];
+
+const HELP: &[&str] = &[
+    "CAT [<category>]",
+    "    List all commands that belong to <category>, or all command categories",
+    "    when no category is specified.",
+    "GETUSER <username>",
+    "    Get the user's details.",
+    "GENPASS [<bits>]",
+    "    Generate a secure 256-bit user password. The optional `bits` argument can",
+    "    be used to specify a different size.",
+    "LIST",
+    "    Show users details in config file format.",
+    "USERS",
+    "    List all the registered usernames.",
+    "WHOAMI",
+    "    Return the current connection username.",
+];
+
+type Answer = Result<(), CommandError>;
+
+fn whoami(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    server.reply(ask).bulk("default");
+    Ok(())
+}
+
+fn users(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    let reply = server.reply(ask);
+    reply.array(1);
+    reply.bulk("default");
+    Ok(())
+}
+
+fn list(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    let password = server.password_digest().map_or("nopass".to_owned(), |hex| format!("#{hex}"));
+    let reply = server.reply(ask);
+    reply.array(1);
+    reply.bulk(format!("user default on {password} ~* &* +@all"));
+    Ok(())
+}
+
+fn getuser(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    let password = server.password_digest();
+    let reply = server.reply(ask);
+    if ask.arg(2) != b"default" {
+        reply.null_array();
+        return Ok(());
+    }
+    reply.map(6);
+    reply.bulk("flags");
+    reply.set(if password.is_some() { 1 } else { 2 });
+    reply.bulk("on");
+    if password.is_none() {
+        reply.bulk("nopass");
+    }
+    reply.bulk("passwords");
+    reply.array(usize::from(password.is_some()));
+    if let Some(password) = password {
+        reply.bulk(password);
+    }
+    for (field, rule) in [("commands", "+@all"), ("keys", "~*"), ("channels", "&*")] {
+        reply.bulk(field);
+        reply.bulk(rule);
+    }
+    reply.bulk("selectors");
+    reply.array(0);
+    Ok(())
+}
+
+fn cat(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    let names: Vec<&str> = match ask.args {
+        [_, _] => CATEGORIES.to_vec(),
+        [_, _, category] => {
+            let known = CATEGORIES.iter().find(|c| c.as_bytes().eq_ignore_ascii_case(category));
+            let known = known.ok_or_else(|| {
+                let category = String::from_utf8_lossy(category);
+                CommandError::new(format!("ERR Unknown category '{category}'"))
+            })?;
+            let commands = table::all().iter();
+            let inside = |c: &&table::Command| categories(c).contains(known);
+            commands.filter(inside).map(|c| c.name.as_str()).collect()
+        }
+        _ => return Err(wrong_form(ask)),
+    };
+    let reply = server.reply(ask);
+    reply.array(names.len());
+    for name in names {
+        reply.bulk(name);
+    }
+    Ok(())
+}
+
+fn genpass(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    let bits = match ask.args {
+        [_, _] => Some(256),
+        [_, _, bits] => number::parse_i64(bits).filter(|bits| (1..=4096).contains(bits)),
+        _ => return Err(wrong_form(ask)),
+    };
+    let bits = bits.ok_or(CommandError::fixed(
+        "ERR ACL GENPASS argument must be the number of bits for the output password, a positive \
+         number up to 4096",
+    ))?;
+    let digits = (bits as usize).div_ceil(4);
+    let mut text = String::new();
+    while text.len() < digits {
+        text.push_str(&server.dice.hex40());
+    }
+    text.truncate(digits);
+    server.reply(ask).bulk(text);
+    Ok(())
+}
+
+fn log(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    let reply = server.reply(ask);
+    if ask.is(2, "RESET") {
+        reply.ok()
+    } else {
+        reply.array(0)
+    }
+    Ok(())
+}
+
+fn setuser(_: &mut Server, _: &Ask<'_>, _: &mut Outbox) -> Answer {
+    Err(CommandError::fixed(
+        "ERR users cannot be changed here; the password of 'default' is CONFIG SET requirepass",
+    ))
+}
+
+fn deluser(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    if ask.args[2..].contains(&b"default".as_slice()) {
+        return Err(CommandError::fixed("ERR The 'default' user cannot be removed"));
+    }
+    server.reply(ask).int(0);
+    Ok(())
+}
+
+fn no_file(_: &mut Server, _: &Ask<'_>, _: &mut Outbox) -> Answer {
+    Err(CommandError::fixed(
+        "ERR This Redis instance is not configured to use an ACL file. You may want to specify \
+         users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a \
+         Redis configuration file set) in order to store users in the Redis configuration.",
+    ))
+}
+
+fn acl_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    help(server, ask, HELP);
+    Ok(())
+}
+
+impl Server {
+    /// SHA-256 of the password in hex, if there is one.
+    fn password_digest(&self) -> Option<String> {
+        let password = &self.config.requirepass;
+        let hex = || Sha256::digest(password).iter().map(|byte| format!("{byte:02x}")).collect();
+        (!password.is_empty()).then(hex)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::Bench;
+
+    #[test]
+    fn there_is_one_user() {
+        let mut bench = Bench::new(&[]);
+        let conn = bench.connect();
+        for (line, answer) in [
+            ("ACL WHOAMI", "\"default\""),
+            ("ACL LIST", "1) \"user default on nopass ~* &* +@all\""),
+            ("ACL GETUSER x", "(nil)"),
+            ("ACL CAT foo", "(error) ERR Unknown category 'foo'"),
+            ("ACL DELUSER default", "(error) ERR The 'default' user cannot be removed"),
+        ] {
+            assert_eq!(bench.ask(conn, line), answer, "{line}");
+        }
+        bench.ask(conn, "CONFIG SET requirepass a");
+        assert_eq!(
+            bench.ask(conn, "ACL LIST"),
+            "1) \"user default on \
+             #ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb ~* &* +@all\""
+        );
+    }
+}

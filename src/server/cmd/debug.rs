@@ -1,0 +1,262 @@
+//! DEBUG, where `enable-debug-command` allows it.
+//!
+//! Only what tests of replication need is there; any other subcommand is unknown.
+
+use super::config::is_local;
+use super::wrong_form;
+use super::{help, row};
+use crate::base::{glob, number};
+use crate::command::flags::{ADMIN, LOADING, NOSCRIPT, STALE};
+use crate::command::{CommandError, Group, Spec};
+use crate::keyspace::{Value, digest, value_digest};
+use crate::machine::Outbox;
+use crate::machine::{LogLevel, Output};
+use crate::resp::{Protocol, Reply};
+use crate::server::table::ServerRun;
+use crate::server::{Ask, Server};
+
+/// The rows of this file.
+pub(super) const COMMANDS: &[Spec<ServerRun>] =
+    &[row(Group::Server, "DEBUG", -2, ADMIN | LOADING | NOSCRIPT | STALE, "1.0.0", debug)
+        .doc("A container for debugging commands.")];
+
+const HELP: &[&str] = &[
+    "DIGEST",
+    "    Output a hex signature representing the current DB content.",
+    "DIGEST-VALUE <key> [<key> ...]",
+    "    Output a hex signature of the values of all the specified keys.",
+    "ERROR <string>",
+    "    Return a Redis protocol error with <string> as message. Useful for clients",
+    "    unit tests to simulate Redis errors.",
+    "LOG <message>",
+    "    Write <message> to the server log.",
+    "POPULATE <count> [<prefix>] [<size>]",
+    "    Create <count> string keys named key:<num>. If <prefix> is specified then",
+    "    it is used instead of the 'key' prefix. These are not propagated to",
+    "    replicas. Cluster slots are not respected so keys not belonging to the",
+    "    current node can be created in cluster mode.",
+    "PROTOCOL <type>",
+    "    Reply with a test value of the specified type. <type> can be: string,",
+    "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
+    "    true, false.",
+    "REPLICATE <string>",
+    "    Replicates the provided string to replicas, allowing data divergence.",
+    "SET-ACTIVE-EXPIRE <0|1>",
+    "    Setting it to 0 disables expiring keys in background when they are not",
+    "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
+    "    default.",
+    "SLEEP <seconds>",
+    "    Stop the server for <seconds>. Decimals allowed.",
+    "STRINGMATCH-LEN <pattern> <string>",
+    "    Tell whether <string> matches the glob-style <pattern>.",
+];
+
+/// Keys that one POPULATE makes at most: more would stall the node for good.
+const POPULATE_KEYS_MAX: i64 = 100_000_000;
+
+type Answer = Result<(), CommandError>;
+
+fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
+    let local = server.client(ask).is_some_and(is_local);
+    let allowed = match server.config.enable_debug_command.as_str() {
+        "yes" => true,
+        "local" => local,
+        _ => false,
+    };
+    if !allowed {
+        return Err(CommandError::fixed(
+            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
+             you can run it from a local connection, otherwise you need to set this option in the \
+             configuration file, and then restart the server.",
+        ));
+    }
+    let name = String::from_utf8_lossy(ask.arg(1)).to_ascii_uppercase();
+    match (name.as_str(), &ask.args[2..]) {
+        ("HELP", []) => help(server, ask, HELP),
+        ("SLEEP", [seconds]) => {
+            let seconds: f64 =
+                std::str::from_utf8(seconds).ok().and_then(|s| s.parse().ok()).unwrap_or(0.0);
+            server.reply(ask).ok();
+            out.push(Output::Stall { ms: (seconds.max(0.0) * 1000.0) as u64 });
+        }
+        ("DIGEST", []) => {
+            let digest = digest(&server.keyspace);
+            server.reply(ask).simple(&digest);
+        }
+        ("DIGEST-VALUE", keys) if !keys.is_empty() => digest_values(server, ask, keys),
+        ("SET-ACTIVE-EXPIRE", [on]) => {
+            server.active_expire = *on != b"0";
+            server.reply(ask).ok();
+        }
+        ("PAUSE-CRON" | "SET-SKIP-CHECKSUM-VALIDATION" | "QUICKLIST-PACKED-THRESHOLD", [_]) => {
+            server.reply(ask).ok();
+        }
+        ("ERROR", [text]) => {
+            return Err(CommandError::new(String::from_utf8_lossy(text)));
+        }
+        ("LOG", [text]) => {
+            out.log(LogLevel::Warning, format!("DEBUG LOG: {}", String::from_utf8_lossy(text)));
+            server.reply(ask).ok();
+        }
+        ("REPLICATE", words) if !words.is_empty() => {
+            let db = server.client(ask).map(|c| c.db);
+            server.replicate(db, words);
+            server.reply(ask).ok();
+        }
+        ("POPULATE", words @ ([_] | [_, _] | [_, _, _])) => populate(server, ask, words)?,
+        ("STRINGMATCH-LEN", [pattern, text]) => {
+            let fits = glob::matches(pattern, text);
+            server.reply(ask).int(i64::from(fits));
+        }
+        ("PROTOCOL", [kind]) => protocol(server.reply(ask), kind)?,
+        _ => return Err(wrong_form(ask)),
+    }
+    Ok(())
+}
+
+fn digest_values(server: &mut Server, ask: &Ask<'_>, keys: &[&[u8]]) {
+    let db = server.client(ask).map_or(0, |c| c.db);
+    let digests: Vec<String> = keys
+        .iter()
+        .map(|key| {
+            let (value, expiry) = match server.keyspace.db(db).get_with_expiry(key) {
+                Some((value, expiry)) => (Some(value), expiry),
+                None => (None, None),
+            };
+            value_digest(value, expiry.is_some())
+        })
+        .collect();
+    let reply = server.reply(ask);
+    reply.array(digests.len());
+    for digest in digests {
+        reply.bulk(digest);
+    }
+}
+
+fn populate(server: &mut Server, ask: &Ask<'_>, words: &[&[u8]]) -> Answer {
+    let positive = |word: &[u8]| {
+        number::parse_i64(word)
+            .filter(|n| (0..=POPULATE_KEYS_MAX).contains(n))
+            .ok_or(CommandError::fixed("ERR value is out of range, must be positive"))
+    };
+    let count = positive(words[0])?;
+    let prefix = words.get(1).copied().unwrap_or(b"key");
+    let size = words.get(2).map(|word| positive(word)).transpose()?.unwrap_or(0) as usize;
+    let db = server.client(ask).map_or(0, |c| c.db);
+    let data = server.keyspace.db_mut(db);
+    for n in 0..count {
+        let key = [prefix, format!(":{n}").as_bytes()].concat();
+        if data.contains(&key) {
+            continue;
+        }
+        let mut value = format!("value:{n}").into_bytes();
+        if size > 0 {
+            value.resize(size, 0);
+        }
+        data.set(&key, Value::string(&value));
+    }
+    server.reply(ask).ok();
+    Ok(())
+}
+
+fn protocol(reply: &mut Reply, kind: &[u8]) -> Answer {
+    let is_3 = reply.protocol() == Protocol::Resp3;
+    match kind.to_ascii_lowercase().as_slice() {
+        b"string" => reply.bulk("Hello World"),
+        b"integer" => reply.int(12345),
+        b"double" => reply.double("3.141"),
+        b"null" => reply.null(),
+        b"array" => {
+            reply.array(3);
+            (0..3).for_each(|n| reply.int(n));
+        }
+        b"set" => {
+            reply.set(3);
+            (0..3).for_each(|n| reply.int(n));
+        }
+        b"map" => {
+            reply.map(3);
+            for n in 0..3 {
+                reply.int(n);
+                reply.boolean(n == 1);
+            }
+        }
+        b"attrib" => {
+            if is_3 {
+                reply.raw(b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n");
+            }
+            reply.bulk("Some real reply following the attribute");
+        }
+        b"push" if !is_3 => {
+            return Err(CommandError::fixed("ERR RESP2 is not supported by this command"));
+        }
+        b"push" => {
+            reply.push(2);
+            reply.bulk("server-cpu-usage");
+            reply.int(42);
+            reply.bulk("Some real reply following the push reply");
+        }
+        b"bignum" if is_3 => reply.raw(b"(1234567999999999999999999999999999999\r\n"),
+        b"bignum" => reply.bulk("1234567999999999999999999999999999999"),
+        b"verbatim" => reply.verbatim("txt", b"This is a verbatim\nstring"),
+        b"true" => reply.boolean(true),
+        b"false" => reply.boolean(false),
+        _ => {
+            return Err(CommandError::fixed(
+                "ERR Wrong protocol type name. Please use one of the following: \
+                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::machine::Output;
+    use crate::server::testing::Bench;
+
+    #[test]
+    fn it_is_refused_unless_allowed() {
+        let mut bench = Bench::new(&[]);
+        let conn = bench.connect();
+        assert!(
+            bench.ask(conn, "DEBUG DIGEST").starts_with("(error) ERR DEBUG command not allowed.")
+        );
+        bench.server.config.enable_debug_command = "local".to_owned();
+        assert_eq!(bench.ask(conn, "DEBUG DIGEST"), "0".repeat(40));
+    }
+
+    #[test]
+    fn the_subcommands_that_there_are() {
+        let mut bench = Bench::new(&[("enable-debug-command", "yes")]);
+        let conn = bench.connect();
+        for (line, answer) in [
+            ("DEBUG SLEEP 0.5", "OK"),
+            ("DEBUG POPULATE 3 x", "OK"),
+            ("GET x:2", "\"value:2\""),
+            ("DEBUG DIGEST-VALUE nosuch", "1) \"0000000000000000000000000000000000000000\""),
+            ("DEBUG STRINGMATCH-LEN a* abc", "(integer) 1"),
+            ("DEBUG ERROR hello", "(error) hello"),
+            (
+                "DEBUG JMAP",
+                "(error) ERR unknown subcommand or wrong number of arguments for 'JMAP'. Try DEBUG HELP.",
+            ),
+        ] {
+            assert_eq!(bench.ask(conn, line), answer, "{line}");
+        }
+        assert!(bench.outputs.iter().any(|o| matches!(o, Output::Stall { ms: 500 })));
+    }
+
+    #[test]
+    fn digests_of_values_are_those_of_the_real_server() {
+        let mut bench = Bench::new(&[("enable-debug-command", "yes")]);
+        let conn = bench.connect();
+        bench.ask(conn, "SET k hello");
+        bench.ask(conn, "SET n 42");
+        assert_eq!(
+            bench.ask(conn, "DEBUG DIGEST-VALUE k n"),
+            "1) \"36b23a1456b2dce2c3ed252c456761301dba8060\"\n2) \"547a004a370bc71c2d611f010c52f2e7b64c77a4\""
+        );
+    }
+}
