@@ -1,5 +1,6 @@
 //! Floor 0: small things without a subject of their own. Nothing here knows Redis.
 
+pub mod extended;
 pub mod glob;
 pub mod number;
 pub mod rng;
