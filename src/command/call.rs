@@ -36,6 +36,8 @@ pub struct Call<'a> {
     pub dice: &'a mut Dice,
     /// What to do with keys whose time has come.
     pub expiry: ExpiryRule,
+    /// `proto-max-bulk-len`: no string may become longer.
+    pub bulk_bytes_max: u64,
 }
 
 /// What a command did, for replication, WATCH and statistics.
@@ -116,7 +118,7 @@ impl<'a> Call<'a> {
             return db.get(key).cloned();
         }
         match db.get_with_expiry(key)? {
-            (_, Some(at)) if at < self.now_ms && self.expiry != ExpiryRule::Ignore => {
+            (_, Some(at)) if self.is_over(at) => {
                 self.expire(key);
                 None
             }
@@ -144,6 +146,14 @@ impl<'a> Call<'a> {
         self.peek(key).is_some()
     }
 
+    /// Does something with another database selected. `db` must exist.
+    pub fn in_db<R>(&mut self, db: usize, work: impl FnOnce(&mut Self) -> R) -> R {
+        let home = std::mem::replace(&mut self.db, db);
+        let result = work(self);
+        self.db = home;
+        result
+    }
+
     /// The selected database, to be changed.
     pub fn db_mut(&mut self) -> &mut Db {
         self.keyspace.db_mut(self.db)
@@ -157,6 +167,14 @@ impl<'a> Call<'a> {
             db.set_expiry(key, None);
         }
         self.changed(key);
+    }
+
+    /// Stores the value of a key that is not there, to be filled. Counts no change.
+    pub fn create(&mut self, key: &[u8], value: Value) {
+        let db = self.keyspace.db_mut(self.db);
+        db.set(key, value);
+        // A replica that hides a key whose time has come still has it.
+        db.set_expiry(key, None);
     }
 
     /// Deletes a key that is there. Counts one change.
@@ -201,8 +219,13 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Whether a key with this expiry time is to be treated as gone.
+    pub fn is_over(&self, at: i64) -> bool {
+        at < self.now_ms && self.expiry != ExpiryRule::Ignore
+    }
+
     /// A key's time has come: a primary deletes it.
-    fn expire(&mut self, key: &[u8]) {
+    pub fn expire(&mut self, key: &[u8]) {
         if self.expiry == ExpiryRule::Delete {
             self.keyspace.db_mut(self.db).remove(key);
             self.effect.expired.push((self.db, Blob::from(key)));

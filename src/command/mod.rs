@@ -20,9 +20,15 @@
 //! replica only hides it, and deletes when its primary says so.
 
 mod call;
+mod database;
 mod error;
+mod expire;
+mod key;
+mod object;
+mod scan;
 pub mod spec;
 mod string;
+mod time;
 
 pub use self::call::{Call, Effect, ExpiryRule, Replicate};
 pub use self::error::CommandError;
@@ -32,6 +38,13 @@ pub use self::spec::{Flags, Group, Keys, Spec, flags};
 pub type Run = fn(&mut Call<'_>) -> Result<(), CommandError>;
 
 /// All rows of this floor, by group.
-pub fn tables() -> [&'static [Spec<Run>]; 1] {
-    [string::COMMANDS]
+pub fn tables() -> [&'static [Spec<Run>]; 6] {
+    [
+        key::COMMANDS,
+        expire::COMMANDS,
+        scan::COMMANDS,
+        database::COMMANDS,
+        object::COMMANDS,
+        string::COMMANDS,
+    ]
 }

@@ -12,6 +12,9 @@ pub enum Value {
     Int(i64),
 }
 
+/// The longest string that Redis keeps in one piece with its header.
+const EMBSTR_BYTES_MAX: usize = 44;
+
 /// The type of a value, as `TYPE` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -52,11 +55,36 @@ impl Value {
         }
     }
 
+    /// [`Value::string`] of bytes that are already in a blob.
+    pub fn of_blob(bytes: Blob) -> Self {
+        match number::parse_i64(&bytes) {
+            Some(n) => Self::Int(n),
+            None => Self::Str(bytes),
+        }
+    }
+
+    /// [`Value::as_text`] without a second reference to the bytes.
+    pub fn into_text(self) -> Option<Blob> {
+        match self {
+            Self::Str(bytes) => Some(bytes),
+            Self::Int(_) => self.as_text(),
+        }
+    }
+
     /// The bytes of a string, whichever form it is kept in; `None` for other types.
     pub fn as_text(&self) -> Option<Blob> {
         match self {
             Self::Str(bytes) => Some(bytes.clone()),
             Self::Int(n) => Some(Blob::from(itoa::Buffer::new().format(*n).as_bytes())),
+        }
+    }
+
+    /// How Redis would keep it: the word of OBJECT ENCODING.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Self::Int(_) => "int",
+            Self::Str(bytes) if bytes.len() <= EMBSTR_BYTES_MAX => "embstr",
+            Self::Str(_) => "raw",
         }
     }
 

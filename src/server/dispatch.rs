@@ -226,6 +226,7 @@ impl Server {
             } else {
                 ExpiryRule::Delete
             },
+            bulk_bytes_max: if from_primary { u64::MAX } else { self.config.proto_max_bulk_len },
         };
         let result = run(&mut call);
         self.settle(db, words);
