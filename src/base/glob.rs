@@ -115,6 +115,6 @@ mod tests {
     #[test]
     fn many_stars_cost_no_more_than_the_product_of_the_lengths() {
         let pattern = [b"a*".repeat(5_000).as_slice(), b"b"].concat();
-        assert!(!matches(&pattern, &[b'a'; 20_000]));
+        assert!(!matches(&pattern, &b"a".repeat(20_000)));
     }
 }

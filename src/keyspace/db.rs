@@ -318,7 +318,7 @@ mod tests {
         for _ in 0..20_000 {
             let key = format!("{}", dice.below(300)).into_bytes();
             match dice.below(4) {
-                0 => assert_eq!(db.remove(&key).map(|(v, at)| (v, at)), model.remove(&key),),
+                0 => assert_eq!(db.remove(&key), model.remove(&key),),
                 1 => {
                     let at = Some(dice.below(1000) as i64);
                     if let Some((_, expiry)) = model.get_mut(&key) {
