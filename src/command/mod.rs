@@ -23,6 +23,8 @@ mod call;
 mod database;
 mod error;
 mod expire;
+#[cfg(test)]
+mod golden;
 mod key;
 mod object;
 mod scan;

@@ -98,6 +98,13 @@ impl Bench {
         data.into()
     }
 
+    /// What goes to replicas from byte `from` of the stream on; keeps the stream from now on.
+    pub fn streamed(&mut self, from: u64) -> Bytes {
+        let stream = self.server.replication.stream_mut();
+        stream.open_backlog();
+        stream.read_from(from).fold(Vec::new(), |data, piece| [&data[..], &piece].concat()).into()
+    }
+
     /// Takes all facts emitted so far.
     pub fn facts(&mut self) -> Vec<Fact> {
         let mut facts = Vec::new();

@@ -49,6 +49,12 @@ impl Replication {
         }
     }
 
+    /// The stream, for tests that read what goes to replicas.
+    #[cfg(test)]
+    pub(super) fn stream_mut(&mut self) -> &mut Stream {
+        &mut self.history.stream
+    }
+
     /// Adds bytes to the stream.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.history.stream.append(bytes);
