@@ -27,9 +27,82 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
+/// The text of a floating point number with up to 17 significant digits, as C's `%.17g` makes it:
+/// `3`, `0.10000000000000001`, `1.0000000000000001e+300`, `inf`, `-inf`, `nan`.
+pub fn text_f64(x: f64) -> String {
+    const DIGITS: i32 = 17;
+    if x.is_nan() {
+        return "nan".to_owned();
+    }
+    if x.is_infinite() {
+        return if x > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    let scientific = format!("{x:.0$e}", DIGITS as usize - 1);
+    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if (-4..DIGITS).contains(&exponent) {
+        return without_zeros(&format!("{x:.0$}", (DIGITS - 1 - exponent) as usize)).to_owned();
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", without_zeros(mantissa), exponent.abs())
+}
+
+/// Drops what a decimal fraction does not need.
+fn without_zeros(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
+/// Reads a floating point number: decimal with or without fraction and exponent, or `inf`,
+/// `infinity`, `nan` in any case. No spaces.
+pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{parse_i64, text_i64};
+    use super::{parse_f64, parse_i64, text_f64, text_i64};
+
+    #[test]
+    fn floating_point_numbers_have_the_text_that_c_gives_them() {
+        for (x, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (3.0, "3"),
+            (-1.5, "-1.5"),
+            (100.0, "100"),
+            (0.1, "0.10000000000000001"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (1e300, "1.0000000000000001e+300"),
+            (5e-324, "4.9406564584124654e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+            (f64::NAN, "nan"),
+        ] {
+            assert_eq!(text_f64(x), text);
+        }
+    }
+
+    #[test]
+    fn floating_point_numbers_are_read() {
+        for (text, x) in [
+            ("1", 1.0),
+            ("+1.50", 1.5),
+            (".5", 0.5),
+            ("5.", 5.0),
+            ("1e3", 1000.0),
+            ("-INF", f64::NEG_INFINITY),
+            ("infinity", f64::INFINITY),
+        ] {
+            assert_eq!(parse_f64(text.as_bytes()), Some(x), "{text:?}");
+        }
+        for text in ["", " 1", "1 ", "1x", "--1", "e5", "\u{ff11}"] {
+            assert_eq!(parse_f64(text.as_bytes()), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn integers_round_trip() {

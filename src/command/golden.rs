@@ -147,4 +147,4 @@ macro_rules! transcripts {
     )*};
 }
 
-transcripts!(string key);
+transcripts!(string key list);

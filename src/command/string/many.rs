@@ -35,9 +35,7 @@ pub(super) fn msetnx(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn check_pairs(call: &Call<'_>, name: &str) -> Result<(), CommandError> {
     if call.args.len() % 2 == 0 {
-        return Err(CommandError::new(format!(
-            "ERR wrong number of arguments for '{name}' command"
-        )));
+        return Err(CommandError::wrong_arity(name));
     }
     Ok(())
 }

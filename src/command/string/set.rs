@@ -126,7 +126,6 @@ fn reply_with(call: &mut Call<'_>, value: Option<&Value>) -> Result<(), CommandE
         Some(Value::Str(bytes)) => call.reply.bulk(bytes),
         Some(Value::Int(n)) => call.reply.bulk_int(*n),
         None => call.reply.null(),
-        #[expect(unreachable_patterns, reason = "until there are other types")]
         Some(_) => return Err(CommandError::WRONG_TYPE),
     }
     Ok(())
