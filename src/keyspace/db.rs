@@ -22,7 +22,7 @@ const PLACE_BITS: u32 = 48;
 const SEGMENT_TOP_BIT: u32 = 42;
 
 /// One database.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Db {
     /// Empty until the first key is stored, then [`SEGMENTS`] long.
     segments: Vec<Arc<Segment>>,
@@ -276,6 +276,13 @@ impl Db {
     fn first_segment(&self, cursor: u64) -> Option<usize> {
         let index = (cursor >> (PLACE_BITS - SEGMENT_BITS)) as usize;
         (index < self.segments.len()).then_some(index)
+    }
+}
+
+/// Data may be large: only the counts are shown.
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Db({} keys, {} with an expiry)", self.len, self.expiring)
     }
 }
 

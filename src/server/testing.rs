@@ -95,6 +95,13 @@ impl Bench {
         });
         data.into()
     }
+
+    /// What goes to replicas from byte `from` of the stream on; keeps the stream from now on.
+    pub fn streamed(&mut self, from: u64) -> Bytes {
+        let stream = &mut self.server.replication.history.stream;
+        stream.open_backlog();
+        stream.read_from(from).fold(Vec::new(), |data, piece| [&data[..], &piece].concat()).into()
+    }
 }
 
 #[test]

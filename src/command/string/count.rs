@@ -29,7 +29,6 @@ fn add(call: &mut Call<'_>, by: i64) -> Result<(), CommandError> {
         None => 0,
         Some(Value::Int(n)) => n,
         Some(Value::Str(_)) => return Err(CommandError::NOT_AN_INTEGER),
-        #[expect(unreachable_patterns, reason = "until there are other types")]
         Some(_) => return Err(CommandError::WRONG_TYPE),
     };
     let new = old

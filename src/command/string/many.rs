@@ -37,9 +37,7 @@ pub(super) fn msetnx(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn check_pairs(call: &Call<'_>, name: &str) -> Result<(), CommandError> {
     if call.args.len().is_multiple_of(2) {
-        return Err(CommandError::new(format!(
-            "ERR wrong number of arguments for '{name}' command"
-        )));
+        return Err(CommandError::wrong_arity(name));
     }
     Ok(())
 }
