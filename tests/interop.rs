@@ -1,0 +1,367 @@
+//! Replication between the real redis-server and ours, in both directions.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails so")]
+
+mod kit;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use kit::Kind::{Ours, Real};
+use kit::{Data, Kind, Node, State, Wire, assert_same_data, eventually, fetch};
+use replab::resp::Answer;
+
+/// Keys written as long as it lives.
+struct Writer {
+    written: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    fn on(node: &Node) -> Self {
+        let (written, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, over, mut client) = (Arc::clone(&written), Arc::clone(&is_over), node.client());
+        let thread = std::thread::spawn(move || {
+            while !over.load(Ordering::SeqCst) {
+                let n = count.load(Ordering::SeqCst);
+                client.ok(&["SET", &format!("live:{}", n % 5000), &format!("value {n}")]);
+                count.store(n + 1, Ordering::SeqCst);
+            }
+        });
+        Self { written, is_over, thread }
+    }
+
+    /// Waits until more has been written.
+    fn go_on(&self) {
+        let goal = self.written.load(Ordering::SeqCst) + 200;
+        eventually("writes", || self.written.load(Ordering::SeqCst) >= goal);
+    }
+
+    fn end(self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.thread.join().unwrap();
+    }
+}
+
+/// A full sync under writes, then a broken link, then a partial one.
+fn syncs_fully_then_partially(primary: Kind, replica: Kind, diskless: &str) {
+    let primary = Node::filled(primary, &[("repl-diskless-sync", diskless)]);
+    let replica = Node::start(replica, &[]);
+    let wire = Wire::to(primary.port());
+    let writer = Writer::on(&primary);
+    writer.go_on();
+    replica.follow(wire.port());
+    eventually("the full sync", || replica.state().is_link_up);
+    writer.go_on();
+    wire.cut();
+    eventually("the loss", || !replica.state().is_link_up);
+    writer.go_on();
+    wire.mend();
+    eventually("the link again", || replica.state().is_link_up);
+    writer.go_on();
+    writer.end();
+    let state = primary.state();
+    assert_eq!((state.sync_full, state.sync_partial_ok), (1, 1));
+    assert_eq!(replica.state().replid, state.replid);
+    let data = assert_same_data(&[&primary, &replica]);
+    assert_eq!(data.expiries.len(), 25_000);
+    assert!(data.keys > 100_000);
+}
+
+#[test]
+fn a_real_replica_of_ours_diskless() {
+    syncs_fully_then_partially(Ours, Real, "yes");
+}
+
+#[test]
+fn a_real_replica_of_ours_through_a_file() {
+    syncs_fully_then_partially(Ours, Real, "no");
+}
+
+#[test]
+fn our_replica_of_a_real_primary_diskless() {
+    syncs_fully_then_partially(Real, Ours, "yes");
+}
+
+#[test]
+fn our_replica_of_a_real_primary_through_a_file() {
+    syncs_fully_then_partially(Real, Ours, "no");
+}
+
+/// Three in a row; the middle one loses its primary, then its replica.
+fn chain(kinds: [Kind; 3]) {
+    let [first, middle, last] = kinds;
+    let first = Node::filled(first, &[]);
+    let (middle, last) = (Node::start(middle, &[]), Node::start(last, &[]));
+    let (upper, lower) = (Wire::to(first.port()), Wire::to(middle.port()));
+    let writer = Writer::on(&first);
+    middle.follow(upper.port());
+    eventually("the first link", || middle.state().is_link_up);
+    last.follow(lower.port());
+    eventually("the second link", || last.state().is_link_up);
+    for wire in [&upper, &lower] {
+        writer.go_on();
+        wire.cut();
+        let below = if wire.port() == upper.port() { &middle } else { &last };
+        eventually("a loss", || !below.state().is_link_up);
+        writer.go_on();
+        wire.mend();
+        eventually("both links", || middle.state().is_link_up && last.state().is_link_up);
+    }
+    writer.go_on();
+    writer.end();
+    assert_same_data(&[&first, &middle, &last]);
+    let (top, mid, end) = (first.state(), middle.state(), last.state());
+    assert_eq!([&mid.replid, &end.replid], [&top.replid; 2]);
+    // One more each: reading their data was a full sync.
+    assert_eq!((top.sync_full, top.sync_partial_ok), (2, 1));
+    assert_eq!((mid.sync_full, mid.sync_partial_ok), (2, 1));
+}
+
+#[test]
+fn ours_in_the_middle_of_a_real_chain() {
+    chain([Real, Ours, Real]);
+}
+
+#[test]
+fn a_real_one_in_the_middle_of_our_chain() {
+    chain([Ours, Real, Ours]);
+}
+
+/// A primary with two replicas that are equally far, and its name.
+fn family(primary: Kind, heir: Kind, sibling: Kind) -> ([Node; 3], State) {
+    let primary = Node::filled(primary, &[]);
+    let (heir, sibling) = (Node::start(heir, &[]), Node::start(sibling, &[]));
+    let writer = Writer::on(&primary);
+    for replica in [&heir, &sibling] {
+        replica.follow(primary.port());
+        eventually("a link", || replica.state().is_link_up);
+    }
+    writer.go_on();
+    writer.end();
+    eventually("equal offsets", || {
+        let offset = primary.state().offset;
+        [&heir, &sibling].iter().all(|replica| replica.state().offset == offset)
+    });
+    let state = primary.state();
+    ([primary, heir, sibling], state)
+}
+
+/// After a primary's death its heir is followed without a full sync, by its old name.
+fn promotion(primary: Kind, heir: Kind, sibling: Kind) {
+    let ([mut primary, heir, sibling], old) = family(primary, heir, sibling);
+    primary.kill();
+    heir.promote();
+    sibling.follow(heir.port());
+    eventually("the sibling", || sibling.state().is_link_up);
+    let writer = Writer::on(&heir);
+    writer.go_on();
+    writer.end();
+    let new = heir.state();
+    assert_eq!((new.sync_full, new.sync_partial_ok), (0, 1));
+    assert_ne!(new.replid, old.replid);
+    for node in [&heir, &sibling] {
+        let state = node.state();
+        assert_eq!((&state.replid, &state.replid2), (&new.replid, &old.replid));
+    }
+    assert_same_data(&[&heir, &sibling]);
+}
+
+#[test]
+fn a_real_sibling_follows_our_heir_of_a_real_primary() {
+    promotion(Real, Ours, Real);
+}
+
+#[test]
+fn our_sibling_follows_a_real_heir_of_our_primary() {
+    promotion(Ours, Real, Ours);
+}
+
+/// Roles are exchanged without a full sync, and a sub-replica of the old primary goes along.
+fn exchange(primary: Kind, heir: Kind, sibling: Kind) {
+    let ([primary, heir, sibling], old) = family(primary, heir, sibling);
+    heir.promote();
+    primary.follow(heir.port());
+    eventually("both links", || primary.state().is_link_up && sibling.state().is_link_up);
+    let new = heir.state();
+    let writer = Writer::on(&heir);
+    writer.go_on();
+    writer.end();
+    eventually("the new name", || sibling.state().replid == new.replid);
+    assert_eq!((new.sync_full, new.sync_partial_ok), (0, 1));
+    assert_eq!(primary.state().replid2, old.replid);
+    // The two of the beginning.
+    assert_eq!(primary.state().sync_full, 2);
+    assert_same_data(&[&heir, &primary, &sibling]);
+}
+
+#[test]
+fn a_real_primary_and_our_replica_exchange_roles() {
+    exchange(Real, Ours, Real);
+}
+
+#[test]
+fn our_primary_and_a_real_replica_exchange_roles() {
+    exchange(Ours, Real, Ours);
+}
+
+/// A replica's snapshot file says where it was, whoever goes on from there.
+fn replica_goes_on_from_a_file(primary: Kind, before: Kind, after: Kind) {
+    let primary = Node::filled(primary, &[]);
+    let replica = Node::start(before, &[]);
+    replica.follow(primary.port());
+    eventually("the link", || replica.state().is_link_up);
+    let writer = Writer::on(&primary);
+    writer.go_on();
+    let file = replica.save_and_end();
+    writer.go_on();
+    let follows = format!("127.0.0.1 {}", primary.port());
+    let replica = Node::start_with(after, &[("replicaof", &follows)], Some(&file));
+    eventually("the link again", || replica.state().is_link_up);
+    writer.go_on();
+    writer.end();
+    let state = primary.state();
+    assert_eq!((state.sync_full, state.sync_partial_ok), (1, 1));
+    assert_same_data(&[&primary, &replica]);
+}
+
+#[test]
+fn a_real_replica_goes_on_from_our_file() {
+    replica_goes_on_from_a_file(Real, Ours, Real);
+}
+
+#[test]
+fn our_replica_goes_on_from_a_real_file() {
+    replica_goes_on_from_a_file(Ours, Real, Ours);
+}
+
+/// A primary's snapshot file lets its replicas go on under the next primary, whoever that is.
+fn primary_goes_on_from_a_file(before: Kind, after: Kind, replica: Kind) {
+    let primary = Node::filled(before, &[]);
+    let replica = Node::start(replica, &[]);
+    replica.follow(primary.port());
+    eventually("the link", || replica.state().is_link_up);
+    let writer = Writer::on(&primary);
+    writer.go_on();
+    writer.end();
+    let old = primary.state();
+    let file = primary.save_and_end();
+    let primary = Node::start_with(after, &[], Some(&file));
+    replica.follow(primary.port());
+    eventually("the link again", || replica.state().is_link_up);
+    let new = primary.state();
+    assert_eq!((new.sync_full, new.sync_partial_ok), (0, 1));
+    assert_ne!(new.replid, old.replid);
+    assert_eq!(new.replid2, old.replid);
+    let writer = Writer::on(&primary);
+    writer.go_on();
+    writer.end();
+    assert_same_data(&[&primary, &replica]);
+}
+
+#[test]
+fn a_real_primary_goes_on_from_our_file() {
+    primary_goes_on_from_a_file(Ours, Real, Ours);
+}
+
+#[test]
+fn our_primary_goes_on_from_a_real_file() {
+    primary_goes_on_from_a_file(Real, Ours, Real);
+}
+
+#[test]
+fn our_replica_follows_a_primary_that_knows_only_sync() {
+    let primary = Node::filled(Real, &[("rename-command", "PSYNC nothing")]);
+    let replica = Node::start(Ours, &[]);
+    replica.follow(primary.port());
+    eventually("the link", || replica.state().is_link_up);
+    let mut client = primary.client();
+    client.ok(&["SET", "last", "word"]);
+    let word = Answer::Bulk(b"word".to_vec());
+    eventually("the stream", || replica.client().call(&["GET", "last"]) == word);
+    assert_eq!(primary.data(), replica.data());
+}
+
+#[test]
+fn a_replica_that_knows_only_sync_gets_our_data_and_then_our_stream() {
+    let primary = Node::filled(Ours, &[]);
+    let mut replica = primary.client();
+    assert_eq!(fetch(&mut replica).keys, 100_000);
+    primary.client().ok(&["SET", "last", "word"]);
+    let stream = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$4\r\nlast\r\n$4\r\nword\r\n";
+    assert_eq!(replica.bytes(stream.len()), stream.as_bytes());
+}
+
+#[test]
+fn our_replica_gives_a_real_primary_its_password() {
+    let primary = Node::start(Real, &[]);
+    let mut client = primary.client();
+    client.ok(&["CONFIG", "SET", "requirepass", "open-sesame"]);
+    client.ok(&["SET", "a", "1"]);
+    let stranger = Node::start(Ours, &[("masterauth", "open-barley")]);
+    let friend = Node::start(Ours, &[("masterauth", "open-sesame")]);
+    stranger.follow(primary.port());
+    friend.follow(primary.port());
+    eventually("the link", || friend.state().is_link_up);
+    assert_eq!(friend.client().text(&["GET", "a"]), "1");
+    assert!(!stranger.state().is_link_up);
+    client.ok(&["ACL", "SETUSER", "ali", "on", ">baba", "+psync", "+replconf", "+ping"]);
+    let user = Node::start(Ours, &[("masteruser", "ali"), ("masterauth", "baba")]);
+    user.follow(primary.port());
+    eventually("the user's link", || user.state().is_link_up);
+}
+
+/// What redis-cli prints when it is called with these arguments and standard input.
+fn redis_cli(port: u16, args: &[&str], input: &str) -> String {
+    let mut child = Command::new("redis-cli")
+        .args(["-p", &port.to_string()])
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|e| panic!("these tests need redis-cli on the PATH: {e}"));
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn redis_cli_talks_to_ours() {
+    let node = Node::start(Ours, &[]);
+    let said = redis_cli(node.port(), &[], "PING\nSET a 1\nGET a\nGET b\nECHO \"x y\"\nNOSUCH 1\n");
+    let expected =
+        "PONG\nOK\n1\n\nx y\nERR unknown command 'NOSUCH', with args beginning with: '1' \n\n";
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn redis_cli_copies_our_data() {
+    let node = Node::filled(Ours, &[]);
+    let file = node.dir().join("copy.rdb");
+    redis_cli(node.port(), &["--rdb", file.to_str().unwrap()], "");
+    let copy = Data::of_rdb(&std::fs::read(&file).unwrap());
+    assert_eq!(copy, node.data());
+    assert_eq!(copy.expiries.len(), 25_000);
+}
+
+#[test]
+fn redis_cli_as_a_replica_of_ours_shows_the_stream() {
+    let node = Node::filled(Ours, &[]);
+    let mut cli = Command::new("redis-cli")
+        .args(["-p", &node.port().to_string(), "--replica"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|e| panic!("these tests need redis-cli on the PATH: {e}"));
+    let mut lines = BufReader::new(cli.stdout.take().unwrap()).lines().map_while(Result::ok);
+    eventually("redis-cli", || node.state().online_replicas == 1);
+    node.client().ok(&["SET", "a", "1"]);
+    assert!(lines.any(|line| line == "\"SET\",\"a\",\"1\""));
+    cli.kill().unwrap();
+    cli.wait().unwrap();
+}
