@@ -173,9 +173,9 @@ impl Handshake {
         let held = std::mem::take(held).freeze();
         notice(out, "MASTER <-> REPLICA sync: Finished with success");
         // After a marked snapshot the primary sends nothing before the first ACK, so that the
-        // stream cannot stick to the mark.
-        if let (true, None, Some((_, offset))) = (ack_at_once, &closed, synced) {
-            out.push(Step::Send(ack(offset, None)));
+        // stream cannot stick to the mark. After a plain SYNC it is the only ACK.
+        if ack_at_once && closed.is_none() {
+            out.push(Step::Send(ack(synced.map_or(0, |(_, offset)| offset), None)));
         }
         self.io_at = now;
         self.state = State::Streaming { resumable: synced.is_some() };
