@@ -222,7 +222,9 @@ impl Server {
             stream: has_history.then(|| StreamHead {
                 replid: replication.history.replid().to_string(),
                 offset: replication.offset(),
-                selected_db: replication.selected.map_or(-1, |db| db as i64),
+                // None is as good as the first: a SELECT comes before the next command. Real servers
+                // do not go on from a file that says -1.
+                selected_db: replication.selected.unwrap_or(0) as i64,
             }),
             ctime_s: self.now.wall_s(),
             used_memory_bytes: self.keyspace.memory_bytes(),
