@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use kit::Kind::{Ours, Real};
-use kit::{Data, Kind, Node, State, Wire, assert_same_data, eventually, fetch};
+use kit::{Data, Kind, MANY_KEYS, Node, State, Wire, assert_same_data, eventually, fetch};
 use replab::resp::Answer;
 
 /// Keys written as long as it lives.
@@ -49,7 +49,8 @@ impl Writer {
 
 /// A full sync under writes, then a broken link, then a partial one.
 fn syncs_fully_then_partially(primary: Kind, replica: Kind, diskless: &str) {
-    let primary = Node::filled(primary, &[("repl-diskless-sync", diskless)]);
+    let settings = [("repl-diskless-sync", diskless)];
+    let primary = Node::start_with(primary, &settings, Some(&MANY_KEYS));
     let replica = Node::start(replica, &[]);
     let wire = Wire::to(primary.port());
     let writer = Writer::on(&primary);
@@ -290,7 +291,7 @@ fn our_replica_follows_a_primary_that_knows_only_sync() {
 fn a_replica_that_knows_only_sync_gets_our_data_and_then_our_stream() {
     let primary = Node::filled(Ours, &[]);
     let mut replica = primary.client();
-    assert_eq!(fetch(&mut replica).keys, 100_000);
+    assert_eq!(fetch(&mut replica).keys, 4000);
     primary.client().ok(&["SET", "last", "word"]);
     let stream = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$4\r\nlast\r\n$4\r\nword\r\n";
     assert_eq!(replica.bytes(stream.len()), stream.as_bytes());
@@ -340,7 +341,7 @@ fn redis_cli_talks_to_ours() {
 
 #[test]
 fn redis_cli_copies_our_data() {
-    let node = Node::filled(Ours, &[]);
+    let node = Node::start_with(Ours, &[], Some(&MANY_KEYS));
     let file = node.dir().join("copy.rdb");
     redis_cli(node.port(), &["--rdb", file.to_str().unwrap()], "");
     let copy = Data::of_rdb(&std::fs::read(&file).unwrap());

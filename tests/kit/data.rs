@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use replab::keyspace::digest;
 use replab::persist::rdb::Decoder;
 
 use super::{Client, Kind, Node};
-
-/// Keys of the data to begin with.
-const KEYS: usize = 100_000;
 
 /// A whole dataset.
 #[derive(PartialEq, Eq)]
@@ -41,22 +39,24 @@ impl std::fmt::Debug for Data {
     }
 }
 
-/// A snapshot of many keys, a quarter of which expire, as a real server wrote it.
-pub static BEGINNING: LazyLock<Vec<u8>> = LazyLock::new(|| {
+/// Snapshots to begin with.
+pub static FEW_KEYS: LazyLock<Vec<u8>> = LazyLock::new(|| snapshot_of(4000));
+pub static MANY_KEYS: LazyLock<Vec<u8>> = LazyLock::new(|| snapshot_of(100_000));
+
+/// So many keys, a quarter of which expire, as a real server writes them.
+fn snapshot_of(keys: usize) -> Vec<u8> {
     let node = Node::start(Kind::Real, &[]);
     let mut client = node.client();
-    client.ok(&["DEBUG", "POPULATE", &KEYS.to_string(), "key", "20"]);
+    client.ok(&["DEBUG", "POPULATE", &keys.to_string(), "key", "20"]);
     let script = "for i = 0, tonumber(ARGV[1]) - 1, 4 do \
                   redis.call('PEXPIREAT', 'key:' .. i, ARGV[2] + i) end";
     let day_ms = 86_400_000;
-    let now_ms = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("a clock after 1970")
-        .as_millis() as i64;
-    client.call(&["EVAL", script, "0", &KEYS.to_string(), &(now_ms + day_ms).to_string()]);
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    let first_expiry = now_ms.as_millis() as i64 + day_ms;
+    client.call(&["EVAL", script, "0", &keys.to_string(), &first_expiry.to_string()]);
     client.ok(&["SAVE"]);
     std::fs::read(node.dir().join("dump.rdb")).expect("a dump")
-});
+}
 
 /// What a node holds, as it tells replicas of the oldest kind.
 pub fn fetch(client: &mut Client) -> Data {

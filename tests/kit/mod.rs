@@ -9,7 +9,7 @@ mod wire;
 use std::time::{Duration, Instant};
 
 pub use self::client::Client;
-pub use self::data::{Data, fetch};
+pub use self::data::{Data, MANY_KEYS, fetch};
 pub use self::node::{Kind, Node, State, assert_same_data};
 pub use self::wire::Wire;
 

@@ -15,7 +15,7 @@ use replab::server::{Config, Server};
 use replab::world::{NodeId, NodeSpec, World, WorldEvent};
 use tempfile::TempDir;
 
-use super::data::{BEGINNING, fetch};
+use super::data::{FEW_KEYS, fetch};
 use super::{Client, Data, comes_true, eventually};
 
 /// Whose code a node runs.
@@ -78,9 +78,9 @@ impl Node {
         Self::start_with(kind, settings, None)
     }
 
-    /// A node that begins with many keys.
+    /// A node that begins with some keys.
     pub fn filled(kind: Kind, settings: &[(&str, &str)]) -> Self {
-        Self::start_with(kind, settings, Some(&BEGINNING))
+        Self::start_with(kind, settings, Some(&FEW_KEYS))
     }
 
     /// A node that finds this snapshot file.
