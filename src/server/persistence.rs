@@ -439,7 +439,8 @@ impl Server {
         out.log(LogLevel::Warning, "User requested shutdown...");
         out.emit(Fact::ShuttingDown { cause: cause.to_owned() });
         self.pause_writes(Millis::MAX, PauseReason::Shutdown);
-        self.replication.wants_acks = !self.replication.replicas.is_empty();
+        // Asked of those that are behind only: the question is itself a part of the stream.
+        self.replication.wants_acks |= !self.have_replicas_caught_up();
         self.persistence.shutdown = Some(Shutdown {
             until: self.now.mono + wait_ms,
             save,
@@ -451,13 +452,22 @@ impl Server {
         self.tend_shutdown(out);
     }
 
+    /// Whether the last snapshot is being written: what enters the stream now is not in it, and no
+    /// replica that has it could go on from that file.
+    pub(super) fn is_stream_over(&self) -> bool {
+        self.persistence.shutdown.as_ref().is_some_and(|shutdown| shutdown.job.is_some())
+    }
+
+    fn have_replicas_caught_up(&self) -> bool {
+        let offset = self.replication.offset();
+        self.replication.replicas.values().all(|r| !r.is_online() || r.has_applied(offset))
+    }
+
     /// Goes on with an orderly end: replicas have caught up, or had their time.
     pub(super) fn tend_shutdown(&mut self, out: &mut Outbox) {
         let Some(shutdown) = &self.persistence.shutdown else { return };
-        let offset = self.replication.offset();
-        let mut replicas = self.replication.replicas.values();
-        let caught_up = replicas.all(|r| !r.is_online() || r.has_applied(offset));
-        if shutdown.job.is_some() || (!caught_up && self.now.mono < shutdown.until) {
+        let is_time = self.have_replicas_caught_up() || self.now.mono >= shutdown.until;
+        if shutdown.job.is_some() || !is_time {
             return;
         }
         if !shutdown.save || self.is_loading() {
