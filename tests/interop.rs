@@ -297,23 +297,153 @@ fn a_replica_that_knows_only_sync_gets_our_data_and_then_our_stream() {
     assert_eq!(replica.bytes(stream.len()), stream.as_bytes());
 }
 
-#[test]
-fn our_replica_gives_a_real_primary_its_password() {
-    let primary = Node::start(Real, &[]);
-    let mut client = primary.client();
-    client.ok(&["CONFIG", "SET", "requirepass", "open-sesame"]);
-    client.ok(&["SET", "a", "1"]);
-    let stranger = Node::start(Ours, &[("masterauth", "open-barley")]);
-    let friend = Node::start(Ours, &[("masterauth", "open-sesame")]);
-    stranger.follow(primary.port());
-    friend.follow(primary.port());
+/// Only who knows the password gets the data.
+fn passwords(primary: Kind, replica: Kind) {
+    let primary = Node::start(primary, &[("requirepass", "open-sesame")]);
+    primary.client().ok(&["SET", "a", "1"]);
+    let stranger = Node::start(replica, &[]);
+    let liar = Node::start(replica, &[("masterauth", "open-barley")]);
+    let friend = Node::start(replica, &[("masterauth", "open-sesame")]);
+    for node in [&stranger, &liar, &friend] {
+        node.follow(primary.port());
+    }
     eventually("the link", || friend.state().is_link_up);
     assert_eq!(friend.client().text(&["GET", "a"]), "1");
-    assert!(!stranger.state().is_link_up);
-    client.ok(&["ACL", "SETUSER", "ali", "on", ">baba", "+psync", "+replconf", "+ping"]);
-    let user = Node::start(Ours, &[("masteruser", "ali"), ("masterauth", "baba")]);
-    user.follow(primary.port());
-    eventually("the user's link", || user.state().is_link_up);
+    assert!(!stranger.state().is_link_up && !liar.state().is_link_up);
+}
+
+#[test]
+fn a_real_replica_gives_ours_its_password() {
+    passwords(Ours, Real);
+}
+
+#[test]
+fn our_replica_gives_a_real_primary_its_password() {
+    passwords(Real, Ours);
+}
+
+#[test]
+fn our_replica_gives_a_real_primary_its_user() {
+    let primary = Node::start(Real, &[("user", "ali on >baba +psync +replconf +ping")]);
+    let replica = Node::start(Ours, &[("masteruser", "ali"), ("masterauth", "baba")]);
+    primary.client().ok(&["CONFIG", "SET", "requirepass", "sesame"]);
+    replica.follow(primary.port());
+    eventually("the link", || replica.state().is_link_up);
+}
+
+/// Databases and transactions reach the end of a chain that grows meanwhile.
+fn databases_and_transactions(kinds: [Kind; 3]) {
+    let [first, middle, last] = kinds.map(|kind| Node::start(kind, &[]));
+    middle.follow(first.port());
+    eventually("the first link", || middle.state().is_link_up);
+    let mut client = first.client();
+    client.ok(&["SELECT", "3"]);
+    client.ok(&["SET", "in-3", "1"]);
+    last.follow(middle.port());
+    eventually("the second link", || last.state().is_link_up);
+    // The stream is in 3 already: no SELECT comes before this.
+    client.ok(&["SET", "in-3", "2"]);
+    client.ok(&["MULTI"]);
+    for words in [&["SET", "in-3-as-well", "1"][..], &["SELECT", "5"], &["SET", "in-5", "1"]] {
+        assert_eq!(client.call(words), Answer::Simple("QUEUED".to_owned()));
+    }
+    assert!(matches!(client.call(&["EXEC"]), Answer::Array(answers) if answers.len() == 3));
+    client.ok(&["SET", "in-5", "2"]);
+    let data = assert_same_data(&[&first, &middle, &last]);
+    assert_eq!(data.keys, 3);
+}
+
+#[test]
+fn databases_and_transactions_pass_through_ours() {
+    databases_and_transactions([Real, Ours, Real]);
+}
+
+#[test]
+fn databases_and_transactions_pass_from_ours_to_ours_through_a_real_one() {
+    databases_and_transactions([Ours, Real, Ours]);
+}
+
+/// FAILOVER hands the role over without a full sync or a lost write.
+fn failover(primary: Kind, heir: Kind) {
+    let (primary, heir) = (Node::filled(primary, &[]), Node::start(heir, &[]));
+    heir.follow(primary.port());
+    eventually("the link", || heir.state().is_link_up);
+    let writer = Writer::on(&primary);
+    writer.go_on();
+    writer.end();
+    let old = primary.state();
+    primary.client().ok(&["FAILOVER"]);
+    eventually("the exchange", || {
+        primary.state().is_link_up && !heir.state().is_replica && primary.state().is_replica
+    });
+    let new = heir.state();
+    assert_eq!((new.sync_full, new.sync_partial_ok, &new.replid2), (0, 1, &old.replid));
+    let writer = Writer::on(&heir);
+    writer.go_on();
+    writer.end();
+    assert_same_data(&[&heir, &primary]);
+}
+
+#[test]
+fn a_real_primary_fails_over_to_ours() {
+    failover(Real, Ours);
+}
+
+#[test]
+fn our_primary_fails_over_to_a_real_one() {
+    failover(Ours, Real);
+}
+
+/// WAIT counts the replica that has a write, and gives up on one that cannot get it.
+fn wait(primary: Kind, replica: Kind) {
+    let (primary, replica) = (Node::start(primary, &[]), Node::start(replica, &[]));
+    let wire = Wire::to(primary.port());
+    replica.follow(wire.port());
+    eventually("the link", || primary.state().online_replicas == 1);
+    let mut client = primary.client();
+    client.ok(&["SET", "a", "1"]);
+    assert_eq!(client.call(&["WAIT", "1", "30000"]), Answer::Int(1));
+    wire.cut();
+    client.ok(&["SET", "a", "2"]);
+    assert_eq!(client.call(&["WAIT", "1", "100"]), Answer::Int(0));
+    wire.mend();
+    assert_eq!(client.call(&["WAIT", "1", "30000"]), Answer::Int(1));
+    assert_eq!(replica.client().text(&["GET", "a"]), "2");
+}
+
+#[test]
+fn our_primary_waits_for_a_real_replica() {
+    wait(Ours, Real);
+}
+
+#[test]
+fn a_real_primary_waits_for_our_replica() {
+    wait(Real, Ours);
+}
+
+/// Whichever end kills the link, it comes back with what was missed.
+fn killed_links(primary: Kind, replica: Kind) {
+    let (primary, replica) = (Node::start(primary, &[]), Node::start(replica, &[]));
+    replica.follow(primary.port());
+    eventually("the link", || replica.state().is_link_up);
+    for (n, (node, whom)) in [(&primary, "replica"), (&replica, "master")].into_iter().enumerate() {
+        assert_eq!(node.client().call(&["CLIENT", "KILL", "TYPE", whom]), Answer::Int(1));
+        primary.client().ok(&["SET", "a", whom]);
+        eventually("the link again", || {
+            replica.state().is_link_up && primary.state().sync_partial_ok == n as u64 + 1
+        });
+        assert_same_data(&[&primary, &replica]);
+    }
+}
+
+#[test]
+fn a_killed_link_between_ours_and_a_real_replica_comes_back() {
+    killed_links(Ours, Real);
+}
+
+#[test]
+fn a_killed_link_between_a_real_primary_and_ours_comes_back() {
+    killed_links(Real, Ours);
 }
 
 /// What redis-cli prints when it is called with these arguments and standard input.

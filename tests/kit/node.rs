@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use replab::live::LiveWorld;
-use replab::machine::{LinkState, NodeView, PrimaryLinkView, Role, ServerView};
 use replab::resp::Answer;
 use replab::server::{Config, Server};
 use replab::world::{NodeId, NodeSpec, World, WorldEvent};
@@ -28,7 +27,8 @@ pub enum Kind {
 }
 
 /// What every node of these tests is told before anything else.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 5] = [
+    ("enable-debug-command", "yes"),
     ("save", ""),
     ("repl-diskless-sync-delay", "0"),
     ("repl-backlog-size", "64mb"),
@@ -39,6 +39,8 @@ const SETTINGS: [(&str, &str); 4] = [
 pub struct Node {
     kind: Kind,
     port: u16,
+    /// `requirepass`
+    password: Option<String>,
     run: Run,
     dir: TempDir,
 }
@@ -95,7 +97,9 @@ impl Node {
             Kind::Real => start_real(dir.path(), &settings),
             Kind::Ours => start_ours(dir.path(), &settings),
         };
-        let node = Self { kind, port, run, dir };
+        let password = settings.iter().find(|(name, _)| *name == "requirepass");
+        let password = password.map(|(_, value)| (*value).to_owned());
+        let node = Self { kind, port, password, run, dir };
         node.await_ready();
         node
     }
@@ -112,7 +116,11 @@ impl Node {
 
     /// A new connection to it.
     pub fn client(&self) -> Client {
-        Client::connect(self.port).expect("a connection")
+        let mut client = Client::connect(self.port).expect("a connection");
+        if let Some(password) = &self.password {
+            client.ok(&["AUTH", password]);
+        }
+        client
     }
 
     /// Makes it follow whatever listens on a port.
@@ -127,28 +135,14 @@ impl Node {
 
     /// Where it stands.
     pub fn state(&self) -> State {
-        match &self.run {
-            Run::Real(_) => state_of_info(&self.client().text(&["INFO"])),
-            Run::Ours(world, node) => {
-                let Some(old) = world.view(*node) else { return State::default() };
-                let mut new = None;
-                // The newest view may be older than what is asked about.
-                eventually("a new view", || {
-                    new = world.view(*node);
-                    new.as_ref().is_none_or(|new| !Arc::ptr_eq(new, &old))
-                });
-                new.as_deref().and_then(NodeView::server).map(state_of_view).unwrap_or_default()
-            }
-        }
+        state_of_info(&self.client().text(&["INFO"]))
     }
 
     /// All its data.
     pub fn data(&self) -> Data {
+        let digest = self.client().text(&["DEBUG", "DIGEST"]);
         let data = fetch(&mut self.client());
-        if self.kind == Kind::Real {
-            let digest = self.client().text(&["DEBUG", "DIGEST"]);
-            assert_eq!(digest, data.digest, "DEBUG DIGEST and its snapshot");
-        }
+        assert_eq!(digest, data.digest, "DEBUG DIGEST of {:?} and its snapshot", self.kind);
         data
     }
 
@@ -241,7 +235,7 @@ fn start_real(dir: &Path, settings: &[(&str, &str)]) -> (u16, Run) {
         let log = File::create(dir.join("log")).expect("a log");
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
-        command.args(["--enable-debug-command", "yes", "--dir"]).arg(dir);
+        command.arg("--dir").arg(dir);
         for (name, value) in settings {
             command.arg(format!("--{name}")).args(words(value));
         }
@@ -286,20 +280,6 @@ fn start_ours(dir: &Path, settings: &[(&str, &str)]) -> (u16, Run) {
 fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("an address").port()
-}
-
-fn state_of_view(view: &ServerView) -> State {
-    let is_up = |link: &PrimaryLinkView| link.state == LinkState::Connected;
-    State {
-        is_replica: view.role == Role::Replica,
-        is_link_up: view.primary.as_ref().is_some_and(is_up),
-        replid: view.replid.clone(),
-        replid2: view.replid2.clone().unwrap_or_default(),
-        offset: view.offset,
-        online_replicas: view.replicas.iter().filter(|r| r.is_online()).count(),
-        sync_full: view.sync_full,
-        sync_partial_ok: view.sync_partial_ok,
-    }
 }
 
 fn state_of_info(info: &str) -> State {
