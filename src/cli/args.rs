@@ -125,7 +125,7 @@ pub struct CheckArgs {
 pub struct RunArgs {
     /// A topology file, or the name of a built-in one
     pub topology: String,
-    /// End after so long [default: when the steps are done; without steps, at Ctrl-C]
+    /// End after so long [default: when steps and input are done; without any, at Ctrl-C]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub for_ms: Option<Millis>,
     /// Print one JSON object a line
@@ -150,7 +150,7 @@ pub struct SimArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
-    /// End after so much simulated time [default: when the steps are done]
+    /// End after so much simulated time [default: when the steps are done; without steps, 10s]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub for_ms: Option<Millis>,
 }
