@@ -164,6 +164,9 @@ impl Server {
         }
         self.run(conn, command, words, out);
         self.end_unit();
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.write_offset = self.replication.offset();
+        }
     }
 
     /// Runs a command that was found acceptable, as part of the current unit.
@@ -216,9 +219,6 @@ impl Server {
         };
         let result = run(&mut call);
         self.settle(db, words);
-        if let Some(client) = self.clients.get_mut(conn) {
-            client.write_offset = self.replication.offset();
-        }
         result
     }
 
