@@ -175,3 +175,19 @@ fn a_backlog_that_nobody_wants_is_freed_after_its_time_and_the_history_renamed()
     assert_eq!(lab.view(alpha).backlog, None);
     assert_ne!(lab.view(alpha).replid, old);
 }
+
+#[test]
+fn the_time_of_an_unwanted_backlog_begins_anew_with_a_restart() {
+    let mut lab = Lab::new(11);
+    let alpha = lab.server(None, |c| c.repl_backlog_ttl = 3);
+    let bravo = lab.server(Some(alpha), plain);
+    lab.sync(&[alpha, bravo]);
+    assert_eq!(lab.ask(alpha, "SAVE"), "OK");
+    lab.world.kill(bravo);
+    lab.world.kill(alpha);
+    lab.run(20_000);
+    lab.start(alpha);
+    lab.run(2500);
+    assert!(lab.view(alpha).backlog.is_some());
+    lab.until("freed", |lab| lab.view(alpha).backlog.is_none());
+}
