@@ -155,6 +155,7 @@ impl Server {
         out: &mut Outbox,
     ) {
         self.persistence.loading = None;
+        self.replication.alone_since = self.now.mono;
         match outcome {
             Ok(JobOutcome::Loaded(loaded)) => self.adopt_file(*loaded, out),
             Ok(_) => {}
