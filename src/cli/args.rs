@@ -143,7 +143,12 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct SimArgs {
     /// A topology file, or the name of a built-in one
-    pub topology: String,
+    #[arg(required_unless_present = "seeds", conflicts_with = "seeds")]
+    pub topology: Option<String>,
+    /// Instead of a topology: so many trials of a chain of five under random faults, each checked
+    /// for convergence, honest resyncs and equal data; they begin with --seed
+    #[arg(long, value_name = "N")]
+    pub seeds: Option<u64>,
     /// Where chance begins: equal seeds give equal runs
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

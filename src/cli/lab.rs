@@ -1,9 +1,13 @@
 //! Labs: on the screen, without one, in simulated time.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::num::NonZero;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::ScopedJoinHandle;
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use replab::lab::topology::Topology;
@@ -14,6 +18,7 @@ use replab::report::{Json, Text};
 use replab::script::{self, Line};
 use replab::server::{Config, Server};
 use replab::sim::SimWorld;
+use replab::sim::trial::chain_trial;
 use replab::tui;
 use replab::tui::theme::ThemeName;
 use replab::world::World;
@@ -75,11 +80,38 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
 
 /// `replab sim`
 pub(super) fn sim(args: &SimArgs) -> anyhow::Result<Outcome> {
-    let topology = load(&args.topology)?;
+    let Some(name) = &args.topology else {
+        return trials(args.seed..args.seed.saturating_add(args.seeds.unwrap_or_default()));
+    };
+    let topology = load(name)?;
     check_servers(&topology)?;
     let lab = Lab::new(SimWorld::new(args.seed), &topology, &build())?;
     let for_ms = args.for_ms.or(topology.steps.is_empty().then_some(SIM_DEFAULT_MS));
     tell(lab, args.json, for_ms, &mut || Line::End, &|| false)
+}
+
+/// Trials of a chain, shared out among the processors.
+fn trials(seeds: Range<u64>) -> anyhow::Result<Outcome> {
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let (count, began) = (seeds.end - seeds.start, Instant::now());
+    let failures: Result<Vec<Vec<_>>, _> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers)
+            .map(|worker| {
+                let mine = (seeds.start + worker..seeds.end).step_by(workers as usize);
+                scope.spawn(move || mine.filter_map(|seed| chain_trial(seed).err()).collect())
+            })
+            .collect();
+        workers.into_iter().map(ScopedJoinHandle::join).collect()
+    });
+    let Ok(failures) = failures else { bail!("a trial panicked") };
+    let failures: Vec<_> = failures.into_iter().flatten().collect();
+    let mut out = std::io::stdout().lock();
+    for failure in &failures {
+        writeln!(out, "{failure}\n")?;
+    }
+    let (failed, seconds) = (failures.len(), began.elapsed().as_secs_f64());
+    writeln!(out, "{count} seeds, {failed} failed, {seconds:.1} s")?;
+    Ok(if failures.is_empty() { Outcome::Success } else { Outcome::Failure })
 }
 
 /// A seed that nobody can guess.
