@@ -23,6 +23,11 @@ impl Client {
         Ok(Self { stream, input: Vec::new() })
     }
 
+    /// The port at this end.
+    pub fn local_port(&self) -> u16 {
+        self.stream.local_addr().expect("an address").port()
+    }
+
     /// The reply to a command; an error only if there is none.
     pub fn try_call<A: AsRef<[u8]>>(&mut self, words: &[A]) -> std::io::Result<Answer> {
         self.stream.write_all(&command(words))?;

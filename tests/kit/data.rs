@@ -10,7 +10,7 @@ use replab::persist::rdb::Decoder;
 use super::{Client, Kind, Node};
 
 /// A whole dataset.
-#[derive(PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq)]
 pub struct Data {
     /// As DEBUG DIGEST computes it: keys, values, and which keys expire.
     pub digest: String,

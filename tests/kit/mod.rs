@@ -5,6 +5,7 @@ mod client;
 mod data;
 mod node;
 mod wire;
+mod writer;
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ pub use self::client::Client;
 pub use self::data::{Data, MANY_KEYS, fetch};
 pub use self::node::{Kind, Node, State, assert_same_data};
 pub use self::wire::Wire;
+pub use self::writer::Writer;
 
 /// Nothing in these tests takes longer, unless it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);

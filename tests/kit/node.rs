@@ -140,9 +140,15 @@ impl Node {
 
     /// All its data.
     pub fn data(&self) -> Data {
-        let digest = self.client().text(&["DEBUG", "DIGEST"]);
-        let data = fetch(&mut self.client());
-        assert_eq!(digest, data.digest, "DEBUG DIGEST of {:?} and its snapshot", self.kind);
+        let mut told = String::new();
+        let mut data = Data::default();
+        // Keys may expire between the two.
+        let agree = comes_true(Duration::from_secs(20), || {
+            told = self.client().text(&["DEBUG", "DIGEST"]);
+            data = fetch(&mut self.client());
+            data.digest == told
+        });
+        assert!(agree, "DEBUG DIGEST of {:?} is {told}, its snapshot {data:?}", self.kind);
         data
     }
 
@@ -213,19 +219,21 @@ impl Drop for Node {
     }
 }
 
-/// The data of nodes that should be equal, once they are equally far.
+/// The data of nodes that should be equal, once they are equally far and nothing is about to
+/// expire.
 #[track_caller]
 pub fn assert_same_data(nodes: &[&Node]) -> Data {
     let mut offsets = Vec::new();
-    let equal = comes_true(super::PATIENCE, || {
+    let mut data = Vec::new();
+    let are_equal = comes_true(Duration::from_secs(20), || {
         offsets = nodes.iter().map(|node| node.state().offset).collect();
-        offsets.windows(2).all(|pair| pair[0] == pair[1])
+        if offsets.windows(2).any(|pair| pair[0] != pair[1]) {
+            return false;
+        }
+        data = nodes.iter().map(|node| node.data()).collect();
+        data.windows(2).all(|pair| pair[0] == pair[1])
     });
-    assert!(equal, "offsets {offsets:?}");
-    let mut data: Vec<_> = nodes.iter().map(|node| node.data()).collect();
-    for other in &data[1..] {
-        assert_eq!(data[0], *other);
-    }
+    assert!(are_equal, "offsets {offsets:?}, data {data:?}");
     data.remove(0)
 }
 
