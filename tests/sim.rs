@@ -1,5 +1,11 @@
 //! Whole topologies of real servers in the simulated world. An oracle watches every step of every
 //! test: see `replab::sim::check`.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "sim/lab.rs"]
 mod lab;

@@ -20,13 +20,16 @@ use std::process::ExitCode;
 
 const ROUNDS_DEFAULT: usize = 5;
 
+/// One comparison, in so many rounds.
+type Measure = fn(usize) -> server::Outcome<()>;
+
 fn main() -> ExitCode {
     // Cargo adds its own flags.
     let words: Vec<String> = std::env::args().skip(1).filter(|w| !w.starts_with("--")).collect();
     let rounds = words.iter().find_map(|w| w.parse().ok()).unwrap_or(ROUNDS_DEFAULT);
     let chosen: Vec<&str> =
         words.iter().map(String::as_str).filter(|w| w.parse::<usize>().is_err()).collect();
-    let measures: [(&str, fn(usize) -> server::Outcome<()>); 3] =
+    let measures: [(&str, Measure); 3] =
         [("alone", load::alone), ("replicas", load::with_replicas), ("sync", sync::full_sync)];
     if let Some(unknown) = chosen.iter().find(|w| measures.iter().all(|(name, _)| name != *w)) {
         eprintln!("nothing is called `{unknown}`: choose from alone, replicas, sync");

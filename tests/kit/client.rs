@@ -96,7 +96,7 @@ impl Client {
     }
 
     fn read(&mut self) -> std::io::Result<()> {
-        let mut buffer = [0; 65536];
+        let mut buffer = vec![0; 65_536];
         match self.stream.read(&mut buffer)? {
             0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
             count => {

@@ -89,7 +89,7 @@ impl State {
 }
 
 fn carry(mut from: TcpStream, mut to: TcpStream) {
-    let mut buffer = [0; 65536];
+    let mut buffer = vec![0; 65_536];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         if to.write_all(&buffer[..count]).is_err() {
             break;
