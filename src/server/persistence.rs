@@ -341,7 +341,7 @@ impl Server {
         Ok(())
     }
 
-    /// BGSAVE [SCHEDULE].
+    /// `BGSAVE [SCHEDULE]`.
     pub(super) fn on_bgsave(
         &mut self,
         ask: &Ask<'_>,
@@ -390,7 +390,7 @@ impl Server {
         Ok(())
     }
 
-    /// SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT].
+    /// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`.
     pub(super) fn on_shutdown(
         &mut self,
         ask: &Ask<'_>,

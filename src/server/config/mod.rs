@@ -4,7 +4,7 @@
 //! it can be changed while the node runs, and, if it means something to this node, the field of
 //! [`Config`] that holds it. All others are stored and given back. Every value has one canonical
 //! text (bytes without unit, `yes` or `no`), which CONFIG GET shows; [`special`] has the directives
-//! that take several words. [`file`] reads and rewrites redis.conf.
+//! that take several words. [`mod@file`] reads and rewrites redis.conf.
 //!
 //! # Differences from Redis
 //!
