@@ -66,7 +66,7 @@ impl Event {
             Self::Reply { command, reply, .. } => format!("{command}: {reply}"),
             Self::Workload { state } => format!("writes: {state}"),
             Self::Met { claim, .. } => format!("as expected: {claim}"),
-            Self::Failed { claim, .. } => format!("NOT as expected: {claim}"),
+            Self::Failed { claim, .. } => format!("FAILED: {claim}"),
         }
     }
 
@@ -74,11 +74,11 @@ impl Event {
     pub fn explain(&self) -> Option<String> {
         let sentence = match self {
             Self::Node(fact) => return Some(fact.explain()),
-            Self::Ready => "Every node listens and the replication links are up.",
+            Self::Ready => "Every node listens, every link is up.",
             Self::Did { action, by } => return purpose(action, by).map(str::to_owned),
-            Self::Killed { power_loss: true } => "Whatever it had not fsynced is gone too.",
+            Self::Killed { power_loss: true } => "What it had not fsynced is gone too.",
             Self::Killed { power_loss: false } => {
-                "As by SIGKILL: it saves nothing, and its peers see their connections close."
+                "SIGKILL: it had no time to save or to say goodbye."
             }
             Self::Exited { .. } => "It ended by itself.",
             Self::Crashed { .. } => "An error in the node's own code; the lab goes on.",
@@ -157,9 +157,7 @@ fn purpose(action: &Action, by: &str) -> Option<&'static str> {
 fn link_meaning(state: &str) -> &'static str {
     match state {
         "clear" => "What was held back arrives now.",
-        state if state.starts_with("cut") => {
-            "No byte and no end of stream crosses; only a timeout can tell."
-        }
+        state if state.starts_with("cut") => "No byte crosses, and neither end is told.",
         _ => "The bytes arrive later, in order.",
     }
 }

@@ -803,7 +803,7 @@ mod tests {
     }
 
     #[test]
-    fn a_primary_without_psync_is_asked_by_sync_and_never_acked() {
+    fn a_primary_without_psync_is_asked_by_sync_and_acked_only_to_open_its_stream() {
         for (refusal, log) in [
             ("-ERR x", "Master does not support PSYNC or is in error state (reply: -ERR x)"),
             ("+DUALCHANNELSYNC", "Unexpected reply to PSYNC from master: +DUALCHANNELSYNC"),
@@ -811,7 +811,8 @@ mod tests {
         ] {
             let session = format!("{GREETING}{refusal}\r\n$EOF:{MARK}\r\nRDB{MARK}");
             let steps = at_every_split(&introduction(), &session);
-            assert!(sent(&steps).ends_with("-1\r\nSYNC\r\n"), "{:?}", sent(&steps));
+            let opening = "-1\r\nSYNC\r\n*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$1\r\n0\r\n";
+            assert!(sent(&steps).ends_with(opening), "{:?}", sent(&steps));
             assert_eq!(logged(&steps)[5..7], [log, "Retrying with SYNC..."]);
             assert_eq!(
                 without_log(steps),
