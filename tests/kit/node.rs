@@ -300,7 +300,7 @@ fn state_of_info(info: &str) -> State {
         is_replica,
         is_link_up: text("master_link_status") == "up",
         replid: text("master_replid"),
-        replid2: text("master_replid2").trim_matches('0').to_owned(),
+        replid2: text("master_replid2"),
         offset: number("master_repl_offset"),
         online_replicas: info.lines().filter(|line| line.contains("state=online")).count(),
         sync_full: number("sync_full"),
