@@ -63,7 +63,7 @@ fn frame() -> Outcome<()> {
 /// A lab of a primary, three replicas and eight behind those, after ten (simulated) seconds of work.
 fn twelve_nodes() -> Outcome<LabView> {
     let mut text = String::from("title = \"Twelve\"\n[servers.alpha]\n");
-    for (n, primary) in [(3, "alpha"), (3, "b-1"), (3, "b-2"), (2, "b-3")] {
+    for (n, primary) in [(3, "alpha"), (3, "b1"), (3, "b2"), (2, "b3")] {
         let name = if primary == "alpha" { "b".to_owned() } else { format!("under-{primary}") };
         text += &format!("[servers.{name}]\ncount = {n}\nreplicaof = \"{primary}\"\n");
     }

@@ -125,11 +125,11 @@ impl Db {
     pub fn set_expiry(&mut self, key: &[u8], at: Option<i64>) -> Option<i64> {
         let hash = self.hash(key);
         let segment = self.segment(hash)?;
-        segment.get(hash, key)?;
         let old = segment.expiry(hash, key);
-        let hasher = self.hasher.clone();
         match at {
             Some(at) => {
+                segment.get(hash, key)?;
+                let hasher = self.hasher.clone();
                 let is_new =
                     self.segment_mut(hash).set_expiry(hash, key, at, |k| hash_of(&hasher, k));
                 self.expiring += usize::from(is_new);

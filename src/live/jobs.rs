@@ -26,8 +26,8 @@ use crate::machine::{
 };
 use crate::persist::rdb::{Decoder, Encoder};
 
-/// Keys encoded into one chunk.
-const KEYS_PER_CHUNK: usize = 128;
+/// Keys encoded into one chunk, unless it is full before.
+const KEYS_PER_CHUNK: usize = 4096;
 /// The exit code of a program that could not be run, as a shell's child would end.
 const SCRIPT_NOT_RUN: i32 = 2;
 /// Time between two looks at a running program.
@@ -433,10 +433,12 @@ impl Work {
         Ok(state.input.pop_front())
     }
 
-    /// Waits as long as the keys done since the last call ask for, and looks for the end.
+    /// Waits as long as the keys done since the last call ask for, lets nodes that have something to
+    /// do go first, and looks for the end.
     fn advance(&mut self, keys: u64, delay: Duration) -> Result<(), Stopped> {
         let keys_now = keys.saturating_sub(self.keys_done);
         self.keys_done = keys;
+        thread::yield_now();
         let wait = delay.saturating_mul(keys_now.try_into().unwrap_or(u32::MAX));
         let state = self.desk.lock();
         let (state, _) = self

@@ -115,6 +115,8 @@ pub struct Clients {
     /// Those with replies to send at the end of the turn.
     pending: Vec<ConnId>,
     next_id: u64,
+    /// Whether there may be one that sees every command.
+    may_monitor: bool,
     /// Connections accepted over the life of the node.
     pub accepted_total: u64,
 }
@@ -174,14 +176,18 @@ impl Clients {
 
     /// All connections in the order of their ids.
     pub fn in_order(&self) -> Vec<&Client> {
-        let mut clients: Vec<&Client> = self.map.values().map(|c| &**c).collect();
-        clients.sort_unstable_by_key(|c| c.id);
-        clients
+        self.those(|_| true)
     }
 
     /// All connections of which `pick` holds, in the order of their ids.
     pub fn ids(&self, pick: impl Fn(&Client) -> bool) -> Vec<ConnId> {
-        self.in_order().into_iter().filter(|c| pick(c)).map(|c| c.conn).collect()
+        self.those(pick).into_iter().map(|c| c.conn).collect()
+    }
+
+    fn those(&self, pick: impl Fn(&Client) -> bool) -> Vec<&Client> {
+        let mut clients: Vec<_> = self.map.values().map(|c| &**c).filter(|c| pick(c)).collect();
+        clients.sort_unstable_by_key(|c| c.id);
+        clients
     }
 
     /// The earliest of the times that `of` finds.
@@ -194,9 +200,22 @@ impl Clients {
         self.map.values().filter(|c| c.kind == ClientKind::Normal).count()
     }
 
-    /// Those that see every command.
-    pub fn monitors(&self) -> Vec<ConnId> {
-        self.ids(|client| client.monitor)
+    /// Lets a connection see every command.
+    pub fn begin_monitor(&mut self, conn: ConnId) {
+        if let Some(client) = self.get_mut(conn) {
+            client.monitor = true;
+            self.may_monitor = true;
+        }
+    }
+
+    /// Those that see every command. Asked for at every command, so it costs nothing without any.
+    pub fn monitors(&mut self) -> Vec<ConnId> {
+        if !self.may_monitor {
+            return Vec::new();
+        }
+        let monitors = self.ids(|client| client.monitor);
+        self.may_monitor = !monitors.is_empty();
+        monitors
     }
 
     /// How many there are.

@@ -96,10 +96,8 @@ const ENTRIES_SHOWN: usize = 10;
 type Answer = Result<(), CommandError>;
 
 fn monitor(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    if let Some(client) = server.clients.get_mut(ask.conn) {
-        client.monitor = true;
-        client.reply.ok();
-    }
+    server.clients.begin_monitor(ask.conn);
+    server.reply(ask).ok();
     Ok(())
 }
 
