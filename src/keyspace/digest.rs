@@ -24,6 +24,13 @@ impl Digest {
         self.add(data);
         self.0 = Sha1::digest(self.0).into();
     }
+
+    /// Adds several pieces as one, so that their order matters but not that of the wholes.
+    fn add_mixed(&mut self, pieces: &[&[u8]]) {
+        let mut whole = Self([0; 20]);
+        pieces.iter().for_each(|piece| whole.mix(piece));
+        self.add(&whole.0);
+    }
 }
 
 /// The digest of all data. Keys whose time has passed but that still exist count.
@@ -62,5 +69,11 @@ fn mix_value(digest: &mut Digest, value: &Value) {
         Value::Str(bytes) => digest.mix(bytes),
         Value::Int(n) => digest.mix(number::text_i64(*n).as_bytes()),
         Value::List(list) => list.iter().for_each(|item| digest.mix(item)),
+        Value::Hash(hash) => {
+            for (field, value) in hash.iter() {
+                digest.add_mixed(&[field, value]);
+            }
+        }
+        Value::Set(set) => set.iter().for_each(|member| digest.add(member)),
     }
 }

@@ -1,9 +1,14 @@
 //! Values that are collections. Each knows at any time how many bytes it holds, and by what name
 //! OBJECT ENCODING calls the form that Redis would keep it in.
 
+mod dense;
+mod hash;
 mod list;
+mod set;
 
+pub use self::hash::Hash;
 pub use self::list::{End, List};
+pub use self::set::Set;
 
 use std::sync::Arc;
 
