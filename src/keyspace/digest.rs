@@ -74,6 +74,11 @@ fn mix_value(digest: &mut Digest, value: &Value) {
                 digest.add_mixed(&[field, value]);
             }
         }
+        Value::Zset(zset) => {
+            for (member, score) in zset.iter() {
+                digest.add_mixed(&[member, number::text_f64(score).as_bytes()]);
+            }
+        }
         Value::Set(set) => set.iter().for_each(|member| digest.add(member)),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Blob;
-use super::types::{Hash, List, Set};
+use super::types::{Hash, List, Set, Zset};
 use crate::base::number;
 
 /// A value. Collections are behind `Arc`, so that copying a segment copies no collection.
@@ -19,6 +19,8 @@ pub enum Value {
     Hash(Arc<Hash>),
     /// A set.
     Set(Arc<Set>),
+    /// A sorted set.
+    Zset(Arc<Zset>),
 }
 
 /// The longest string that Redis keeps in one piece with its header.
@@ -98,6 +100,7 @@ impl Value {
             Self::List(list) => list.encoding(),
             Self::Hash(hash) => hash.encoding(),
             Self::Set(set) => set.encoding(),
+            Self::Zset(zset) => zset.encoding(),
         }
     }
 
@@ -108,6 +111,7 @@ impl Value {
             Self::List(_) => Kind::List,
             Self::Hash(_) => Kind::Hash,
             Self::Set(_) => Kind::Set,
+            Self::Zset(_) => Kind::Zset,
         }
     }
 
@@ -119,6 +123,7 @@ impl Value {
             Self::List(list) => list.heap_bytes(),
             Self::Hash(hash) => hash.heap_bytes(),
             Self::Set(set) => set.heap_bytes(),
+            Self::Zset(zset) => zset.heap_bytes(),
         }
     }
 }

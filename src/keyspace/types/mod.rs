@@ -4,11 +4,14 @@
 mod dense;
 mod hash;
 mod list;
+mod order;
 mod set;
+mod zset;
 
 pub use self::hash::Hash;
 pub use self::list::{End, List};
 pub use self::set::Set;
+pub use self::zset::Zset;
 
 use std::sync::Arc;
 
