@@ -36,6 +36,7 @@ mod set;
 pub mod spec;
 mod string;
 mod time;
+mod zset;
 
 pub use self::call::{Call, Effect, ExpiryRule, Replicate};
 pub use self::error::CommandError;
@@ -45,7 +46,7 @@ pub use self::spec::{Flags, Group, Keys, Spec, flags};
 pub type Run = fn(&mut Call<'_>) -> Result<(), CommandError>;
 
 /// All rows of this floor, by group.
-pub fn tables() -> [&'static [Spec<Run>]; 9] {
+pub fn tables() -> [&'static [Spec<Run>]; 10] {
     [
         key::COMMANDS,
         expire::COMMANDS,
@@ -56,5 +57,6 @@ pub fn tables() -> [&'static [Spec<Run>]; 9] {
         list::COMMANDS,
         hash::COMMANDS,
         set::COMMANDS,
+        zset::COMMANDS,
     ]
 }

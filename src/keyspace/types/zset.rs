@@ -46,6 +46,8 @@ impl Zset {
     /// Adds a member or changes its score, which must not be NaN; returns the previous score.
     pub fn insert(&mut self, member: Blob, score: f64) -> Option<f64> {
         self.spread |= member.len() > PACKED_BYTES_MAX;
+        // Packed, a whole number is kept as an integer, and there is one zero only.
+        let score = if self.spread { score } else { score + 0.0 };
         let old = self.scores.insert(member.clone(), score);
         if let Some(old) = old {
             self.order.remove(old, &member);
