@@ -64,7 +64,7 @@ impl Extended {
     }
 
     /// The sum, rounded to the nearest; `None` if it is infinite or not a number.
-    pub fn add(self, other: Self) -> Option<Self> {
+    pub fn plus(self, other: Self) -> Option<Self> {
         if self.is_infinite() || other.is_infinite() {
             return None;
         }
@@ -348,7 +348,7 @@ mod tests {
 
     fn sum(a: &str, b: &str) -> String {
         let parse = |text: &str| Extended::parse(text.as_bytes()).unwrap();
-        parse(a).add(parse(b)).map_or("none".to_owned(), |sum| sum.to_string())
+        parse(a).plus(parse(b)).map_or("none".to_owned(), |sum| sum.to_string())
     }
 
     #[test]

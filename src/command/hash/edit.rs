@@ -82,7 +82,7 @@ pub(super) fn hincrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {
         None => Extended::ZERO,
     };
     let new = old
-        .add(by)
+        .plus(by)
         .ok_or(CommandError::fixed("ERR increment would produce NaN or Infinity"))?
         .to_string();
     set_field(call, key, field, new.as_bytes())?;
