@@ -179,7 +179,10 @@ mod tests {
                     assert_eq!(removed, model.remove_entry(&name));
                 }
                 _ => {
-                    assert_eq!(dense.insert(name.clone(), value.clone()), model.insert(name, value))
+                    assert_eq!(
+                        dense.insert(name.clone(), value.clone()),
+                        model.insert(name, value)
+                    );
                 }
             }
             assert_eq!(dense.len(), model.len());

@@ -52,7 +52,7 @@ impl Hash {
     }
 
     /// All fields with their values.
-    pub fn iter(&self) -> impl Iterator<Item = (&Blob, &Blob)> + ExactSizeIterator {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Blob, &Blob)> {
         self.fields.iter().map(|(field, value)| (field, value))
     }
 

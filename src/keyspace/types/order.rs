@@ -45,24 +45,17 @@ impl Default for Order {
 }
 
 impl Order {
-    pub fn len(&self) -> usize {
-        self.size(self.root)
-    }
-
     /// Adds a member, which must not be there.
     pub fn insert(&mut self, score: f64, member: Blob) {
         let (before, rest) = self.split(self.root, &mut |s, m| is_before(s, m, score, &member));
         let priority = HASHER.hash_one(&member[..]) as u32;
         let node = Node { score, member, priority, left: NIL, right: NIL, size: 1 };
-        let new = match self.free.pop() {
-            Some(index) => {
-                self.nodes[index as usize] = node;
-                index
-            }
-            None => {
-                self.nodes.push(node);
-                self.nodes.len() as u32 - 1
-            }
+        let new = if let Some(index) = self.free.pop() {
+            self.nodes[index as usize] = node;
+            index
+        } else {
+            self.nodes.push(node);
+            self.nodes.len() as u32 - 1
         };
         let before = self.join(before, new);
         self.root = self.join(before, rest);

@@ -47,7 +47,7 @@ impl Set {
     }
 
     /// All members, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = &Blob> + ExactSizeIterator {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Blob> {
         self.members.iter().map(|(member, ())| member)
     }
 
