@@ -92,7 +92,8 @@ impl Extended {
         (!sum.is_infinite()).then_some(sum)
     }
 
-    fn is_infinite(self) -> bool {
+    /// Whether it is no finite number.
+    pub fn is_infinite(self) -> bool {
         self.exponent >= Self::INFINITE_EXPONENT
     }
 

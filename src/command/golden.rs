@@ -147,4 +147,4 @@ macro_rules! transcripts {
     )*};
 }
 
-transcripts!(string key list);
+transcripts!(string key list hash set zset);

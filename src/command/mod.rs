@@ -20,19 +20,23 @@
 //! replica only hides it, and deletes when its primary says so.
 
 mod call;
+mod chance;
 mod database;
 mod error;
 mod expire;
 #[cfg(test)]
 mod golden;
+mod hash;
 mod key;
 mod list;
 mod object;
 mod options;
 mod scan;
+mod set;
 pub mod spec;
 mod string;
 mod time;
+mod zset;
 
 pub use self::call::{Call, Effect, ExpiryRule, Replicate};
 pub use self::error::CommandError;
@@ -42,7 +46,7 @@ pub use self::spec::{Flags, Group, Keys, Spec, flags};
 pub type Run = fn(&mut Call<'_>) -> Result<(), CommandError>;
 
 /// All rows of this floor, by group.
-pub fn tables() -> [&'static [Spec<Run>]; 7] {
+pub fn tables() -> [&'static [Spec<Run>]; 10] {
     [
         key::COMMANDS,
         expire::COMMANDS,
@@ -51,5 +55,8 @@ pub fn tables() -> [&'static [Spec<Run>]; 7] {
         object::COMMANDS,
         string::COMMANDS,
         list::COMMANDS,
+        hash::COMMANDS,
+        set::COMMANDS,
+        zset::COMMANDS,
     ]
 }

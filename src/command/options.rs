@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{Call, CommandError};
+use crate::base::number;
 
 /// A word as a count of at least `min`; `text` is the refusal of anything else.
 pub(super) fn count_at_least(
@@ -31,6 +32,17 @@ pub(super) fn range_in(len: usize, start: i64, end: i64) -> Range<usize> {
     start as usize..end.max(start) as usize
 }
 
+/// A word as a floating point number that can be sorted by: no NaN, and no number beyond the
+/// largest and the smallest.
+pub(super) fn score(word: &[u8]) -> Option<f64> {
+    let score = number::parse_f64(word).filter(|score| !score.is_nan())?;
+    let names_infinity = word.iter().any(|byte| byte.eq_ignore_ascii_case(&b'n'));
+    let mantissa = word.split(|byte| byte.eq_ignore_ascii_case(&b'e')).next().unwrap_or_default();
+    let is_zero = !mantissa.iter().any(|byte| matches!(byte, b'1'..=b'9'));
+    let fits = score.is_infinite() == names_infinity && (score != 0.0 || is_zero);
+    fits.then_some(score)
+}
+
 /// The keys that follow their number at `index`, and the index of the word after them.
 pub(super) fn several_keys<'a>(
     call: &Call<'a>,
@@ -46,7 +58,22 @@ pub(super) fn several_keys<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::range_in;
+    use super::{range_in, score};
+
+    #[test]
+    fn a_score_must_fit() {
+        for (word, expected) in [
+            ("1.5", Some(1.5)),
+            ("-inf", Some(f64::NEG_INFINITY)),
+            ("1e400", None),
+            ("1e-400", None),
+            ("0e-400", Some(0.0)),
+            ("nan", None),
+            ("x", None),
+        ] {
+            assert_eq!(score(word.as_bytes()), expected, "{word}");
+        }
+    }
 
     #[test]
     fn a_range_is_cut_to_what_is_there() {

@@ -80,6 +80,13 @@ impl<'a> Walk<'a> {
         Ok(walk)
     }
 
+    /// Answers a walk over what is not there.
+    pub fn reply_nothing(call: &mut Call<'_>) {
+        call.reply.array(2);
+        call.reply.bulk("0");
+        call.reply.array(0);
+    }
+
     /// Whether an element of this name is asked for.
     pub fn wants(&self, name: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| glob::matches(pattern, name))
@@ -92,7 +99,7 @@ impl<'a> Walk<'a> {
 }
 
 /// A cursor as C reads an unsigned number: a sign is allowed, a negative number wraps.
-fn read_cursor(word: &[u8]) -> Result<u64, CommandError> {
+pub(super) fn read_cursor(word: &[u8]) -> Result<u64, CommandError> {
     let invalid = CommandError::fixed("ERR invalid cursor");
     let (negative, digits) = match word {
         [b'-', digits @ ..] => (true, digits),

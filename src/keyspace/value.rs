@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Blob;
-use super::types::List;
+use super::types::{Hash, List, Set, Zset};
 use crate::base::number;
 
 /// A value. Collections are behind `Arc`, so that copying a segment copies no collection.
@@ -15,6 +15,12 @@ pub enum Value {
     Int(i64),
     /// A list.
     List(Arc<List>),
+    /// A hash.
+    Hash(Arc<Hash>),
+    /// A set.
+    Set(Arc<Set>),
+    /// A sorted set.
+    Zset(Arc<Zset>),
 }
 
 /// The longest string that Redis keeps in one piece with its header.
@@ -92,6 +98,9 @@ impl Value {
             Self::Str(bytes) if bytes.len() <= EMBSTR_BYTES_MAX => "embstr",
             Self::Str(_) => "raw",
             Self::List(list) => list.encoding(),
+            Self::Hash(hash) => hash.encoding(),
+            Self::Set(set) => set.encoding(),
+            Self::Zset(zset) => zset.encoding(),
         }
     }
 
@@ -100,6 +109,9 @@ impl Value {
         match self {
             Self::Str(_) | Self::Int(_) => Kind::String,
             Self::List(_) => Kind::List,
+            Self::Hash(_) => Kind::Hash,
+            Self::Set(_) => Kind::Set,
+            Self::Zset(_) => Kind::Zset,
         }
     }
 
@@ -109,6 +121,9 @@ impl Value {
             Self::Str(bytes) => blob_heap_bytes(bytes),
             Self::Int(_) => 0,
             Self::List(list) => list.heap_bytes(),
+            Self::Hash(hash) => hash.heap_bytes(),
+            Self::Set(set) => set.heap_bytes(),
+            Self::Zset(zset) => zset.heap_bytes(),
         }
     }
 }

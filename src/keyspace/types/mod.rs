@@ -1,9 +1,17 @@
 //! Values that are collections. Each knows at any time how many bytes it holds, and by what name
 //! OBJECT ENCODING calls the form that Redis would keep it in.
 
+mod dense;
+mod hash;
 mod list;
+mod order;
+mod set;
+mod zset;
 
+pub use self::hash::Hash;
 pub use self::list::{End, List};
+pub use self::set::Set;
+pub use self::zset::Zset;
 
 use std::sync::Arc;
 
