@@ -1,7 +1,11 @@
 //! Broken topology files and what a person is told about them.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 #![expect(clippy::expect_used, reason = "a test that cannot begin has failed")]
 
 use std::path::Path;

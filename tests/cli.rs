@@ -1,7 +1,11 @@
 //! The binary as a person calls it.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 #![expect(clippy::expect_used, reason = "a test that cannot begin has failed")]
 
 use assert_cmd::Command;

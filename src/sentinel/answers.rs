@@ -230,7 +230,8 @@ impl Sentinel {
         };
         let Some(m) = self.monitors.get(hello.name.as_str()) else { return };
         if hello.id == self.common.my_id {
-            let local = |port| port == self.common.port || port == self.common.globals.announce_port;
+            let local =
+                |port| port == self.common.port || port == self.common.globals.announce_port;
             if !local(hello.from.port) {
                 self.refuse(&format!("{} has this Sentinel's id", hello.from));
             }

@@ -71,11 +71,7 @@ impl Common {
 
     /// How sentences name a Sentinel: itself, or by the first characters of its id.
     pub fn short_name(&self, id: &str) -> String {
-        if id == self.my_id {
-            "itself".to_owned()
-        } else {
-            id.chars().take(8).collect()
-        }
+        if id == self.my_id { "itself".to_owned() } else { id.chars().take(8).collect() }
     }
 
     /// Whether this Sentinel's turn in standing for election comes later than that of others.

@@ -123,7 +123,7 @@ impl Config {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let fail = |reason: &str| ConfigError {
+            let fail = move |reason: &str| ConfigError {
                 line: index + 1,
                 text: line.to_owned(),
                 reason: reason.to_owned(),
@@ -243,7 +243,8 @@ impl Config {
 }
 
 impl Globals {
-    fn set(&mut self, statement: &str, value: &str) -> Outcome {
+    /// Follows a statement about the Sentinel itself.
+    pub fn set(&mut self, statement: &str, value: &str) -> Outcome {
         let yes_no = |fail| match value {
             "yes" => Ok(true),
             "no" => Ok(false),

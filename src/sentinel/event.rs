@@ -64,7 +64,6 @@ events! {
     Replica "+slave" Notice,
     Peer "+sentinel" Notice,
     PeerMoved "+sentinel-address-switch" Notice,
-    PeerUpdate "+sentinel-address-update" Notice,
     PeerInvalid "+sentinel-invalid-addr" Notice,
     Refused "-hello-refused" Notice,
     Reboot "+reboot" Notice,

@@ -130,6 +130,16 @@ impl Failover {
         matches!(self, Self::Promoting { .. } | Self::Reconfiguring { .. })
     }
 
+    /// Whether a person ordered it.
+    pub fn is_forced(&self) -> bool {
+        matches!(
+            self,
+            Self::Waiting { forced: true, .. }
+                | Self::Selecting { forced: true, .. }
+                | Self::Ordering { forced: true, .. }
+        )
+    }
+
     fn may_be_recalled(&self) -> bool {
         match self {
             Self::Poised { .. } => true,
@@ -307,7 +317,9 @@ impl Common {
         self.unsaved = true;
         let about = About::Replica(&promoted);
         self.event_about(Event::Promoted, m, about, "", || {
-            format!("It takes writes now. Its configuration has epoch {epoch}, so it beats the old one.")
+            format!(
+                "It takes writes now. Its configuration has epoch {epoch}, so it beats the old one."
+            )
         });
         if self.crash.after_promotion {
             self.crash();
@@ -337,9 +349,7 @@ impl Common {
             }
         }
         let is_settled = |addr: &Endpoint| {
-            m.replicas
-                .get(addr)
-                .is_none_or(|r| r.reconf == Reconf::Done || r.node.sdown.is_some())
+            m.replicas.get(addr).is_none_or(|r| r.reconf == Reconf::Done || r.node.sdown.is_some())
         };
         if others.iter().all(is_settled) {
             return self.end_failover(m, promoted);

@@ -122,8 +122,7 @@ impl Common {
         let moved = m.peers.remove(&hello.id);
         let switched = moved.is_some();
         if let Some(old) = moved {
-            let extra =
-                format!("ip {} port {} for {}", hello.from.host, hello.from.port, hello.id);
+            let extra = format!("ip {} port {} for {}", hello.from.host, hello.from.port, hello.id);
             self.event_about(Event::PeerMoved, m, About::Primary, &extra, || {
                 "A known Sentinel has a new address.".to_owned()
             });

@@ -36,7 +36,9 @@ impl Info {
             let Some((field, value)) = line.split_once(':') else { continue };
             let is_replica = info.role == Some(Role::Replica);
             match field {
-                "run_id" if value.len() == 40 && value.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+                "run_id"
+                    if value.len() == 40 && value.bytes().all(|b| b.is_ascii_alphanumeric()) =>
+                {
                     info.run_id = Some(value.to_owned());
                 }
                 "role" if value == "master" => info.role = Some(Role::Primary),
@@ -50,7 +52,9 @@ impl Info {
                 }
                 "slave_priority" if is_replica => info.priority = value.parse().ok(),
                 "slave_repl_offset" if is_replica => info.offset = value.parse().ok(),
-                "replica_announced" if is_replica => info.announced = value.parse::<i64>().ok().map(|n| n != 0),
+                "replica_announced" if is_replica => {
+                    info.announced = value.parse::<i64>().ok().map(|n| n != 0)
+                }
                 _ if info.role == Some(Role::Primary) => {
                     info.replicas.extend(replica_line(field, value, names));
                 }

@@ -100,9 +100,12 @@ pub struct Sentinel {
 impl Sentinel {
     /// Runs `act` on a watched primary, about which something may have changed.
     fn with_monitor(&mut self, name: &str, act: impl FnOnce(&mut Common, &mut Monitor)) {
-        if let Some((name, m)) = self.monitors.get_key_value(name).map(|(n, _)| n.clone()).and_then(
-            |name| self.monitors.get_mut(&name).map(|m| (name, m)),
-        ) {
+        if let Some((name, m)) = self
+            .monitors
+            .get_key_value(name)
+            .map(|(n, _)| n.clone())
+            .and_then(|name| self.monitors.get_mut(&name).map(|m| (name, m)))
+        {
             act(&mut self.common, m);
             self.changed.insert(name);
         }

@@ -133,7 +133,8 @@ impl Sentinel {
 
     /// Watches a primary from now on.
     pub(super) fn add_monitor(&mut self, config: MonitorConfig) {
-        let (common, now) = (&mut self.common, self.common.now.mono);
+        let now = self.common.now.mono;
+        let common = &mut self.common;
         let name: Name = config.name.into();
         let link = common.link_to_primary(&name, &config.addr);
         let primary = Primary {

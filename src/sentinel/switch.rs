@@ -102,13 +102,7 @@ impl Common {
     }
 
     /// Runs the script that tells applications of a new primary, if there is one.
-    pub fn run_reconfig_script(
-        &mut self,
-        m: &Monitor,
-        role: &str,
-        from: &Endpoint,
-        to: &Endpoint,
-    ) {
+    pub fn run_reconfig_script(&mut self, m: &Monitor, role: &str, from: &Endpoint, to: &Endpoint) {
         let Some(script) = m.settings.client_reconfig_script.clone() else { return };
         let args = [
             &*m.name,

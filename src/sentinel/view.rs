@@ -3,9 +3,7 @@
 use super::Sentinel;
 use super::common::Common;
 use super::monitor::Monitor;
-use crate::machine::{
-    FailoverView, MonitorView, Now, PeerBelief, ReplicaBelief, SentinelView,
-};
+use crate::machine::{FailoverView, MonitorView, Now, PeerBelief, ReplicaBelief, SentinelView};
 
 impl Sentinel {
     /// What it believes now.

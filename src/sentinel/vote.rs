@@ -73,7 +73,9 @@ impl Common {
             self.current_epoch = epoch;
             self.unsaved = true;
             self.event_alone(Event::NewEpoch, &epoch.to_string(), || {
-                format!("The highest known epoch is {epoch} now; votes count within one epoch only.")
+                format!(
+                    "The highest known epoch is {epoch} now; votes count within one epoch only."
+                )
             });
         }
     }
