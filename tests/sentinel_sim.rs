@@ -1,5 +1,7 @@
 //! Sentinels and real servers in the simulated world: who agrees, who leads, who is promoted.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -72,7 +74,9 @@ impl Lab {
             "sentinel monitor mm 127.0.0.1 {port} {quorum}\n\
              sentinel down-after-milliseconds mm {D}\nsentinel failover-timeout mm 60000\n"
         );
-        more.iter().for_each(|line| text.push_str(&format!("{line}\n")));
+        for line in more {
+            text.extend([line, "\n"]);
+        }
         let config = sentinel::Config::parse(&text).expect("a good file");
         let build = Arc::new(move |birth: Birth| {
             Box::new(Sentinel::new(config.clone(), birth.port, birth.seed)) as Box<dyn Machine>

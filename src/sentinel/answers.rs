@@ -2,7 +2,7 @@
 
 use super::Sentinel;
 use super::hello::{CHANNEL, Hello};
-use super::link::{Expect, LinkId, Part, Whom};
+use super::link::{Answers, Expect, LinkId, Part, Whom};
 use super::monitor::{Monitor, Name, Settings};
 use crate::machine::{ConnId, Endpoint, LogLevel};
 use crate::resp::Answer;
@@ -96,9 +96,9 @@ impl Sentinel {
         let now = self.common.now.mono;
         let common = &mut self.common;
         let received = common.links.on_received(conn, data, now, &mut common.out);
-        let Some((id, part, answers)) = received else { return };
+        let Some(Answers { id, part, all }) = received else { return };
         let Some(whom) = self.common.links.get(id).map(|link| link.whom.clone()) else { return };
-        for (expect, answer) in answers {
+        for (expect, answer) in all {
             match (part, expect) {
                 (Part::Pubsub, _) => self.on_message(&answer),
                 (_, Expect::Nothing) => {}

@@ -53,7 +53,7 @@ impl Info {
                 "slave_priority" if is_replica => info.priority = value.parse().ok(),
                 "slave_repl_offset" if is_replica => info.offset = value.parse().ok(),
                 "replica_announced" if is_replica => {
-                    info.announced = value.parse::<i64>().ok().map(|n| n != 0)
+                    info.announced = value.parse::<i64>().ok().map(|n| n != 0);
                 }
                 _ if info.role == Some(Role::Primary) => {
                     info.replicas.extend(replica_line(field, value, names));

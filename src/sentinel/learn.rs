@@ -29,7 +29,7 @@ impl Common {
         }
         if info.role == Some(Role::Primary) {
             for addr in &info.replicas {
-                self.add_replica(m, addr.clone(), "The primary named it as its replica.");
+                self.add_replica(m, addr, "The primary named it as its replica.");
             }
         }
         self.note_role(m, None, info.role);

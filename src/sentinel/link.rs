@@ -169,12 +169,32 @@ impl Link {
         }
     }
 
+    /// One of its connections, if it needs that and does not have it.
+    pub fn down_line(&self, part: Part) -> Option<&Line> {
+        let wanted = match part {
+            Part::Command => Some(&self.command),
+            Part::Pubsub => self.pubsub.as_ref(),
+        };
+        wanted.filter(|line| matches!(line.state, LineState::Down))
+    }
+
     fn line(&mut self, part: Part) -> Option<&mut Line> {
         match part {
             Part::Command => Some(&mut self.command),
             Part::Pubsub => self.pubsub.as_mut(),
         }
     }
+}
+
+/// Answers that arrived on one connection.
+#[derive(Debug)]
+pub struct Answers {
+    /// The link.
+    pub id: LinkId,
+    /// Its connection.
+    pub part: Part,
+    /// Each answer with what it is for.
+    pub all: Vec<(Expect, Answer)>,
 }
 
 /// All links.
@@ -239,10 +259,10 @@ impl Links {
         if part == Part::Command {
             link.owed_since.get_or_insert(now);
         }
-        let Some(line) = link.line(part) else { return };
-        line.state = LineState::Dialling(conn);
-        line.tried = Some(now);
-        line.heard = now;
+        let Some(dialled) = link.line(part) else { return };
+        dialled.state = LineState::Dialling(conn);
+        dialled.tried = Some(now);
+        dialled.heard = now;
         self.by_conn.insert(conn, (id, part));
         out.push(Output::Dial { conn, to });
     }
@@ -285,11 +305,11 @@ impl Links {
         if part == Part::Command {
             link.owed_since.get_or_insert(now);
         }
-        let line = link.line(part)?;
-        if matches!(line.state, LineState::Dialling(_)) {
-            line.failures += 1;
+        let lost = link.line(part)?;
+        if matches!(lost.state, LineState::Dialling(_)) {
+            lost.failures += 1;
         }
-        line.state = LineState::Down;
+        lost.state = LineState::Down;
         Some((id, part))
     }
 
@@ -337,7 +357,7 @@ impl Links {
         data: &[u8],
         now: Millis,
         out: &mut Outbox,
-    ) -> Option<(LinkId, Part, Vec<(Expect, Answer)>)> {
+    ) -> Option<Answers> {
         let (id, part) = *self.by_conn.get(&conn)?;
         let line = self.map.get_mut(&id)?.line(part)?;
         line.heard = now;
@@ -366,6 +386,6 @@ impl Links {
             out.push(Output::Close { conn, how: Closing::Now });
             self.on_closed(conn, now);
         }
-        Some((id, part, answers))
+        Some(Answers { id, part, all: answers })
     }
 }

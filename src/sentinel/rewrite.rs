@@ -136,16 +136,15 @@ fn merge(text: &str, statements: &[String]) -> String {
     for statement in statements {
         let subject = statement.split(' ').next().unwrap_or_default();
         let line = format!("sentinel {statement}");
-        match places.get_mut(subject).and_then(VecDeque::pop_front) {
-            Some(place) => lines[place] = Some(line),
-            None => {
-                if !signed {
-                    signed = true;
-                    lines.push(Some(SIGNATURE.to_owned()));
-                }
-                lines.push(Some(line));
-            }
+        if let Some(place) = places.get_mut(subject).and_then(VecDeque::pop_front) {
+            lines[place] = Some(line);
+            continue;
         }
+        if !signed {
+            signed = true;
+            lines.push(Some(SIGNATURE.to_owned()));
+        }
+        lines.push(Some(line));
     }
     for stale in places.into_values().flatten() {
         lines[stale] = None;

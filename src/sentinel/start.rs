@@ -161,7 +161,7 @@ impl Sentinel {
             format!("It watches this primary; {quorum} Sentinels must agree that it is down.")
         });
         for addr in config.replicas {
-            common.add_replica(&mut m, addr, "The file named it as a replica.");
+            common.add_replica(&mut m, &addr, "The file named it as a replica.");
         }
         for (id, addr) in config.peers {
             if id != common.my_id {

@@ -4,7 +4,7 @@
 use super::common::Common;
 use super::failover::Failover;
 use super::instance::{Node, Peer, Reconf, Replica};
-use super::link::{Expect, LineState, LinkId, Part};
+use super::link::{Expect, LinkId, Part};
 use super::monitor::{Monitor, Settings};
 use super::timing::{Alarm, Timing, impatience, redial_delay};
 use crate::machine::{Endpoint, Millis, Role};
@@ -132,16 +132,11 @@ impl Common {
             self.links.close(id, Part::Pubsub, &mut self.out);
         }
         for part in [Part::Command, Part::Pubsub] {
-            let Some(link) = self.links.get(id) else { return };
-            let line = match part {
-                Part::Command => Some(&link.command),
-                Part::Pubsub => link.pubsub.as_ref(),
-            };
-            let Some(line) = line.filter(|line| matches!(line.state, LineState::Down)) else {
+            let Some(down) = self.links.get(id).and_then(|link| link.down_line(part)) else {
                 continue;
             };
-            let delay = redial_delay(self.globals.timing, line.failures);
-            let due = line.tried.map_or(now, |tried| tried + delay);
+            let delay = redial_delay(self.globals.timing, down.failures);
+            let due = down.tried.map_or(now, |tried| tried + delay);
             if self.alarm.is_due(due) {
                 self.links.dial(id, part, now, &mut self.out);
             }

@@ -59,7 +59,7 @@ impl Common {
         replicas.retain(|addr| *addr != to);
         self.reset(m, to);
         for addr in replicas {
-            self.add_replica(m, addr, "It is watched as a replica of the new primary.");
+            self.add_replica(m, &addr, "It is watched as a replica of the new primary.");
         }
         self.force_hellos(m);
     }
@@ -91,14 +91,14 @@ impl Common {
     }
 
     /// Watches a replica that was not known.
-    pub fn add_replica(&mut self, m: &mut Monitor, addr: Endpoint, sentence: &str) {
-        if m.replicas.contains_key(&addr) || addr == m.primary.node.addr {
+    pub fn add_replica(&mut self, m: &mut Monitor, addr: &Endpoint, sentence: &str) {
+        if m.replicas.contains_key(addr) || *addr == m.primary.node.addr {
             return;
         }
-        let link = self.link_to_replica(&m.name, &addr);
+        let link = self.link_to_replica(&m.name, addr);
         m.replicas.insert(addr.clone(), Replica::new(addr.clone(), link, self.now.mono));
         self.unsaved = true;
-        self.event_about(Event::Replica, m, About::Replica(&addr), "", || sentence.to_owned());
+        self.event_about(Event::Replica, m, About::Replica(addr), "", || sentence.to_owned());
     }
 
     /// Runs the script that tells applications of a new primary, if there is one.

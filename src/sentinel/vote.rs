@@ -7,7 +7,6 @@ use super::common::Common;
 use super::event::Event;
 use super::failover::Failover;
 use super::monitor::Monitor;
-use crate::machine::Millis;
 
 /// Our last vote for a primary. After a restart only its epoch is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,7 +47,8 @@ impl Common {
         });
         if candidate != self.my_id {
             self.stand_down(m);
-            m.no_failover_before = self.now.mono + self.chance_ms(1000) + 2 * self.patience(m);
+            m.no_failover_before =
+                self.now.mono + self.chance_ms(1000) + 2 * m.settings.failover_timeout;
             m.delay_logged = false;
         }
     }
@@ -88,11 +88,6 @@ impl Common {
             _ => None,
         });
         tally_of(&self.my_id, own.into_iter().chain(told))
-    }
-
-    /// How long a lost attempt holds back the next one.
-    pub fn patience(&self, m: &Monitor) -> Millis {
-        m.settings.failover_timeout
     }
 }
 

@@ -4,7 +4,7 @@ use crate::machine::{Endpoint, Millis, Role};
 use crate::resp::Reply;
 use crate::sentinel::common::Common;
 use crate::sentinel::instance::{Node, Peer, Reconf, Replica};
-use crate::sentinel::link::LinkId;
+use crate::sentinel::link::{Link, LinkId};
 use crate::sentinel::monitor::Monitor;
 
 /// Fields and their values, in order.
@@ -12,7 +12,7 @@ use crate::sentinel::monitor::Monitor;
 pub struct Fields(Vec<(&'static str, String)>);
 
 impl Fields {
-    fn add(&mut self, name: &'static str, value: impl ToString) {
+    fn add(&mut self, name: &'static str, value: impl std::fmt::Display) {
         self.0.push((name, value.to_string()));
     }
 
@@ -49,7 +49,7 @@ impl Common {
         fields.add("port", head.addr.port);
         fields.add("runid", head.run_id);
         fields.add("flags", head.flags.join(","));
-        fields.add("link-pending-commands", link.map_or(0, super::super::link::Link::pending));
+        fields.add("link-pending-commands", link.map_or(0, Link::pending));
         fields.add("link-refcount", shared);
         if let Some(state) = head.failover_state {
             fields.add("failover-state", state);
@@ -75,7 +75,7 @@ impl Common {
     }
 
     fn is_disconnected(&self, link: LinkId) -> bool {
-        self.links.get(link).is_none_or(super::super::link::Link::is_disconnected)
+        self.links.get(link).is_none_or(Link::is_disconnected)
     }
 
     fn killed_script(&self, link: LinkId) -> bool {
