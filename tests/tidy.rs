@@ -95,7 +95,10 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
 fn is_test_file(source: &Source) -> bool {
     source.path.components().any(|part| {
         let name = part.as_os_str().to_string_lossy();
-        matches!(&*name, "tests" | "tests.rs" | "testing.rs" | "fixtures.rs" | "fake.rs")
+        matches!(
+            &*name,
+            "tests" | "tests.rs" | "testing.rs" | "golden.rs" | "fixtures.rs" | "fake.rs"
+        )
     })
 }
 

@@ -52,7 +52,7 @@ impl Extended {
         let value = if exponent > EXPONENT_MAX {
             return None;
         } else if exponent >= 0 {
-            Self::round(digits.times_ten_to(exponent as u32), 0, false)
+            Self::round(&digits.times_ten_to(exponent as u32), 0, false)
         } else if exponent >= -EXPONENT_MAX {
             Self::quotient(&digits, &Natural::from(1).times_ten_to(-exponent as u32))
         } else {
@@ -64,7 +64,7 @@ impl Extended {
     }
 
     /// The sum, rounded to the nearest; `None` if it is infinite or not a number.
-    pub fn add(self, other: Self) -> Option<Self> {
+    pub fn plus(self, other: Self) -> Option<Self> {
         if self.is_infinite() || other.is_infinite() {
             return None;
         }
@@ -87,7 +87,7 @@ impl Extended {
         } else {
             large - shifted - u128::from(lost)
         };
-        let sum = Self::round(Natural::from(sum), big.exponent - 62, lost);
+        let sum = Self::round(&Natural::from(sum), big.exponent - 62, lost);
         let sum = Self { negative: big.negative && sum.mantissa != 0, ..sum };
         (!sum.is_infinite()).then_some(sum)
     }
@@ -102,7 +102,7 @@ impl Extended {
     }
 
     /// `n * 2^exponent`, and a bit more if `sticky`, rounded to the nearest, halves to even.
-    fn round(n: Natural, exponent: i32, sticky: bool) -> Self {
+    fn round(n: &Natural, exponent: i32, sticky: bool) -> Self {
         let bits = n.bits();
         if bits == 0 {
             return Self::ZERO;
@@ -140,7 +140,7 @@ impl Extended {
         };
         let (quotient, exact) = a.divided_by(&b);
         // One more bit below keeps what is left of the division apart from an exact half.
-        Self::round(Natural::from(quotient << 1 | u128::from(!exact)), -shift - 1, false)
+        Self::round(&Natural::from(quotient << 1 | u128::from(!exact)), -shift - 1, false)
     }
 }
 
@@ -347,7 +347,7 @@ mod tests {
 
     fn sum(a: &str, b: &str) -> String {
         let parse = |text: &str| Extended::parse(text.as_bytes()).unwrap();
-        parse(a).add(parse(b)).map_or("none".to_owned(), |sum| sum.to_string())
+        parse(a).plus(parse(b)).map_or("none".to_owned(), |sum| sum.to_string())
     }
 
     #[test]

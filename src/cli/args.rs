@@ -125,7 +125,7 @@ pub struct CheckArgs {
 pub struct RunArgs {
     /// A topology file, or the name of a built-in one
     pub topology: String,
-    /// End after so long [default: when the steps are done; without steps, at Ctrl-C]
+    /// End after so long [default: when steps and input are done; without any, at Ctrl-C]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub for_ms: Option<Millis>,
     /// Print one JSON object a line
@@ -143,14 +143,19 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct SimArgs {
     /// A topology file, or the name of a built-in one
-    pub topology: String,
+    #[arg(required_unless_present = "seeds", conflicts_with = "seeds")]
+    pub topology: Option<String>,
+    /// Instead of a topology: so many trials of a chain of five under random faults, each checked
+    /// for convergence, honest resyncs and equal data; they begin with --seed
+    #[arg(long, value_name = "N")]
+    pub seeds: Option<u64>,
     /// Where chance begins: equal seeds give equal runs
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
-    /// End after so much simulated time [default: when the steps are done]
+    /// End after so much simulated time [default: when the steps are done; without steps, 10s]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub for_ms: Option<Millis>,
 }

@@ -1,24 +1,33 @@
 //! Labs: on the screen, without one, in simulated time.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::num::NonZero;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread::ScopedJoinHandle;
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use replab::lab::topology::Topology;
 use replab::lab::{Build, Entry, Lab, Remote, Summary};
-use replab::live::LiveWorld;
+use replab::live::{LiveWorld, watch_signals};
 use replab::machine::{Machine, Millis};
 use replab::report::{Json, Text};
 use replab::script::{self, Line};
 use replab::server::{Config, Server};
 use replab::sim::SimWorld;
+use replab::sim::trial::chain_trial;
 use replab::tui;
 use replab::tui::theme::ThemeName;
 use replab::world::World;
 
 use super::args::{RunArgs, SimArgs, Theme, TuiArgs};
 use super::{Outcome, load};
+
+/// How long a simulated lab without steps runs, in milliseconds.
+const SIM_DEFAULT_MS: Millis = 10_000;
 
 /// `replab [TOPOLOGY]`
 pub(super) fn screen(topology: &Topology, args: &TuiArgs) -> anyhow::Result<Outcome> {
@@ -55,16 +64,54 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     check_servers(&topology)?;
     let world = LiveWorld::new(seed())?;
     let lab = Lab::new(world, &topology, &build()).map_err(explain)?;
-    let lines = input(args.stdin);
-    tell(lab, args.json, args.for_ms, &mut || next_line(lines.as_ref()))
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&is_stopped);
+    watch_signals(move || {
+        stop.store(true, Ordering::Relaxed);
+        true
+    })?;
+    // With nothing to do, a lab is there for others to use, until a signal.
+    let idles = topology.steps.is_empty() && !args.stdin;
+    let for_ms = args.for_ms.or(idles.then_some(Millis::MAX));
+    let lines = args.stdin.then(standard_input);
+    let input = &mut || next_line(lines.as_ref());
+    tell(lab, args.json, for_ms, input, &|| is_stopped.load(Ordering::Relaxed))
 }
 
 /// `replab sim`
 pub(super) fn sim(args: &SimArgs) -> anyhow::Result<Outcome> {
-    let topology = load(&args.topology)?;
+    let Some(name) = &args.topology else {
+        return trials(args.seed..args.seed.saturating_add(args.seeds.unwrap_or_default()));
+    };
+    let topology = load(name)?;
     check_servers(&topology)?;
     let lab = Lab::new(SimWorld::new(args.seed), &topology, &build())?;
-    tell(lab, args.json, args.for_ms, &mut || Line::End)
+    let for_ms = args.for_ms.or(topology.steps.is_empty().then_some(SIM_DEFAULT_MS));
+    tell(lab, args.json, for_ms, &mut || Line::End, &|| false)
+}
+
+/// Trials of a chain, shared out among the processors.
+fn trials(seeds: Range<u64>) -> anyhow::Result<Outcome> {
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let (count, began) = (seeds.end - seeds.start, Instant::now());
+    let failures: Result<Vec<Vec<_>>, _> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers)
+            .map(|worker| {
+                let mine = (seeds.start + worker..seeds.end).step_by(workers as usize);
+                scope.spawn(move || mine.filter_map(|seed| chain_trial(seed).err()).collect())
+            })
+            .collect();
+        workers.into_iter().map(ScopedJoinHandle::join).collect()
+    });
+    let Ok(failures) = failures else { bail!("a trial panicked") };
+    let failures: Vec<_> = failures.into_iter().flatten().collect();
+    let mut out = std::io::stdout().lock();
+    for failure in &failures {
+        writeln!(out, "{failure}\n")?;
+    }
+    let (failed, seconds) = (failures.len(), began.elapsed().as_secs_f64());
+    writeln!(out, "{count} seeds, {failed} failed, {seconds:.1} s")?;
+    Ok(if failures.is_empty() { Outcome::Success } else { Outcome::Failure })
 }
 
 /// A seed that nobody can guess.
@@ -128,6 +175,7 @@ fn tell<W: World>(
     json: bool,
     for_ms: Option<Millis>,
     input: &mut dyn FnMut() -> Line,
+    is_stopped: &dyn Fn() -> bool,
 ) -> anyhow::Result<Outcome> {
     let addresses: Vec<(String, u16)> =
         lab.addresses().map(|(name, port)| (name.to_owned(), port)).collect();
@@ -140,7 +188,7 @@ fn tell<W: World>(
         Teller::Text(Text::new(out, colours, addresses.iter().map(|(name, _)| name.as_str())))
     };
     let mut unread = None;
-    let outcome = script::run(&mut lab, for_ms, input, &mut |entry| {
+    let outcome = script::run(&mut lab, for_ms, input, is_stopped, &mut |entry| {
         if let Err(error) = teller.entry(entry) {
             unread.get_or_insert(error);
         }
@@ -155,20 +203,17 @@ fn tell<W: World>(
     Ok(if outcome.is_success() { Outcome::Success } else { Outcome::Failure })
 }
 
-/// Lines that orders come on: standard input if asked, and an end by Ctrl-C or SIGTERM.
-fn input(stdin: bool) -> Option<Receiver<Line>> {
+/// The lines of standard input, read by a thread that ends with it or with the process.
+fn standard_input() -> Receiver<Line> {
     let (sender, lines) = channel();
-    if stdin {
-        std::thread::spawn(move || {
-            for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-                if sender.send(Line::Text(line)).is_err() {
-                    return;
-                }
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.send(Line::Text(line)).is_err() {
+                return;
             }
-        });
-        return Some(lines);
-    }
-    None
+        }
+    });
+    lines
 }
 
 fn next_line(lines: Option<&Receiver<Line>>) -> Line {

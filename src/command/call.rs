@@ -1,9 +1,12 @@
 //! One command being run on the data.
 
+use std::sync::Arc;
+
 use super::CommandError;
 use crate::base::number;
 use crate::base::rng::Dice;
-use crate::keyspace::{Blob, Db, Keyspace, Kind, Value};
+use crate::keyspace::types::Collection;
+use crate::keyspace::{Blob, Db, Keyspace, Value};
 use crate::resp::Reply;
 
 /// What this node does with a key whose time has come.
@@ -192,6 +195,14 @@ impl<'a> Call<'a> {
         self.touched(key);
     }
 
+    /// Counts so many changes, of this key.
+    pub fn changed_by(&mut self, key: &[u8], changes: usize) {
+        if changes > 0 {
+            self.effect.changes += changes as u64;
+            self.touched(key);
+        }
+    }
+
     /// Tells those who watch this key that it changed.
     pub fn touched(&mut self, key: &[u8]) {
         if self.effect.track_touched {
@@ -211,12 +222,55 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// An error unless the key is absent or holds this type.
-    pub fn check_kind(&mut self, key: &[u8], kind: Kind) -> Result<(), CommandError> {
-        match self.peek(key) {
-            Some(value) if value.kind() != kind => Err(CommandError::WRONG_TYPE),
-            _ => Ok(()),
+    /// A collection, to be read; counts a hit or a miss.
+    pub fn read_as<T: Collection>(&mut self, key: &[u8]) -> Result<Option<Arc<T>>, CommandError> {
+        let value = self.read(key);
+        value.map(|value| T::of(&value).cloned().ok_or(CommandError::WRONG_TYPE)).transpose()
+    }
+
+    /// A collection that is about to be changed. Let go of it before the change, or it is copied.
+    pub fn peek_as<T: Collection>(&mut self, key: &[u8]) -> Result<Option<Arc<T>>, CommandError> {
+        let value = self.peek(key);
+        value.map(|value| T::of(&value).cloned().ok_or(CommandError::WRONG_TYPE)).transpose()
+    }
+
+    /// Changes a collection that is there, and deletes the key if nothing is left in it; `None` if
+    /// there is no such key. Counts no change.
+    pub fn edit<T: Collection, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<Option<R>, CommandError> {
+        if self.peek_as::<T>(key)?.is_none() {
+            return Ok(None);
         }
+        let db = self.keyspace.db_mut(self.db);
+        let edited = db.update(key, |value| {
+            T::of_mut(value).map(|collection| (change(collection), collection.is_empty()))
+        });
+        Ok(edited.flatten().map(|(result, is_empty)| {
+            if is_empty {
+                db.remove(key);
+            }
+            result
+        }))
+    }
+
+    /// [`Call::edit`], with an empty collection if there is no such key.
+    pub fn edit_or_create<T: Collection, R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, CommandError> {
+        if self.peek_as::<T>(key)?.is_some() {
+            return self.edit(key, change)?.ok_or(CommandError::NO_SUCH_KEY);
+        }
+        let mut collection = T::default();
+        let result = change(&mut collection);
+        if !collection.is_empty() {
+            self.create(key, collection.into_value());
+        }
+        Ok(result)
     }
 
     /// Whether a key with this expiry time is to be treated as gone.

@@ -32,6 +32,11 @@ impl CommandError {
         Self(Cow::Owned(text.into()))
     }
 
+    /// `ERR wrong number of arguments for 'x' command`
+    pub fn wrong_arity(command: &str) -> Self {
+        Self::new(format!("ERR wrong number of arguments for '{command}' command"))
+    }
+
     /// `ERR invalid expire time in 'set' command`
     pub fn invalid_expire(command: &str) -> Self {
         Self::new(format!("ERR invalid expire time in '{command}' command"))

@@ -23,8 +23,12 @@ mod call;
 mod database;
 mod error;
 mod expire;
+#[cfg(test)]
+mod golden;
 mod key;
+mod list;
 mod object;
+mod options;
 mod scan;
 pub mod spec;
 mod string;
@@ -38,7 +42,7 @@ pub use self::spec::{Flags, Group, Keys, Spec, flags};
 pub type Run = fn(&mut Call<'_>) -> Result<(), CommandError>;
 
 /// All rows of this floor, by group.
-pub fn tables() -> [&'static [Spec<Run>]; 6] {
+pub fn tables() -> [&'static [Spec<Run>]; 7] {
     [
         key::COMMANDS,
         expire::COMMANDS,
@@ -46,5 +50,6 @@ pub fn tables() -> [&'static [Spec<Run>]; 6] {
         database::COMMANDS,
         object::COMMANDS,
         string::COMMANDS,
+        list::COMMANDS,
     ]
 }

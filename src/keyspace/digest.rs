@@ -77,5 +77,6 @@ fn mix_value(digest: &mut Digest, value: &Value) {
     match value {
         Value::Str(bytes) => digest.mix(bytes),
         Value::Int(n) => digest.mix(number::text_i64(*n).as_bytes()),
+        Value::List(list) => list.iter().for_each(|item| digest.mix(item)),
     }
 }

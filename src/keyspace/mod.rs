@@ -30,6 +30,7 @@
 mod db;
 mod digest;
 mod segment;
+pub mod types;
 mod value;
 
 pub use ecow::EcoBytes as Blob;

@@ -1,6 +1,9 @@
 //! What a key can hold.
 
+use std::sync::Arc;
+
 use super::Blob;
+use super::types::List;
 use crate::base::number;
 
 /// A value. Collections are behind `Arc`, so that copying a segment copies no collection.
@@ -10,6 +13,8 @@ pub enum Value {
     Str(Blob),
     /// A string that is the canonical text of a 64-bit integer.
     Int(i64),
+    /// A list.
+    List(Arc<List>),
 }
 
 /// The longest string that Redis keeps in one piece with its header.
@@ -67,7 +72,7 @@ impl Value {
     pub fn into_text(self) -> Option<Blob> {
         match self {
             Self::Str(bytes) => Some(bytes),
-            Self::Int(_) => self.as_text(),
+            _ => self.as_text(),
         }
     }
 
@@ -76,6 +81,7 @@ impl Value {
         match self {
             Self::Str(bytes) => Some(bytes.clone()),
             Self::Int(n) => Some(Blob::from(itoa::Buffer::new().format(*n).as_bytes())),
+            _ => None,
         }
     }
 
@@ -85,6 +91,7 @@ impl Value {
             Self::Int(_) => "int",
             Self::Str(bytes) if bytes.len() <= EMBSTR_BYTES_MAX => "embstr",
             Self::Str(_) => "raw",
+            Self::List(list) => list.encoding(),
         }
     }
 
@@ -92,6 +99,7 @@ impl Value {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Str(_) | Self::Int(_) => Kind::String,
+            Self::List(_) => Kind::List,
         }
     }
 
@@ -100,6 +108,7 @@ impl Value {
         match self {
             Self::Str(bytes) => blob_heap_bytes(bytes),
             Self::Int(_) => 0,
+            Self::List(list) => list.heap_bytes(),
         }
     }
 }

@@ -378,8 +378,12 @@ mod tests {
         assert_eq!((faults[0].since_ms, faults[0].heals_at_ms), (50, Some(2_050)));
         live(&mut lab, 200);
         assert_eq!(lab.view().faults, []);
-        let cut_and_clear =
-            ["alpha->bravo cut", "bravo->alpha cut", "alpha->bravo clear", "bravo->alpha clear"];
+        let cut_and_clear = [
+            "link alpha->bravo: cut",
+            "link bravo->alpha: cut",
+            "link alpha->bravo: clear",
+            "link bravo->alpha: clear",
+        ];
         assert_eq!(rows(&lab), cut_and_clear);
     }
 
@@ -412,7 +416,7 @@ mod tests {
         act(&mut lab, "undo");
         assert_eq!((lab.view().undo, lab.view().faults.len()), (None, 0));
         act(&mut lab, "undo");
-        assert_eq!(rows(&lab).last().unwrap(), "undo: there is no fault to take back");
+        assert_eq!(rows(&lab).last().unwrap(), "refused: undo: there is no fault to take back");
     }
 
     #[test]
@@ -471,10 +475,10 @@ mod tests {
         assert_eq!(
             rows(&lab),
             [
-                "kill alfa: there is no node `alfa`; did you mean `alpha`?",
-                "resume bravo: bravo is not paused",
-                "cut bravo bravo: a link has two different ends",
-                "wait 1s: only a script can wait",
+                "refused: kill alfa: there is no node `alfa`; did you mean `alpha`?",
+                "refused: resume bravo: bravo is not paused",
+                "refused: cut bravo bravo: a link has two different ends",
+                "refused: wait 1s: only a script can wait",
             ]
         );
         act(&mut lab, "kill zulu");

@@ -1,6 +1,7 @@
 //! The journal's rows in words, for every face: a stable name, fields for machine readers, a line
 //! in the field's own words, and a plain sentence for somebody who learns.
 
+use super::action::Action;
 use super::journal::Event;
 use crate::machine::{Field, Severity};
 
@@ -43,13 +44,13 @@ impl Event {
         }
     }
 
-    /// The row in the field's own words.
+    /// The row in the field's own words. Only a long reply has more than one line.
     pub fn text(&self) -> String {
         match self {
             Self::Node(fact) => fact.text(),
             Self::Ready => "ready".to_owned(),
-            Self::Did { action, by } => format!("{action} ({by})"),
-            Self::Refused { action, reason } => format!("{action}: {reason}"),
+            Self::Did { action, .. } => action.to_string(),
+            Self::Refused { action, reason } => format!("refused: {action}: {reason}"),
             Self::Said(text) => text.clone(),
             Self::Started { port } => format!("started on port {port}"),
             Self::Killed { power_loss: true } => "lost power".to_owned(),
@@ -58,14 +59,14 @@ impl Event {
             Self::Crashed { message } => format!("crashed: {message}"),
             Self::Paused => "paused".to_owned(),
             Self::Resumed => "resumed".to_owned(),
-            Self::LinkChanged { from, to, state } => format!("{from}->{to} {state}"),
+            Self::LinkChanged { from, to, state } => format!("link {from}->{to}: {state}"),
             Self::Reply { command, reply, .. } if reply.contains('\n') => {
                 format!("{command}\n{reply}")
             }
             Self::Reply { command, reply, .. } => format!("{command}: {reply}"),
             Self::Workload { state } => format!("writes: {state}"),
-            Self::Met { claim, after_ms } => format!("as expected after {after_ms} ms: {claim}"),
-            Self::Failed { claim, instead } => format!("not as expected: {claim}; {instead}"),
+            Self::Met { claim, .. } => format!("as expected: {claim}"),
+            Self::Failed { claim, .. } => format!("FAILED: {claim}"),
         }
     }
 
@@ -73,17 +74,21 @@ impl Event {
     pub fn explain(&self) -> Option<String> {
         let sentence = match self {
             Self::Node(fact) => return Some(fact.explain()),
-            Self::Ready => "Every node listens and the replication links are up.",
-            Self::Killed { power_loss: true } => "Whatever it had not fsynced is gone too.",
-            Self::Killed { power_loss: false } => "Its peers see their connections close at once.",
+            Self::Ready => "Every node listens, every link is up.",
+            Self::Did { action, by } => return purpose(action, by).map(str::to_owned),
+            Self::Killed { power_loss: true } => "What it had not fsynced is gone too.",
+            Self::Killed { power_loss: false } => {
+                "SIGKILL: it had no time to save or to say goodbye."
+            }
+            Self::Exited { .. } => "It ended by itself.",
+            Self::Crashed { .. } => "An error in the node's own code; the lab goes on.",
             Self::Paused => "Its sockets stay open and nothing is answered; peers must time out.",
-            Self::LinkChanged { state, .. } if state.starts_with("cut") => {
-                "No byte and no end of stream crosses; only a timeout can tell."
-            }
-            Self::LinkChanged { state, .. } if state == "clear" => {
-                "What was held back arrives now."
-            }
-            Self::Workload { state } => return fate(state),
+            Self::Resumed => "It works off what arrived meanwhile.",
+            Self::LinkChanged { state, .. } => link_meaning(state),
+            Self::Workload { state } => return fate(state).map(str::to_owned),
+            Self::Met { after_ms: 0, .. } => "It was so already.",
+            Self::Met { after_ms, .. } => return Some(format!("After {after_ms} ms.")),
+            Self::Failed { instead, .. } => return Some(format!("Instead: {instead}.")),
             _ => return None,
         };
         Some(sentence.to_owned())
@@ -130,15 +135,41 @@ fn exit_code(code: i32) -> Field {
     u64::try_from(code).map_or_else(|_| code.to_string().into(), Into::into)
 }
 
+/// What an action is for, where its effect does not say so itself, or else who wanted it.
+fn purpose(action: &Action, by: &str) -> Option<&'static str> {
+    match (action, by) {
+        (Action::Promote { .. }, _) => {
+            Some("REPLICAOF NO ONE: it becomes a primary with a history of its own.")
+        }
+        (Action::ReplicaOf { .. }, _) => {
+            Some("REPLICAOF: it gives up its own history where they differ.")
+        }
+        (Action::Isolate { .. }, _) => Some("Only its clients still reach it."),
+        (Action::Reset { .. }, _) => Some("Both ends see their connection break at once."),
+        (_, "step") => Some("A step of the script."),
+        (_, "lab") => Some("The lab does this by itself."),
+        (_, "stdin") => Some("Read from standard input."),
+        (_, "signal") => Some("A signal asked for it."),
+        _ => None,
+    }
+}
+
+fn link_meaning(state: &str) -> &'static str {
+    match state {
+        "clear" => "What was held back arrives now.",
+        state if state.starts_with("cut") => "No byte crosses, and neither end is told.",
+        _ => "The bytes arrive later, in order.",
+    }
+}
+
 /// What the fate of the workload's writes means.
-fn fate(state: &str) -> Option<String> {
-    let sentence = match state.split_whitespace().next()? {
-        "ok" => "Writes are acknowledged.",
+fn fate(state: &str) -> Option<&'static str> {
+    Some(match state.split_whitespace().next()? {
+        "ok" => "They are acknowledged.",
         "no" => "Whether these writes were done, the client cannot know.",
         "NOREPLICAS" => "Too few replicas acknowledge in time; the primary takes no writes.",
         "READONLY" => "The node is a replica now; its clients can only read.",
         "LOADING" => "The node reads its dataset and takes no commands yet.",
         _ => return None,
-    };
-    Some(sentence.to_owned())
+    })
 }

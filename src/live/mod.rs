@@ -54,8 +54,10 @@ mod node;
 mod ready;
 mod run;
 mod serve;
+mod signals;
 #[cfg(test)]
 mod tests;
 
 pub use self::live_world::{LiveWorld, Nudge};
 pub use self::serve::{Serve, serve_one};
+pub use self::signals::watch_signals;

@@ -4,15 +4,13 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
-use std::thread;
-
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::clock::Clock;
 use super::crash;
 use super::fabric::dial_plainly;
 use super::listen::Port;
 use super::run::{Launch, Post, Run};
+use super::signals::watch_signals;
 use crate::machine::LogLevel;
 use crate::world::{Birth, Exit, Factory, NodeId, WorldError, WorldEvent};
 
@@ -42,7 +40,9 @@ pub struct Serve {
 /// first SIGTERM or SIGINT asks it to stop, the second ends it.
 pub fn serve_one(serve: &Serve, log: impl FnMut(LogLevel, &str)) -> Result<i32, WorldError> {
     let (post, events) = mpsc::channel();
-    watch_signals(post.clone()).map_err(|error| serve.refused("watching signals", error))?;
+    let nudge = post.clone();
+    watch_signals(move || nudge.send((0, WorldEvent::Nudge)).is_ok())
+        .map_err(|error| serve.refused("watching signals", error))?;
     serve.run(post, &events, log)
 }
 
@@ -103,28 +103,4 @@ impl Serve {
             WorldError::Io { node, what: what.to_owned(), source }
         }
     }
-}
-
-/// Posts a nudge for every SIGTERM and SIGINT, on a thread of its own so that a node that is stuck
-/// can be ended.
-fn watch_signals(post: mpsc::Sender<Post>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let within = runtime.enter();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    drop(within);
-    thread::Builder::new().name("replab-signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            loop {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-                if post.send((0, WorldEvent::Nudge)).is_err() {
-                    return;
-                }
-            }
-        });
-    })?;
-    Ok(())
 }

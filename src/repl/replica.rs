@@ -173,9 +173,9 @@ impl Handshake {
         let held = std::mem::take(held).freeze();
         notice(out, "MASTER <-> REPLICA sync: Finished with success");
         // After a marked snapshot the primary sends nothing before the first ACK, so that the
-        // stream cannot stick to the mark.
-        if let (true, None, Some((_, offset))) = (ack_at_once, &closed, synced) {
-            out.push(Step::Send(ack(offset, None)));
+        // stream cannot stick to the mark. After a plain SYNC it is the only ACK.
+        if ack_at_once && closed.is_none() {
+            out.push(Step::Send(ack(synced.map_or(0, |(_, offset)| offset), None)));
         }
         self.io_at = now;
         self.state = State::Streaming { resumable: synced.is_some() };
@@ -803,7 +803,7 @@ mod tests {
     }
 
     #[test]
-    fn a_primary_without_psync_is_asked_by_sync_and_never_acked() {
+    fn a_primary_without_psync_is_asked_by_sync_and_acked_only_to_open_its_stream() {
         for (refusal, log) in [
             ("-ERR x", "Master does not support PSYNC or is in error state (reply: -ERR x)"),
             ("+DUALCHANNELSYNC", "Unexpected reply to PSYNC from master: +DUALCHANNELSYNC"),
@@ -811,7 +811,8 @@ mod tests {
         ] {
             let session = format!("{GREETING}{refusal}\r\n$EOF:{MARK}\r\nRDB{MARK}");
             let steps = at_every_split(&introduction(), &session);
-            assert!(sent(&steps).ends_with("-1\r\nSYNC\r\n"), "{:?}", sent(&steps));
+            let opening = "-1\r\nSYNC\r\n*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$1\r\n0\r\n";
+            assert!(sent(&steps).ends_with(opening), "{:?}", sent(&steps));
             assert_eq!(logged(&steps)[5..7], [log, "Retrying with SYNC..."]);
             assert_eq!(
                 without_log(steps),

@@ -144,6 +144,19 @@ impl Stream {
         })
     }
 
+    /// A copy of the bytes from `from` to the end, if they are [held](Stream::holds).
+    pub fn copy_from(&self, from: u64) -> Option<Vec<u8>> {
+        let backlog = self.backlog.as_ref().filter(|_| self.holds(from))?;
+        let mut copy = Vec::new();
+        let first = backlog.pieces.partition_point(|piece| piece.end() <= from);
+        for piece in backlog.pieces.range(first..) {
+            copy.extend_from_slice(&piece.data[from.saturating_sub(piece.start) as usize..]);
+        }
+        let filling = self.offset + 1 - backlog.filling.len() as u64;
+        copy.extend_from_slice(&backlog.filling[from.saturating_sub(filling) as usize..]);
+        Some(copy)
+    }
+
     /// Forgets the oldest blocks that neither the backlog's size nor a reader needs. `needed` is
     /// the lowest offset that a reader still wants.
     pub fn trim(&mut self, needed: Option<u64>) {
@@ -324,6 +337,9 @@ mod tests {
                     }
                     Op::Read(back) => {
                         let from = (end + 2).saturating_sub(back);
+                        let copy = stream.copy_from(from);
+                        prop_assert_eq!(copy.is_some(), stream.holds(from));
+                        prop_assert_eq!(copy.unwrap_or_default(), all_from(&mut stream, from));
                         let got = all_from(&mut stream, from);
                         if stream.holds(from) {
                             prop_assert_eq!(&got, &model[(from - start - 1) as usize..]);

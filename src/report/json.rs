@@ -71,7 +71,7 @@ mod tests {
         let addresses: Vec<_> = lab.addresses().map(|(n, p)| (n.to_owned(), p)).collect();
         let mut json = Json::new(Vec::new(), addresses.iter().map(|(n, p)| (n.as_str(), *p)));
         let tell = &mut |entry: &Entry| json.entry(entry).unwrap();
-        let outcome = run(&mut lab, Some(100), &mut || Line::End, tell);
+        let outcome = run(&mut lab, Some(100), &mut || Line::End, &|| false, tell);
         json.summary(&outcome.summary).unwrap();
         let text = String::from_utf8(json.out).unwrap();
         let rows: Vec<serde_json::Value> =

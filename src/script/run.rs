@@ -7,9 +7,6 @@ use crate::world::World;
 /// A lab that is not ready after this is given up, in milliseconds.
 const READY_WITHIN_MS: Millis = 30_000;
 
-/// How long a lab without steps and without input runs, in milliseconds.
-const RUN_DEFAULT_MS: Millis = 10_000;
-
 /// Milliseconds between two looks at the input.
 const LOOK_MS: Millis = 50;
 
@@ -44,16 +41,17 @@ impl Outcome {
 }
 
 /// Runs a lab for `for_ms` after it is ready; without, until its steps and the input are through.
-/// Each row of the journal is told as soon as it is there.
+/// Each row of the journal is told as soon as it is there. Once `is_stopped`, it ends as by `quit`.
 pub fn run<W: World>(
     lab: &mut Lab<W>,
     for_ms: Option<Millis>,
     input: &mut dyn FnMut() -> Line,
+    is_stopped: &dyn Fn() -> bool,
     tell: &mut dyn FnMut(&Entry),
 ) -> Outcome {
-    let nothing_to_do = lab.steps_are_done();
-    let mut run = Run { lab, input, tell, told: 0, waits_until: 0, input_is_open: true };
-    let problem = run.until_over(for_ms, nothing_to_do);
+    let mut run =
+        Run { lab, input, is_stopped, tell, told: 0, waits_until: 0, input_is_open: true };
+    let problem = run.until_over(for_ms);
     run.finish();
     Outcome { summary: run.lab.summary(), problem }
 }
@@ -61,6 +59,7 @@ pub fn run<W: World>(
 struct Run<'a, W: World> {
     lab: &'a mut Lab<W>,
     input: &'a mut dyn FnMut() -> Line,
+    is_stopped: &'a dyn Fn() -> bool,
     tell: &'a mut dyn FnMut(&Entry),
     told: u64,
     waits_until: Millis,
@@ -68,10 +67,12 @@ struct Run<'a, W: World> {
 }
 
 impl<W: World> Run<'_, W> {
-    fn until_over(&mut self, for_ms: Option<Millis>, nothing_to_do: bool) -> Option<String> {
-        let mut had_input = false;
+    fn until_over(&mut self, for_ms: Option<Millis>) -> Option<String> {
         loop {
             self.turn(LOOK_MS);
+            if (self.is_stopped)() {
+                self.lab.act(&Action::Quit, "signal");
+            }
             if self.lab.has_quit() {
                 return None;
             }
@@ -82,17 +83,23 @@ impl<W: World> Run<'_, W> {
                 }
                 continue;
             };
-            had_input |= self.take_input();
-            let idle = self.lab.steps_are_done() && !self.input_is_open && now >= self.waits_until;
-            let time = for_ms.or((nothing_to_do && !had_input).then_some(RUN_DEFAULT_MS));
-            let is_over = match time {
+            self.take_input();
+            let is_over = match for_ms {
                 Some(time) => now >= ready_at.saturating_add(time),
-                None => idle && !self.lab.is_expecting(),
+                None => self.is_through(),
             };
             if is_over {
                 return None;
             }
         }
+    }
+
+    /// Whether steps and input are done, and nothing is waited for.
+    fn is_through(&self) -> bool {
+        self.lab.steps_are_done()
+            && !self.lab.is_expecting()
+            && !self.input_is_open
+            && self.lab.now_ms() >= self.waits_until
     }
 
     fn turn(&mut self, ms: Millis) {
@@ -107,10 +114,8 @@ impl<W: World> Run<'_, W> {
         }
     }
 
-    /// Carries out the lines that are there, up to one that holds back the rest. Whether there was
-    /// any.
-    fn take_input(&mut self) -> bool {
-        let mut any = false;
+    /// Carries out the lines that are there, up to one that holds back the rest.
+    fn take_input(&mut self) {
         while self.input_is_open
             && !self.lab.has_quit()
             && !self.lab.is_expecting()
@@ -118,16 +123,11 @@ impl<W: World> Run<'_, W> {
         {
             match (self.input)() {
                 Line::Text(text) => self.obey(text.trim()),
-                Line::NotYet => return any,
-                Line::End => {
-                    self.input_is_open = false;
-                    return any;
-                }
+                Line::NotYet => return,
+                Line::End => self.input_is_open = false,
             }
-            any = true;
             self.tell_news();
         }
-        any
     }
 
     fn obey(&mut self, text: &str) {
@@ -170,10 +170,15 @@ mod tests {
         let mut lab = lab(&[("alpha", None), ("bravo", Some("alpha"))]);
         let mut lines = lines.iter().map(|line| Line::Text((*line).to_owned()));
         let mut rows = Vec::new();
-        let outcome =
-            run(&mut lab, for_ms, &mut || lines.next().unwrap_or(Line::End), &mut |entry| {
+        let outcome = run(
+            &mut lab,
+            for_ms,
+            &mut || lines.next().unwrap_or(Line::End),
+            &|| false,
+            &mut |entry| {
                 rows.push(format!("{} {}", entry.t_ms, entry.event.text()));
-            });
+            },
+        );
         (rows, outcome)
     }
 
@@ -222,7 +227,19 @@ mod tests {
         let (_, outcome) = told(&[], Some(3_000));
         assert!((3_000..3_200).contains(&outcome.summary.t_ms));
         let (_, outcome) = told(&[], None);
-        assert!((10_000..10_200).contains(&outcome.summary.t_ms));
+        assert!(outcome.summary.t_ms < 1_000);
+    }
+
+    #[test]
+    fn a_stop_ends_a_run_that_waits_for_something() {
+        let mut lab = lab(&[("alpha", None)]);
+        let mut lines = ["expect alpha keys=1 within 60s"].into_iter();
+        let mut input = || lines.next().map_or(Line::NotYet, |line| Line::Text(line.to_owned()));
+        let looks = std::cell::Cell::new(0);
+        let is_stopped = || looks.replace(looks.get() + 1) >= 20;
+        let outcome = run(&mut lab, None, &mut input, &is_stopped, &mut |_| {});
+        assert!(outcome.summary.t_ms < 60_000);
+        assert_eq!(outcome.summary.failed.len(), 1, "{outcome:?}");
     }
 
     #[test]
@@ -235,7 +252,7 @@ mod tests {
         topology.steps =
             vec![StepSpec { at_ms: Some(1_000), say: None, order, expect: None, line: 1, text }];
         let mut lab = lab_of(&topology);
-        let outcome = run(&mut lab, None, &mut || Line::End, &mut |_| {});
+        let outcome = run(&mut lab, None, &mut || Line::End, &|| false, &mut |_| {});
         assert!(outcome.is_success());
         assert!(outcome.summary.acked > 90 && outcome.summary.lost > 0, "{outcome:?}");
         assert!(outcome.summary.lost_examples[0].starts_with("w:"));

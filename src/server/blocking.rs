@@ -113,7 +113,10 @@ impl Server {
         let Some(client) = self.clients.get_mut(conn) else { return false };
         let mut flags = command.flags;
         if command.name == "exec" {
-            flags |= client.transaction.as_ref().map_or(0, |t| t.flags_of_any());
+            flags |= client
+                .transaction
+                .as_ref()
+                .map_or(0, super::transaction::Transaction::flags_of_any);
         }
         let may_write = flags & (flags::WRITE | flags::MAY_REPLICATE) != 0;
         if client.kind != ClientKind::Normal || (kind == PauseKind::Writes && !may_write) {

@@ -97,7 +97,8 @@ pub struct Client {
 impl Client {
     /// Bytes accounted to it.
     pub fn memory_bytes(&self) -> usize {
-        let queued = self.transaction.as_ref().map_or(0, |t| t.memory_bytes());
+        let queued =
+            self.transaction.as_ref().map_or(0, super::transaction::Transaction::memory_bytes);
         size_of::<Self>() + self.input.capacity() + self.reply.len() + self.unsent_bytes + queued
     }
 

@@ -254,7 +254,7 @@ impl Server {
                 ));
             }
         }
-        self.check_subscriber(client, command)?;
+        Self::check_subscriber(client, command)?;
         if !from_primary && effective & flags::STALE == 0 && self.is_stale() {
             return Err(CommandError::fixed(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",

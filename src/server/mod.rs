@@ -47,7 +47,7 @@ use crate::machine::{Closing, ConnId, Input, Machine, Millis, NodeView, Now, Out
 use crate::resp::Reply;
 
 use self::client::{Client, ClientKind, Clients};
-pub use self::config::{Config, ConfigError};
+pub use self::config::{BufferLimit, Config, ConfigError};
 use self::jobs::Jobs;
 use self::persistence::Persistence;
 use self::propagate::Propagation;

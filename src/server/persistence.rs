@@ -155,6 +155,7 @@ impl Server {
         out: &mut Outbox,
     ) {
         self.persistence.loading = None;
+        self.replication.alone_since = self.now.mono;
         match outcome {
             Ok(JobOutcome::Loaded(loaded)) => self.adopt_file(*loaded, out),
             Ok(_) => {}
@@ -222,7 +223,9 @@ impl Server {
             stream: has_history.then(|| StreamHead {
                 replid: replication.history.replid().to_string(),
                 offset: replication.offset(),
-                selected_db: replication.selected.map_or(-1, |db| db as i64),
+                // None is as good as the first: a SELECT comes before the next command. Real servers
+                // do not go on from a file that says -1.
+                selected_db: replication.selected.unwrap_or(0) as i64,
             }),
             ctime_s: self.now.wall_s(),
             used_memory_bytes: self.keyspace.memory_bytes(),
@@ -338,7 +341,7 @@ impl Server {
         Ok(())
     }
 
-    /// BGSAVE [SCHEDULE].
+    /// `BGSAVE [SCHEDULE]`.
     pub(super) fn on_bgsave(
         &mut self,
         ask: &Ask<'_>,
@@ -387,7 +390,7 @@ impl Server {
         Ok(())
     }
 
-    /// SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT].
+    /// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`.
     pub(super) fn on_shutdown(
         &mut self,
         ask: &Ask<'_>,
@@ -437,7 +440,8 @@ impl Server {
         out.log(LogLevel::Warning, "User requested shutdown...");
         out.emit(Fact::ShuttingDown { cause: cause.to_owned() });
         self.pause_writes(Millis::MAX, PauseReason::Shutdown);
-        self.replication.wants_acks = !self.replication.replicas.is_empty();
+        // Asked of those that are behind only: the question is itself a part of the stream.
+        self.replication.wants_acks |= !self.have_replicas_caught_up();
         self.persistence.shutdown = Some(Shutdown {
             until: self.now.mono + wait_ms,
             save,
@@ -449,13 +453,22 @@ impl Server {
         self.tend_shutdown(out);
     }
 
+    /// Whether the last snapshot is being written: what enters the stream now is not in it, and no
+    /// replica that has it could go on from that file.
+    pub(super) fn is_stream_over(&self) -> bool {
+        self.persistence.shutdown.as_ref().is_some_and(|shutdown| shutdown.job.is_some())
+    }
+
+    fn have_replicas_caught_up(&self) -> bool {
+        let offset = self.replication.offset();
+        self.replication.replicas.values().all(|r| !r.is_online() || r.has_applied(offset))
+    }
+
     /// Goes on with an orderly end: replicas have caught up, or had their time.
     pub(super) fn tend_shutdown(&mut self, out: &mut Outbox) {
         let Some(shutdown) = &self.persistence.shutdown else { return };
-        let offset = self.replication.offset();
-        let mut replicas = self.replication.replicas.values();
-        let caught_up = replicas.all(|r| !r.is_online() || r.has_applied(offset));
-        if shutdown.job.is_some() || (!caught_up && self.now.mono < shutdown.until) {
+        let is_time = self.have_replicas_caught_up() || self.now.mono >= shutdown.until;
+        if shutdown.job.is_some() || !is_time {
             return;
         }
         if !shutdown.save || self.is_loading() {

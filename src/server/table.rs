@@ -28,13 +28,13 @@ pub struct Command {
     pub arity: i16,
     /// See [`Spec::flags`].
     pub flags: Flags,
-    /// See [`Spec::keys`].
+    /// See [`field@Spec::keys`].
     pub keys: Keys,
     /// See [`Spec::group`].
     pub group: Group,
     /// See [`Spec::since`].
     pub since: &'static str,
-    /// See [`Spec::doc`].
+    /// See [`field@Spec::doc`].
     pub doc: &'static str,
     /// What it runs.
     pub run: Run,

@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use super::{Config, Server};
 use crate::machine::{
-    ConnId, Endpoint, Fact, Input, JobEvent, JobId, JobOutcome, Machine, Now, Outbox, Output,
+    ConnId, Endpoint, Input, JobEvent, JobId, JobOutcome, Machine, Now, Outbox, Output,
 };
-use crate::resp::{Answer, command, read_answer};
+use crate::resp::{command, read_answer};
 
 /// A server, the time, and everything it has put out.
 pub(crate) struct Bench {
@@ -83,13 +83,6 @@ impl Bench {
         answers.join("\n")
     }
 
-    /// The single answer to a line of words.
-    pub fn answer(&mut self, conn: ConnId, line: &str) -> Answer {
-        let words: Vec<_> = line.split(' ').filter(|w| !w.is_empty()).collect();
-        let data = self.send(conn, &command(&words));
-        read_answer(&data).expect("well-formed reply").expect("a whole reply").0
-    }
-
     /// Takes everything sent to a connection so far.
     pub fn received(&mut self, conn: ConnId) -> Bytes {
         let mut data = Vec::new();
@@ -103,17 +96,11 @@ impl Bench {
         data.into()
     }
 
-    /// Takes all facts emitted so far.
-    pub fn facts(&mut self) -> Vec<Fact> {
-        let mut facts = Vec::new();
-        self.outputs.retain(|output| match output {
-            Output::Emit(fact) => {
-                facts.push(fact.clone());
-                false
-            }
-            _ => true,
-        });
-        facts
+    /// What goes to replicas from byte `from` of the stream on; keeps the stream from now on.
+    pub fn streamed(&mut self, from: u64) -> Bytes {
+        let stream = &mut self.server.replication.history.stream;
+        stream.open_backlog();
+        stream.read_from(from).fold(Vec::new(), |data, piece| [&data[..], &piece].concat()).into()
     }
 }
 

@@ -1,9 +1,26 @@
 //! The picture of the node for people.
 
 use super::Server;
-use crate::machine::{Now, PrimaryLinkView, Role, ServerView};
+use crate::keyspace::digest;
+use crate::machine::{Endpoint, Now, PrimaryLinkView, Role, ServerView};
+use crate::repl::History;
 
 impl Server {
+    /// The history that the data comes from: what checks of many nodes compare.
+    pub fn history(&self) -> &History {
+        &self.replication.history
+    }
+
+    /// The primary, if this node is a replica.
+    pub fn follows(&self) -> Option<&Endpoint> {
+        self.replication.follows()
+    }
+
+    /// `DEBUG DIGEST`: equal for equal data, whichever node it is in. It reads all data.
+    pub fn digest(&self) -> String {
+        digest(&self.keyspace)
+    }
+
     /// The node as it is now.
     pub(super) fn picture(&self, now: Now) -> ServerView {
         let replication = &self.replication;

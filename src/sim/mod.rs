@@ -22,9 +22,11 @@
 //!
 //! # Chaos
 //!
-//! [`chaos`] throws faults, [`shrink`] finds the few of them that matter.
+//! [`chaos`] throws faults, [`check`] watches servers for what must never happen, [`trial`] puts both
+//! together for a seed, [`shrink`] finds the few faults that matter.
 
 pub mod chaos;
+pub mod check;
 mod disk;
 mod job;
 mod network;
@@ -33,6 +35,7 @@ mod orders;
 mod queue;
 pub mod shrink;
 mod trace;
+pub mod trial;
 mod turn;
 
 #[cfg(test)]

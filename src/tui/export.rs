@@ -8,8 +8,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::theme::ThemeName;
 
-/// Pixels of one cell.
-const CELL: (f32, f32) = (8.4, 18.0);
+/// Pixels of one cell: as DejaVu Sans Mono draws it, so that the lines of boxes meet.
+const CELL: (f32, f32) = (8.43, 16.3);
 /// Pixels around the frame.
 const MARGIN: f32 = 12.0;
 
@@ -87,7 +87,7 @@ fn draw_run(out: &mut String, (start, end, y): (u16, u16, u16), run: &str, look:
         out,
         "<text x=\"{left:.1}\" y=\"{:.1}\" textLength=\"{width:.1}\" \
          lengthAdjust=\"spacingAndGlyphs\" fill=\"{}\"{weight}>{}</text>",
-        top + 13.5,
+        top + 13.0,
         look.ink,
         escaped(run)
     );

@@ -49,6 +49,8 @@ pub trait Source {
     fn act(&self, action: Action, by: &'static str);
     /// Log lines of the nodes that came since the last call.
     fn drain_logs(&self) -> Vec<LogLine>;
+    /// Whether there is a lab still: `quit` in a script or the palette ends it.
+    fn is_running(&self) -> bool;
 }
 
 impl Source for Remote {
@@ -62,6 +64,10 @@ impl Source for Remote {
 
     fn drain_logs(&self) -> Vec<LogLine> {
         Self::drain_logs(self)
+    }
+
+    fn is_running(&self) -> bool {
+        Self::is_running(self)
     }
 }
 

@@ -69,7 +69,7 @@ fn show(source: &impl Source, screen: &mut Screen, ui: &mut Ui) -> io::Result<Bu
         if event::poll(wait)? {
             dirty |= take_events(source, screen, ui, &lab)?;
         }
-        if ui.quit.is_some() || screen.is_terminated() {
+        if ui.quit.is_some() || screen.is_terminated() || !source.is_running() {
             return Ok(frame);
         }
     }

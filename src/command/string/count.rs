@@ -29,7 +29,6 @@ fn add(call: &mut Call<'_>, by: i64) -> Result<(), CommandError> {
         None => 0,
         Some(Value::Int(n)) => n,
         Some(Value::Str(_)) => return Err(CommandError::NOT_AN_INTEGER),
-        #[expect(unreachable_patterns, reason = "until there are other types")]
         Some(_) => return Err(CommandError::WRONG_TYPE),
     };
     let new = old
@@ -46,7 +45,7 @@ pub(super) fn incrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {
     let old = old.map_or(Some(Extended::ZERO), |text| Extended::parse(&text));
     let (old, by) = old.zip(Extended::parse(call.arg(2))).ok_or(CommandError::NOT_A_FLOAT)?;
     let new = old
-        .add(by)
+        .plus(by)
         .ok_or(CommandError::fixed("ERR increment would produce NaN or Infinity"))?
         .to_string();
     call.store(key, Value::string(new.as_bytes()), true);

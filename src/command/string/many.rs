@@ -25,7 +25,9 @@ pub(super) fn mset(call: &mut Call<'_>) -> Result<(), CommandError> {
 pub(super) fn msetnx(call: &mut Call<'_>) -> Result<(), CommandError> {
     check_pairs(call, "msetnx")?;
     let keys = call.args[1..].iter().step_by(2);
-    let free = keys.fold(true, |free, key| !call.exists(key) && free);
+    // Each is looked at, so that one whose time has come is deleted even if another is there.
+    let taken = keys.filter(|key| call.exists(key)).count();
+    let free = taken == 0;
     if free {
         store_all(call);
     }
@@ -34,10 +36,8 @@ pub(super) fn msetnx(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn check_pairs(call: &Call<'_>, name: &str) -> Result<(), CommandError> {
-    if call.args.len() % 2 == 0 {
-        return Err(CommandError::new(format!(
-            "ERR wrong number of arguments for '{name}' command"
-        )));
+    if call.args.len().is_multiple_of(2) {
+        return Err(CommandError::wrong_arity(name));
     }
     Ok(())
 }

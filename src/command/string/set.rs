@@ -36,15 +36,11 @@ pub(super) fn set(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     call.store(key, Value::string(value), options.keep_ttl);
-    match (at, options.expiry) {
-        (Some(at), clock) => {
-            call.db_mut().set_expiry(key, Some(at));
-            if clock.is_some_and(|(clock, _)| clock != Clock::MILLIS_AT) {
-                replicate_with_expiry(call, key, value, at);
-            }
-        }
-        (None, _) if options.get => replicate_without_get(call),
-        _ => {}
+    if let Some(at) = at {
+        call.db_mut().set_expiry(key, Some(at));
+        replicate_with_expiry(call, key, value, at);
+    } else if options.get {
+        replicate_without_get(call);
     }
     if !options.get {
         call.reply.ok();
@@ -130,7 +126,6 @@ fn reply_with(call: &mut Call<'_>, value: Option<&Value>) -> Result<(), CommandE
         Some(Value::Str(bytes)) => call.reply.bulk(bytes),
         Some(Value::Int(n)) => call.reply.bulk_int(*n),
         None => call.reply.null(),
-        #[expect(unreachable_patterns, reason = "until there are other types")]
         Some(_) => return Err(CommandError::WRONG_TYPE),
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! A collection under construction, element by element, whichever way it is encoded.
 
+use std::sync::Arc;
+
 use super::error::Reason;
 use super::input::{Reader, Stop, Text};
 use super::{intset, listpack, ziplist};
@@ -121,7 +123,7 @@ impl Collection {
             Elements::Set(members) if members.is_empty() => Ok(None),
             Elements::Zset(members) if members.is_empty() => Ok(None),
             Elements::Hash(fields) if fields.is_empty() => Ok(None),
-            Elements::List(_) => unsupported("list"),
+            Elements::List(items) => Ok(Some(Value::List(Arc::new(items.into_iter().collect())))),
             Elements::Set(_) => unsupported("set"),
             Elements::Zset(_) => unsupported("zset"),
             Elements::Hash(_) => unsupported("hash"),

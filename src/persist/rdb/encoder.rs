@@ -147,6 +147,7 @@ impl Encoder {
 fn type_of(value: &Value) -> u8 {
     match value {
         Value::Str(_) | Value::Int(_) => value_type::STRING,
+        Value::List(_) => value_type::LIST,
     }
 }
 
@@ -154,6 +155,10 @@ fn put_value(out: &mut BytesMut, value: &Value) {
     match value {
         Value::Str(bytes) => put_string(out, bytes),
         Value::Int(n) => put_integer(out, *n),
+        Value::List(list) => {
+            put_length(out, list.len());
+            list.iter().for_each(|item| put_string(out, item));
+        }
     }
 }
 

@@ -32,4 +32,5 @@ pub(super) mod opcode {
 /// How the value of a key is encoded.
 pub(super) mod value_type {
     pub const STRING: u8 = 0;
+    pub const LIST: u8 = 1;
 }

@@ -159,9 +159,9 @@ fn genpass(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 fn log(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     let reply = server.reply(ask);
     if ask.is(2, "RESET") {
-        reply.ok()
+        reply.ok();
     } else {
-        reply.array(0)
+        reply.array(0);
     }
     Ok(())
 }

@@ -104,9 +104,9 @@ fn getname(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     let name = server.client(ask).map(|c| c.name.clone()).unwrap_or_default();
     let reply = server.reply(ask);
     if name.is_empty() {
-        reply.null()
+        reply.null();
     } else {
-        reply.bulk(name)
+        reply.bulk(name);
     }
     Ok(())
 }
@@ -176,7 +176,7 @@ fn kill(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
     let (mut target, mut skip_me) = (Target::default(), !old_form);
     if old_form {
         target.addr = Some(ask.arg(2));
-    } else if ask.args.len() % 2 != 0 {
+    } else if !ask.args.len().is_multiple_of(2) {
         return Err(CommandError::SYNTAX);
     }
     for index in (2..ask.args.len() - 1).step_by(2) {

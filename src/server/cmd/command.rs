@@ -109,7 +109,7 @@ fn list(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
             .collect(),
         5 if ask.is(2, "FILTERBY") && ask.is(3, "ACLCAT") => table::all()
             .iter()
-            .filter(|c| !c.is(flags::CONTAINER))
+            .filter(|c| !c.is(CONTAINER))
             .filter(|c| categories(c).iter().any(|cat| cat.as_bytes().eq_ignore_ascii_case(word)))
             .map(|c| c.name.as_str())
             .collect(),
@@ -265,7 +265,7 @@ fn document(reply: &mut Reply, command: &Command) {
 
 /// The categories of ACL that a command is in.
 pub(super) fn categories(command: &Command) -> Vec<&'static str> {
-    if command.is(flags::CONTAINER) {
+    if command.is(CONTAINER) {
         return vec!["slow"];
     }
     let group = |group: Group| command.group == group;

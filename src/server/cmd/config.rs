@@ -63,7 +63,7 @@ fn get(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Command
 
 fn set(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     let words = &ask.args[2..];
-    if words.len() % 2 != 0 {
+    if !words.len().is_multiple_of(2) {
         return Err(wrong_arity("config|set"));
     }
     let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();

@@ -233,7 +233,7 @@ impl Server {
         command: &Command,
         words: &[&[u8]],
     ) {
-        if command.flags & (flags::SKIP_MONITOR | flags::ADMIN) != 0 {
+        if command.flags & (flags::SKIP_MONITOR | ADMIN) != 0 {
             return;
         }
         let monitors = self.clients.monitors();

@@ -194,7 +194,6 @@ fn pubsub_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 impl Server {
     /// A RESP2 client that subscribed to something may only do little else.
     pub(in crate::server) fn check_subscriber(
-        &self,
         client: &Client,
         command: &Command,
     ) -> Result<(), CommandError> {

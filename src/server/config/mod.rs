@@ -4,7 +4,7 @@
 //! it can be changed while the node runs, and, if it means something to this node, the field of
 //! [`Config`] that holds it. All others are stored and given back. Every value has one canonical
 //! text (bytes without unit, `yes` or `no`), which CONFIG GET shows; [`special`] has the directives
-//! that take several words. [`file`] reads and rewrites redis.conf.
+//! that take several words. [`mod@file`] reads and rewrites redis.conf.
 //!
 //! # Differences from Redis
 //!
@@ -116,8 +116,12 @@ pub struct Config {
     /// The file it was read from, for CONFIG REWRITE.
     pub file: Option<ConfigFile>,
     /// Directives without a field that are not at their default.
-    others: BTreeMap<&'static str, String>,
+    pub others: OtherDirectives,
 }
+
+/// Directives that mean nothing to this node and are stored and given back.
+#[derive(Debug, Clone, Default)]
+pub struct OtherDirectives(BTreeMap<&'static str, String>);
 
 /// A configuration file as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,7 +210,7 @@ impl Default for Config {
             hz: 10,
             maxmemory: 0,
             file: None,
-            others: BTreeMap::new(),
+            others: OtherDirectives::default(),
         }
     }
 }
@@ -344,8 +348,8 @@ impl Config {
         let text = directive.kind.canonical(self, words)?;
         match directive.at {
             Some((_, put)) => put(self, &text),
-            None if text == directive.default => drop(self.others.remove(directive.name)),
-            None => drop(self.others.insert(directive.name, text)),
+            None if text == directive.default => drop(self.others.0.remove(directive.name)),
+            None => drop(self.others.0.insert(directive.name, text)),
         }
         Ok(())
     }
@@ -355,6 +359,7 @@ impl Config {
             Some((show, _)) => show(self),
             None => self
                 .others
+                .0
                 .get(directive.name)
                 .map_or_else(|| directive.default.to_owned(), Clone::clone),
         }

@@ -16,7 +16,7 @@ pub(super) fn save(config: &Config, words: &[String]) -> Result<String, String> 
     }
     let invalid = || "Invalid save parameters".to_owned();
     let mut points: Vec<String> = config.save.iter().map(|(s, n)| format!("{s} {n}")).collect();
-    if words.len() % 2 != 0 {
+    if !words.len().is_multiple_of(2) {
         return Err(invalid());
     }
     for pair in words.chunks_exact(2) {
@@ -43,7 +43,7 @@ pub(super) fn replicaof(_: &Config, words: &[String]) -> Result<String, String> 
 
 /// `client-output-buffer-limit class hard soft seconds ...`: classes not named stay.
 pub(super) fn buffer_limits(config: &Config, words: &[String]) -> Result<String, String> {
-    if words.is_empty() || words.len() % 4 != 0 {
+    if words.is_empty() || !words.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
     }
     let mut changed = config.clone();

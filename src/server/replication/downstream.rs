@@ -147,7 +147,7 @@ impl Server {
 
     /// Gives each replica what its connection can take of the stream.
     pub(in crate::server) fn feed_replicas(&mut self, out: &mut Outbox) {
-        if self.replication.wants_acks {
+        if self.replication.wants_acks && !self.is_stream_over() {
             self.replication.wants_acks = false;
             self.replication.feed(b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n");
         }
@@ -234,10 +234,12 @@ impl Server {
     fn ping_replicas(&mut self) {
         let now = self.now.mono;
         let period = self.config.repl_ping_replica_period * 1000;
+        let is_over = self.is_stream_over();
         let replication = &mut self.replication;
         if replication.upstream.is_some()
             || replication.replicas.is_empty()
             || replication.failover.is_on()
+            || is_over
         {
             replication.next_ping = now + period;
         } else if replication.next_ping <= now {

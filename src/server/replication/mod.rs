@@ -52,7 +52,7 @@ pub struct Replication {
     /// How this node last synchronised with its primary, and when.
     last_sync: Option<(SyncKind, Millis)>,
     /// Since when nobody follows, for `repl-backlog-ttl`.
-    alone_since: Millis,
+    pub(super) alone_since: Millis,
     next_ping: Millis,
     next_second: Millis,
     dialled: u64,

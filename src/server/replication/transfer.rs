@@ -111,7 +111,9 @@ impl Server {
         let mark = self.dice.hex40();
         let stage =
             if diskless { Stage::Transferring { stuck_since: None } } else { Stage::Saving };
-        self.replication.selected = None;
+        if self.replication.upstream.is_none() {
+            self.replication.selected = None;
+        }
         for conn in waiting {
             let replication = &mut self.replication;
             let Some(replica) = replication.replicas.get_mut(conn) else { continue };

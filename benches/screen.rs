@@ -1,0 +1,141 @@
+//! What the screen and an idle lab cost: `cargo bench --bench screen`.
+//!
+//! A frame at 160x50 with twelve nodes shall take less than 8 ms. The default topology, its workload
+//! off, shall use less than 5 % of one core.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::layout::Rect;
+use replab::lab::topology::Topology;
+use replab::lab::{Build, Lab, LabView};
+use replab::server::{Config, Server};
+use replab::sim::SimWorld;
+use replab::tui::{app::Ui, view};
+
+#[path = "beside_redis/process.rs"]
+mod process;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const WIDTH: u16 = 160;
+const HEIGHT: u16 = 50;
+const FRAMES: usize = 300;
+const FRAME_MS_MAX: f64 = 8.0;
+const IDLE: Duration = Duration::from_secs(5);
+const IDLE_PERCENT_MAX: f64 = 5.0;
+
+fn main() -> ExitCode {
+    match frame().and_then(|()| idle()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn frame() -> Outcome<()> {
+    let lab = twelve_nodes()?;
+    let mut terminal = Terminal::new(TestBackend::new(WIDTH, HEIGHT))?;
+    let ui = Ui::new(Rect::new(0, 0, WIDTH, HEIGHT));
+    let mut times = Vec::with_capacity(FRAMES);
+    for _ in 0..FRAMES {
+        let began = Instant::now();
+        terminal.draw(|frame| view::draw(frame, &lab, &ui))?;
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    let (median, slow) = (times[FRAMES / 2], times[FRAMES * 99 / 100]);
+    println!(
+        "a frame of {WIDTH}x{HEIGHT} with {} nodes: {median:.2} ms, 99th percentile {slow:.2} ms{}",
+        lab.nodes.len(),
+        verdict(slow < FRAME_MS_MAX, &format!("< {FRAME_MS_MAX} ms"))
+    );
+    Ok(())
+}
+
+/// A lab of a primary, three replicas and eight behind those, after ten (simulated) seconds of work.
+fn twelve_nodes() -> Outcome<LabView> {
+    let mut text = String::from("title = \"Twelve\"\n[servers.alpha]\n");
+    for (n, primary) in [(3, "alpha"), (3, "b-1"), (3, "b-2"), (2, "b-3")] {
+        let name = if primary == "alpha" { "b".to_owned() } else { format!("under-{primary}") };
+        text += &format!("[servers.{name}]\ncount = {n}\nreplicaof = \"{primary}\"\n");
+    }
+    text += "[workload]\nwrites-per-second = 200\n";
+    let topology = Topology::parse("twelve", &text)?;
+    let build: Build = Arc::new(|directives, birth| {
+        let config = Config::from_directives(directives).unwrap_or_default();
+        Box::new(Server::new(config, birth.port, birth.seed))
+    });
+    let mut lab = Lab::new(SimWorld::new(1), &topology, &build)?;
+    while lab.now_ms() < 10_000 {
+        lab.turn(10_000);
+    }
+    Ok(lab.view())
+}
+
+fn idle() -> Outcome<()> {
+    let mut lab = HeadlessLab::start()?;
+    lab.say("write off")?;
+    // What the workload and the first syncs left to do.
+    std::thread::sleep(Duration::from_secs(2));
+    let before = process::cpu_seconds(lab.0.id())?;
+    let began = Instant::now();
+    std::thread::sleep(IDLE);
+    let used = process::cpu_seconds(lab.0.id())? - before;
+    let percent = used / began.elapsed().as_secs_f64() * 100.0;
+    println!(
+        "the default topology without writes, {} s: {percent:.1} % of a core{}",
+        IDLE.as_secs(),
+        verdict(percent < IDLE_PERCENT_MAX, &format!("< {IDLE_PERCENT_MAX} %"))
+    );
+    Ok(())
+}
+
+/// `replab run default` as a process that ends with this value.
+struct HeadlessLab(Child);
+
+impl HeadlessLab {
+    /// Starts it and waits until it is ready.
+    fn start() -> Outcome<Self> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_replab"))
+            .args(["run", "default", "--json", "--stdin", "--for", "1h", "--port-offset", "20000"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = child.stdout.take().ok_or("no output")?;
+        let lab = Self(child);
+        let mut lines = BufReader::new(output).lines();
+        for line in &mut lines {
+            if line?.contains("\"fact\":\"ready\"") {
+                // The pipe must not fill up.
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(lab);
+            }
+        }
+        Err("the lab ended before it was ready".into())
+    }
+
+    fn say(&mut self, line: &str) -> Outcome<()> {
+        let input = self.0.stdin.as_mut().ok_or("no input")?;
+        writeln!(input, "{line}")?;
+        Ok(input.flush()?)
+    }
+}
+
+impl Drop for HeadlessLab {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+fn verdict(holds: bool, wanted: &str) -> String {
+    if holds { format!("  ({wanted})") } else { format!("  (NOT {wanted})") }
+}

@@ -1,0 +1,64 @@
+//! Values that are collections. Each knows at any time how many bytes it holds, and by what name
+//! OBJECT ENCODING calls the form that Redis would keep it in.
+
+mod list;
+
+pub use self::list::{End, List};
+
+use std::sync::Arc;
+
+use super::{Kind, Value};
+
+/// A type of value that holds elements. A key never holds an empty one.
+pub trait Collection: Clone + Default {
+    /// The type's name.
+    const KIND: Kind;
+
+    /// The collection in a value of this type.
+    fn of(value: &Value) -> Option<&Arc<Self>>;
+
+    /// The collection in a value of this type, to be changed; copied first if a snapshot shares it.
+    fn of_mut(value: &mut Value) -> Option<&mut Self>;
+
+    /// A value that holds it.
+    fn into_value(self) -> Value;
+
+    /// How many elements there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+macro_rules! collection {
+    ($type:ident) => {
+        impl super::Collection for $type {
+            const KIND: crate::keyspace::Kind = crate::keyspace::Kind::$type;
+
+            fn of(value: &crate::keyspace::Value) -> Option<&std::sync::Arc<Self>> {
+                match value {
+                    crate::keyspace::Value::$type(shared) => Some(shared),
+                    _ => None,
+                }
+            }
+
+            fn of_mut(value: &mut crate::keyspace::Value) -> Option<&mut Self> {
+                match value {
+                    crate::keyspace::Value::$type(shared) => Some(std::sync::Arc::make_mut(shared)),
+                    _ => None,
+                }
+            }
+
+            fn into_value(self) -> crate::keyspace::Value {
+                crate::keyspace::Value::$type(std::sync::Arc::new(self))
+            }
+
+            fn len(&self) -> usize {
+                Self::len(self)
+            }
+        }
+    };
+}
+use collection;

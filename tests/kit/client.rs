@@ -1,0 +1,108 @@
+//! A blocking client.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use replab::resp::{Answer, command, read_answer};
+
+use super::PATIENCE;
+
+/// A connection to a node.
+pub struct Client {
+    stream: TcpStream,
+    /// Bytes of replies not read yet.
+    input: Vec<u8>,
+}
+
+impl Client {
+    /// A connection to a port of this computer.
+    pub fn connect(port: u16) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, input: Vec::new() })
+    }
+
+    /// The port at this end.
+    pub fn local_port(&self) -> u16 {
+        self.stream.local_addr().expect("an address").port()
+    }
+
+    /// The reply to a command; an error only if there is none.
+    pub fn try_call<A: AsRef<[u8]>>(&mut self, words: &[A]) -> std::io::Result<Answer> {
+        self.stream.write_all(&command(words))?;
+        self.answer()
+    }
+
+    /// The reply to a command.
+    #[track_caller]
+    pub fn call<A: AsRef<[u8]>>(&mut self, words: &[A]) -> Answer {
+        self.try_call(words).expect("a reply")
+    }
+
+    /// Runs a command that must be answered OK.
+    #[track_caller]
+    pub fn ok<A: AsRef<[u8]>>(&mut self, words: &[A]) {
+        let answer = self.call(words);
+        assert!(
+            matches!(&answer, Answer::Simple(text) if text.starts_with("OK")),
+            "{:?}: {answer:?}",
+            words.iter().map(|w| String::from_utf8_lossy(w.as_ref())).collect::<Vec<_>>()
+        );
+    }
+
+    /// The text of a bulk reply.
+    #[track_caller]
+    pub fn text<A: AsRef<[u8]>>(&mut self, words: &[A]) -> String {
+        match self.call(words) {
+            Answer::Bulk(bytes) => String::from_utf8(bytes).expect("text"),
+            Answer::Simple(text) => text,
+            other => panic!("not a text: {other:?}"),
+        }
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("a connection");
+    }
+
+    /// The next line, without its end.
+    pub fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.input.drain(..=end).collect();
+                return String::from_utf8_lossy(&line).trim_end().to_owned();
+            }
+            self.read().expect("a line");
+        }
+    }
+
+    /// The next so many bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.input.len() < count {
+            self.read().expect("more bytes");
+        }
+        self.input.drain(..count).collect()
+    }
+
+    fn answer(&mut self) -> std::io::Result<Answer> {
+        loop {
+            if let Some((answer, taken)) = read_answer(&self.input).expect("a reply") {
+                self.input.drain(..taken);
+                return Ok(answer);
+            }
+            self.read()?;
+        }
+    }
+
+    fn read(&mut self) -> std::io::Result<()> {
+        let mut buffer = vec![0; 65_536];
+        match self.stream.read(&mut buffer)? {
+            0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+            count => {
+                self.input.extend_from_slice(&buffer[..count]);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! A bench for tests against the real Redis: real and own nodes behind one face, a wire between
+//! them that can be cut, and the data of either for comparison.
+
+mod client;
+mod data;
+mod node;
+mod wire;
+mod writer;
+
+use std::time::{Duration, Instant};
+
+pub use self::client::Client;
+pub use self::data::{Data, MANY_KEYS, fetch};
+pub use self::node::{Kind, Node, State, assert_same_data};
+pub use self::wire::Wire;
+pub use self::writer::Writer;
+
+/// Nothing in these tests takes longer, unless it fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something is true.
+#[track_caller]
+pub fn eventually(what: &str, is_true: impl FnMut() -> bool) {
+    assert!(comes_true(PATIENCE, is_true), "{what}: did not come within {PATIENCE:?}");
+}
+
+/// Whether something becomes true within this time.
+pub fn comes_true(patience: Duration, mut is_true: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + patience;
+    while !is_true() {
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    true
+}

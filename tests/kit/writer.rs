@@ -1,0 +1,89 @@
+//! Somebody who writes all the time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use replab::base::rng::Dice;
+use replab::resp::Answer;
+
+use super::{Node, eventually};
+
+/// Keys of each kind that are written.
+const KEYS: u64 = 300;
+/// Databases that are written.
+const DATABASES: u64 = 3;
+
+/// Writes of every kind as long as it lives.
+pub struct Writer {
+    written: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    /// Begins to write.
+    pub fn on(node: &Node) -> Self {
+        let (written, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, over, mut client) = (Arc::clone(&written), Arc::clone(&is_over), node.client());
+        let thread = std::thread::spawn(move || {
+            let mut dice = Dice::new(u64::from(client.local_port()));
+            while !over.load(Ordering::SeqCst) {
+                let write = write(&mut dice);
+                let answer = client.call(&write);
+                let is_refusal = matches!(&answer, Answer::Error(text)
+                    if !["ERR no such key", "ERR value is not", "ERR source and destination"].iter().any(|e| text.starts_with(e)));
+                assert!(!is_refusal, "{write:?}: {answer:?}");
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        Self { written, is_over, thread }
+    }
+
+    /// Waits until more has been written.
+    pub fn go_on(&self) {
+        let goal = self.written.load(Ordering::SeqCst) + 300;
+        eventually("writes", || {
+            assert!(!self.thread.is_finished(), "the writer is refused");
+            self.written.load(Ordering::SeqCst) >= goal
+        });
+    }
+
+    /// Writes no more.
+    pub fn end(self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.thread.join().expect("no refusal");
+    }
+}
+
+/// The next command.
+fn write(dice: &mut Dice) -> Vec<String> {
+    let mut n = |below: u64| dice.below(below);
+    let (key, other) = (format!("live:{}", n(KEYS)), format!("live:{}", n(KEYS)));
+    let (value, soon) = (format!("value {}", n(1000)), 20 + n(400));
+    let later = 3_600_000 + n(1000);
+    let line = match n(26) {
+        0..5 => return vec!["SET".into(), key, value],
+        5 => format!("SET {key} {soon} PX {soon}"),
+        6 => format!("SET {key} a PX {later} NX"),
+        7 => format!("SET {key} b KEEPTTL"),
+        8 => format!("SET {key} c XX GET"),
+        9 => format!("SETEX {key} 7000 d"),
+        10 => format!("PEXPIRE {key} {soon}"),
+        11 => format!("PEXPIRE {key} {later} NX"),
+        12 => format!("PERSIST {key}"),
+        13 => format!("APPEND {key} xyz"),
+        14 => format!("INCR count:{}", n(KEYS)),
+        15 => format!("INCRBYFLOAT float:{} 0.1", n(KEYS)),
+        16 => format!("RENAME {key} {other}"),
+        17 => format!("COPY {key} {other} REPLACE"),
+        18 => format!("MOVE {key} {}", n(DATABASES)),
+        19 => format!("GETDEL {key}"),
+        20 => format!("GETEX {key} PX {later}"),
+        21 => format!("MSET {key} m {other} n"),
+        22 => format!("DEL {key} {other}"),
+        23 => format!("SETRANGE {key} 5 hello"),
+        _ => format!("SELECT {}", n(DATABASES)),
+    };
+    line.split(' ').map(str::to_owned).collect()
+}
