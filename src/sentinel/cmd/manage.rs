@@ -218,8 +218,7 @@ fn config(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
     }
     if !ask.is(2, "SET") {
         return Err(CommandError::fixed(
-            "ERR Only SENTINEL CONFIG GET <param> [<param> <param> ...] / SET <param> <value> \
-             [<param> <value> ...] are supported.",
+            "ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.",
         ));
     }
     if ask.words.len().is_multiple_of(2) {

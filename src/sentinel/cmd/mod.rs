@@ -124,7 +124,7 @@ impl Sentinel {
         let reply = self.reply(ask);
         reply.array(lines.len() + 3);
         reply.simple(&title);
-        for line in lines.iter().chain(&["HELP", "    Print this help."]) {
+        for line in lines.iter().chain(&["HELP", "    Prints this help."]) {
             reply.simple(line);
         }
     }
