@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, dead_code, reason = "a test fails by panicking")]
 
+#[allow(dead_code, unused_imports, reason = "each file of tests uses its part of the kit")]
 mod kit;
 
 use std::collections::BTreeMap;

@@ -187,7 +187,7 @@ mod tests {
             }
             assert_eq!(dense.len(), model.len());
         }
-        let bytes = model.iter().map(|(n, v)| blob_heap_bytes(n) + blob_heap_bytes(v)).sum();
+        let bytes: usize = model.iter().map(|(n, v)| blob_heap_bytes(n) + blob_heap_bytes(v)).sum();
         assert_eq!(dense.heap_bytes, bytes);
         for n in 0..200 {
             assert_eq!(dense.get(&name(n)), model.get(&name(n)));

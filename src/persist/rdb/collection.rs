@@ -1,11 +1,10 @@
 //! A collection under construction, element by element, whichever way it is encoded.
 
-use std::sync::Arc;
-
 use super::error::Reason;
 use super::input::{Reader, Stop, Text};
 use super::{intset, listpack, ziplist};
 use crate::base::number;
+use crate::keyspace::types::{self, Hash, List, Set, Zset};
 use crate::keyspace::{Blob, Value};
 
 /// How a collection is written.
@@ -37,7 +36,6 @@ pub(super) enum Elements {
 /// A collection of which not all parts have been read.
 #[derive(Debug)]
 pub(super) struct Collection {
-    type_number: u8,
     encoding: Encoding,
     /// Parts still to come: elements, or strings of packed elements.
     left: u64,
@@ -66,7 +64,7 @@ impl Collection {
             20 => (Encoding::Listpack, set),
             _ => return Err(refusal(type_number)),
         };
-        Ok(Self { type_number, encoding, left: 1, elements })
+        Ok(Self { encoding, left: 1, elements })
     }
 
     /// Reads how many parts there are, where it is written.
@@ -116,18 +114,12 @@ impl Collection {
 
     /// The value that all parts make; `None` if it is empty, which no key holds.
     pub fn into_value(self) -> Result<Option<Value>, Reason> {
-        let number = self.type_number;
-        let unsupported = |name| Err(Reason::Unsupported { number, name });
-        match self.into_elements()? {
-            Elements::List(items) if items.is_empty() => Ok(None),
-            Elements::Set(members) if members.is_empty() => Ok(None),
-            Elements::Zset(members) if members.is_empty() => Ok(None),
-            Elements::Hash(fields) if fields.is_empty() => Ok(None),
-            Elements::List(items) => Ok(Some(Value::List(Arc::new(items.into_iter().collect())))),
-            Elements::Set(_) => unsupported("set"),
-            Elements::Zset(_) => unsupported("zset"),
-            Elements::Hash(_) => unsupported("hash"),
-        }
+        Ok(match self.into_elements()? {
+            Elements::List(items) => value_of(List::from_iter(items)),
+            Elements::Set(members) => value_of(Set::from_iter(members)),
+            Elements::Zset(members) => value_of(Zset::from_iter(members)),
+            Elements::Hash(fields) => value_of(Hash::from_iter(fields)),
+        })
     }
 
     /// The elements, which are distinct where they must be.
@@ -140,6 +132,10 @@ impl Collection {
         };
         if distinct { Ok(self.elements) } else { Err(Reason::DuplicateElement) }
     }
+}
+
+fn value_of<C: types::Collection>(collection: C) -> Option<Value> {
+    (collection.len() > 0).then(|| collection.into_value())
 }
 
 impl Elements {

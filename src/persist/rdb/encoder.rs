@@ -148,6 +148,9 @@ fn type_of(value: &Value) -> u8 {
     match value {
         Value::Str(_) | Value::Int(_) => value_type::STRING,
         Value::List(_) => value_type::LIST,
+        Value::Set(_) => value_type::SET,
+        Value::Hash(_) => value_type::HASH,
+        Value::Zset(_) => value_type::ZSET,
     }
 }
 
@@ -158,6 +161,25 @@ fn put_value(out: &mut BytesMut, value: &Value) {
         Value::List(list) => {
             put_length(out, list.len());
             list.iter().for_each(|item| put_string(out, item));
+        }
+        Value::Set(set) => {
+            put_length(out, set.len());
+            set.iter().for_each(|member| put_string(out, member));
+        }
+        Value::Hash(hash) => {
+            put_length(out, hash.len());
+            for (field, value) in hash.iter() {
+                put_string(out, field);
+                put_string(out, value);
+            }
+        }
+        Value::Zset(zset) => {
+            put_length(out, zset.len());
+            // Highest first, as Redis writes them: a reader then adds each at its list's head.
+            for (member, score) in zset.in_order().into_iter().rev() {
+                put_string(out, member);
+                out.put_f64_le(score);
+            }
         }
     }
 }

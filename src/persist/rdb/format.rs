@@ -33,4 +33,8 @@ pub(super) mod opcode {
 pub(super) mod value_type {
     pub const STRING: u8 = 0;
     pub const LIST: u8 = 1;
+    pub const SET: u8 = 2;
+    pub const HASH: u8 = 4;
+    /// Scores as eight bytes.
+    pub const ZSET: u8 = 5;
 }
