@@ -99,7 +99,7 @@ fn a_real_one_in_the_middle_of_our_chain() {
 fn family(primary: Kind, heir: Kind, sibling: Kind) -> ([Node; 3], State) {
     let primary = Node::filled(primary, &[]);
     let (heir, sibling) = (Node::start(heir, &[]), Node::start(sibling, &[]));
-    let writer = Writer::on(&primary);
+    let writer = Writer::lasting(&primary);
     for replica in [&heir, &sibling] {
         replica.follow(primary.port());
         eventually("a link", || replica.state().is_link_up);
@@ -208,7 +208,7 @@ fn primary_goes_on_from_a_file(before: Kind, after: Kind, replica: Kind) {
     let replica = Node::start(replica, &[]);
     replica.follow(primary.port());
     eventually("the link", || replica.state().is_link_up);
-    let writer = Writer::on(&primary);
+    let writer = Writer::lasting(&primary);
     writer.go_on();
     writer.end();
     let old = primary.state();
@@ -330,7 +330,7 @@ fn failover(primary: Kind, heir: Kind) {
     let (primary, heir) = (Node::filled(primary, &[]), Node::start(heir, &[]));
     heir.follow(primary.port());
     eventually("the link", || heir.state().is_link_up);
-    let writer = Writer::on(&primary);
+    let writer = Writer::lasting(&primary);
     writer.go_on();
     writer.end();
     let old = primary.state();

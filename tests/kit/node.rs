@@ -265,7 +265,7 @@ fn start_real(dir: &Path, settings: &[(&str, &str)]) -> (u16, Run) {
 }
 
 /// A directive's words as arguments; an empty one is a word too.
-fn words(value: &str) -> Vec<&str> {
+fn words<'a>(value: &'a str) -> Vec<&'a str> {
     if value.is_empty() { vec![""] } else { value.split(' ').collect() }
 }
 
@@ -300,7 +300,9 @@ fn state_of_info(info: &str) -> State {
         is_replica,
         is_link_up: text("master_link_status") == "up",
         replid: text("master_replid"),
-        replid2: text("master_replid2"),
+        replid2: Some(text("master_replid2"))
+            .filter(|id| *id != "0".repeat(40))
+            .unwrap_or_default(),
         offset: number("master_repl_offset"),
         online_replicas: info.lines().filter(|line| line.contains("state=online")).count(),
         sync_full: number("sync_full"),

@@ -13,6 +13,9 @@ use super::{Node, eventually};
 const KEYS: u64 = 300;
 /// Databases that are written.
 const DATABASES: u64 = 3;
+/// Least time to live of keys that expire while a test looks, and of those that do not.
+const EXPIRE_SOON_MS: u64 = 20;
+const EXPIRE_LATE_MS: u64 = 3_600_000;
 
 /// Writes of every kind as long as it lives.
 pub struct Writer {
@@ -24,12 +27,21 @@ pub struct Writer {
 impl Writer {
     /// Begins to write.
     pub fn on(node: &Node) -> Self {
+        Self::expiring(node, EXPIRE_SOON_MS)
+    }
+
+    /// Begins to write nothing that would make a node write by itself, later, when it expires.
+    pub fn lasting(node: &Node) -> Self {
+        Self::expiring(node, EXPIRE_LATE_MS)
+    }
+
+    fn expiring(node: &Node, soon_ms: u64) -> Self {
         let (written, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, over, mut client) = (Arc::clone(&written), Arc::clone(&is_over), node.client());
         let thread = std::thread::spawn(move || {
             let mut dice = Dice::new(u64::from(client.local_port()));
             while !over.load(Ordering::SeqCst) {
-                let write = write(&mut dice);
+                let write = write(&mut dice, soon_ms);
                 let answer = client.call(&write);
                 let is_refusal = matches!(&answer, Answer::Error(text)
                     if !["ERR no such key", "ERR value is not", "ERR source and destination"].iter().any(|e| text.starts_with(e)));
@@ -57,11 +69,11 @@ impl Writer {
 }
 
 /// The next command.
-fn write(dice: &mut Dice) -> Vec<String> {
+fn write(dice: &mut Dice, soon_ms: u64) -> Vec<String> {
     let mut n = |below: u64| dice.below(below);
     let (key, other) = (format!("live:{}", n(KEYS)), format!("live:{}", n(KEYS)));
-    let (value, soon) = (format!("value {}", n(1000)), 20 + n(400));
-    let later = 3_600_000 + n(1000);
+    let (value, soon) = (format!("value {}", n(1000)), soon_ms + n(400));
+    let later = EXPIRE_LATE_MS + n(1000);
     let line = match n(26) {
         0..5 => return vec!["SET".into(), key, value],
         5 => format!("SET {key} {soon} PX {soon}"),
