@@ -4,10 +4,13 @@
 
 mod args;
 mod lab;
+mod process;
+mod sentinel;
 mod server;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -28,17 +31,7 @@ enum Outcome {
 
 /// Runs what the arguments ask for.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command {
-        None => tui(&cli.tui),
-        Some(Command::List) => list(),
-        Some(Command::Check(args)) => check(&args),
-        Some(Command::Run(args)) => lab::run(&args),
-        Some(Command::Sim(args)) => lab::sim(&args),
-        Some(Command::Server(args)) => server::run(&args.words),
-        Some(Command::Completions { shell }) => completions(shell),
-    };
-    match result {
+    match as_redis().unwrap_or_else(as_replab) {
         Ok(Outcome::Success) => ExitCode::SUCCESS,
         Ok(Outcome::Failure) => ExitCode::FAILURE,
         // Whoever read our output has seen enough.
@@ -48,6 +41,39 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn as_replab() -> anyhow::Result<Outcome> {
+    let cli = Cli::parse();
+    match cli.command {
+        None => tui(&cli.tui),
+        Some(Command::List) => list(),
+        Some(Command::Check(args)) => check(&args),
+        Some(Command::Run(args)) => lab::run(&args),
+        Some(Command::Sim(args)) => lab::sim(&args),
+        Some(Command::Server(args)) => server::run(&lossy(args.words)),
+        Some(Command::Sentinel(args)) => sentinel::run(&lossy(args.words)),
+        Some(Command::Completions { shell }) => completions(shell),
+    }
+}
+
+/// Called by the name of one of Redis's programs, the binary stands in for it.
+fn as_redis() -> Option<anyhow::Result<Outcome>> {
+    let mut words = std::env::args_os();
+    let program = PathBuf::from(words.next()?);
+    let words = lossy(words);
+    match program.file_name()?.to_str()? {
+        "redis-sentinel" | "valkey-sentinel" => Some(sentinel::run(&words)),
+        "redis-server" | "valkey-server" if words.iter().any(|word| word == "--sentinel") => {
+            Some(sentinel::run(&words))
+        }
+        "redis-server" | "valkey-server" => Some(server::run(&words)),
+        _ => None,
+    }
+}
+
+fn lossy(words: impl IntoIterator<Item = OsString>) -> Vec<String> {
+    words.into_iter().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 /// `replab [TOPOLOGY]`

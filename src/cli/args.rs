@@ -57,6 +57,9 @@ pub enum Command {
         after_help = SERVER_EXAMPLES
     )]
     Server(ServerArgs),
+    /// Runs one Sentinel in the foreground, usable where redis-sentinel is
+    #[command(override_usage = "replab sentinel FILE [--DIRECTIVE VALUE…]…")]
+    Sentinel(ServerArgs),
     /// Prints a completion script for a shell
     Completions {
         /// The shell
@@ -160,7 +163,8 @@ pub struct SimArgs {
     pub for_ms: Option<Millis>,
 }
 
-/// Arguments of `server`, as they were given: `--directive value …` is redis-server's own grammar.
+/// Arguments of `server` and `sentinel`, as they were given: `--directive value …` is redis-server's
+/// own grammar.
 #[derive(Debug, Args)]
 pub struct ServerArgs {
     /// A redis.conf (`-` for standard input), then directives with their values

@@ -265,7 +265,7 @@ fn start_real(dir: &Path, settings: &[(&str, &str)]) -> (u16, Run) {
 }
 
 /// A directive's words as arguments; an empty one is a word too.
-fn words<'a>(value: &'a str) -> Vec<&'a str> {
+fn words(value: &str) -> Vec<&str> {
     if value.is_empty() { vec![""] } else { value.split(' ').collect() }
 }
 

@@ -62,8 +62,17 @@ fn read(
     Ok(())
 }
 
-/// Reads `--name value ... --name value ...`.
+/// Reads `--name value ... --name value ...`, each checked as a directive of redis.conf.
 pub fn command_line(words: &[String]) -> Result<Vec<(String, String)>, String> {
+    let directives = words_of_command_line(words)?;
+    for (name, value) in &directives {
+        Config::check_directive(name, value).map_err(|why| format!("'{name} {value}': {why}"))?;
+    }
+    Ok(directives)
+}
+
+/// Reads `--name value ... --name value ...`, whatever the names are.
+pub fn words_of_command_line(words: &[String]) -> Result<Vec<(String, String)>, String> {
     let mut directives: Vec<(String, String)> = Vec::new();
     for word in words {
         match (word.strip_prefix("--").filter(|name| !name.is_empty()), directives.last_mut()) {
@@ -76,9 +85,6 @@ pub fn command_line(words: &[String]) -> Result<Vec<(String, String)>, String> {
             }
             (None, None) => return Err(format!("'{word}' does not belong to any --directive")),
         }
-    }
-    for (name, value) in &directives {
-        Config::check_directive(name, value).map_err(|why| format!("'{name} {value}': {why}"))?;
     }
     Ok(directives)
 }

@@ -1,0 +1,161 @@
+//! One node in the foreground, whichever kind it is: directory, log, pidfile, sockets.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use replab::live::{Serve, serve_one};
+use replab::machine::LogLevel;
+use replab::server::{Config, REDIS_VERSION};
+use replab::world::{Factory, WorldError};
+
+use super::Outcome;
+
+/// What a process says of itself: in the log's lines, `M` for a primary, `S` for a replica, `X` for
+/// a Sentinel.
+pub(super) type RoleMark = char;
+
+/// Runs a node until it ends. `config` has what concerns the process.
+pub(super) fn run(config: &Config, role: RoleMark, build: Factory) -> anyhow::Result<Outcome> {
+    let setting = |name: &str| config.get(name).unwrap_or_default();
+    if setting("daemonize") == "yes" {
+        bail!(
+            "daemonize yes: replab stays in the foreground; start it with & or a service manager"
+        );
+    }
+    let dir = setting("dir");
+    std::env::set_current_dir(&dir).with_context(|| format!("can't chdir to '{dir}'"))?;
+    let mut log = Log::open(&setting("logfile"), role)?;
+    let is_wanted = least_level(&setting("loglevel"));
+    log.begin(config)?;
+    let pidfile = PidFile::write(&setting("pidfile"))?;
+    let serve = Serve {
+        name: "server".to_owned(),
+        host: address(&setting("bind"))?,
+        port: config.port,
+        unix: Some(PathBuf::from(setting("unixsocket"))).filter(|p| !p.as_os_str().is_empty()),
+        dir: std::env::current_dir()?,
+        seed: super::lab::seed(),
+        build,
+    };
+    let served = serve_one(&serve, |level, text| {
+        if level >= is_wanted {
+            log.line(level, text);
+        }
+    });
+    drop(pidfile);
+    match served {
+        Ok(0) => Ok(Outcome::Success),
+        Ok(_) => Ok(Outcome::Failure),
+        Err(error) => {
+            if matches!(error, WorldError::PortInUse { .. }) {
+                let port = config.port;
+                log.line(
+                    LogLevel::Warning,
+                    &format!("Failed listening on port {port} (TCP), aborting."),
+                );
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// The first IPv4 address of `bind`. Without one that was chosen, only this machine is served.
+fn address(bind: &str) -> anyhow::Result<IpAddr> {
+    let given = bind.split_whitespace().map(|word| word.trim_start_matches('-'));
+    let mut addresses = given.filter_map(|word| match word {
+        "*" => Some(Ok(IpAddr::V4(Ipv4Addr::LOCALHOST))),
+        "localhost" => Some(Ok(IpAddr::V4(Ipv4Addr::LOCALHOST))),
+        word if word.contains(':') => None,
+        word => Some(word.parse::<IpAddr>()),
+    });
+    match addresses.next() {
+        Some(address) => Ok(address.with_context(|| format!("bind {bind}: not an address"))?),
+        None => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+    }
+}
+
+fn least_level(word: &str) -> LogLevel {
+    match word {
+        "debug" => LogLevel::Debug,
+        "verbose" => LogLevel::Verbose,
+        "warning" => LogLevel::Warning,
+        _ => LogLevel::Notice,
+    }
+}
+
+/// The server's log, in Redis's form: `pid:role date level text`.
+struct Log {
+    out: Box<dyn Write>,
+    role: RoleMark,
+}
+
+impl Log {
+    fn open(name: &str, role: RoleMark) -> anyhow::Result<Self> {
+        let out: Box<dyn Write> = if name.is_empty() {
+            Box::new(std::io::stdout())
+        } else {
+            let file: File = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(name)
+                .with_context(|| format!("can't open the log file '{name}'"))?;
+            Box::new(file)
+        };
+        Ok(Self { out, role })
+    }
+
+    fn begin(&mut self, config: &Config) -> anyhow::Result<()> {
+        let pid = std::process::id();
+        let version = REDIS_VERSION;
+        self.line(
+            LogLevel::Warning,
+            &format!("Redis version={version}, bits=64, pid={pid}, just started"),
+        );
+        writeln!(
+            self.out,
+            "\n  replab {}, as Redis {version}\n  Port: {}\n  PID: {pid}\n",
+            env!("CARGO_PKG_VERSION"),
+            config.port
+        )?;
+        Ok(self.out.flush()?)
+    }
+
+    /// Whoever waits for a line must find it whole, so each is flushed. A log that cannot be
+    /// written is no reason to end the server.
+    fn line(&mut self, level: LogLevel, text: &str) {
+        let mark = match level {
+            LogLevel::Debug => '.',
+            LogLevel::Verbose => '-',
+            LogLevel::Notice => '*',
+            LogLevel::Warning => '#',
+        };
+        let now = jiff::Zoned::now().strftime("%d %b %Y %H:%M:%S%.3f");
+        let (pid, role) = (std::process::id(), self.role);
+        let _ = writeln!(self.out, "{pid}:{role} {now} {mark} {text}");
+        let _ = self.out.flush();
+    }
+}
+
+/// A file with the process's number that goes with it.
+struct PidFile(PathBuf);
+
+impl PidFile {
+    fn write(name: &str) -> anyhow::Result<Option<Self>> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let path = std::path::absolute(Path::new(name))?;
+        std::fs::write(&path, format!("{}\n", std::process::id()))
+            .with_context(|| format!("can't write the pidfile '{name}'"))?;
+        Ok(Some(Self(path)))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
