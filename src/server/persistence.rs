@@ -4,6 +4,8 @@
 //!
 //! * SAVE makes its client wait, not the whole node.
 
+use bytes::BytesMut;
+
 use super::blocking::{Blocked, PauseReason};
 use super::cmd::InfoText;
 use super::jobs::Work;
@@ -13,6 +15,7 @@ use crate::machine::{
     ConnId, Fact, Job, JobId, JobOutcome, Loaded, LogLevel, Millis, Outbox, Output,
     ReplicationMeta, Role, SaveTarget, StreamHead,
 };
+use crate::persist::rdb::{Decoder, Encoder, RdbError};
 use crate::resp::write_command;
 
 /// After a failed save, the next automatic one is this far away.
@@ -208,7 +211,7 @@ impl Server {
         self.shift_history(out);
         for (db, key) in expired {
             self.replication.select(*db);
-            let mut words = bytes::BytesMut::new();
+            let mut words = BytesMut::new();
             write_command(&mut words, &[b"DEL".as_slice(), key]);
             self.replication.feed(&words);
         }
@@ -370,6 +373,27 @@ impl Server {
             }
             self.unblock(conn);
         }
+    }
+
+    /// DEBUG RELOAD: the data goes through a snapshot and back, while everybody waits.
+    pub(super) fn reload(&mut self, out: &mut Outbox) -> Result<(), CommandError> {
+        let mut encoder = Encoder::new(self.keyspace.snapshot(), self.replication_meta());
+        let mut decoder = Decoder::with(self.config.databases, self.dice.bits(), None);
+        let mut file = BytesMut::new();
+        let fail = |error: RdbError| {
+            CommandError::new(format!("ERR Error trying to load the RDB dump: {error}"))
+        };
+        while let Some(chunk) = encoder.next_chunk(usize::MAX) {
+            decoder.feed(&chunk).map_err(fail)?;
+            file.extend_from_slice(&chunk);
+        }
+        let loaded = decoder.finish().map_err(fail)?;
+        out.push(Output::WriteFile { name: self.config.dbfilename.clone(), data: file.freeze() });
+        let old = std::mem::replace(&mut self.keyspace, loaded.keyspace);
+        self.discard(old, out);
+        self.spoil_flushed(None);
+        out.log(LogLevel::Warning, "DB reloaded by DEBUG RELOAD");
+        Ok(())
     }
 
     /// MISCONF.

@@ -21,6 +21,9 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] =
         .doc("A container for debugging commands.")];
 
 const HELP: &[&str] = &[
+    "CHANGE-REPL-ID",
+    "    Change the replication IDs of the instance.",
+    "    Dangerous: should be used only for testing the replication subsystem.",
     "DIGEST",
     "    Output a hex signature representing the current DB content.",
     "DIGEST-VALUE <key> [<key> ...]",
@@ -39,6 +42,8 @@ const HELP: &[&str] = &[
     "    Reply with a test value of the specified type. <type> can be: string,",
     "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
     "    true, false.",
+    "RELOAD",
+    "    Save the RDB on disk and reload it back to memory.",
     "REPLICATE <string>",
     "    Replicates the provided string to replicas, allowing data divergence.",
     "SET-ACTIVE-EXPIRE <0|1>",
@@ -73,6 +78,14 @@ fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
     let name = String::from_utf8_lossy(ask.arg(1)).to_ascii_uppercase();
     match (name.as_str(), &ask.args[2..]) {
         ("HELP", []) => help(server, ask, HELP),
+        ("RELOAD", []) => {
+            server.reload(out)?;
+            server.reply(ask).ok();
+        }
+        ("CHANGE-REPL-ID", []) => {
+            server.rename_history(out);
+            server.reply(ask).ok();
+        }
         ("SLEEP", [seconds]) => {
             let seconds: f64 =
                 std::str::from_utf8(seconds).ok().and_then(|s| s.parse().ok()).unwrap_or(0.0);
@@ -213,6 +226,28 @@ fn protocol(reply: &mut Reply, kind: &[u8]) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_reload_passes_all_data_through_a_snapshot() {
+        let mut bench = Bench::new(&[("enable-debug-command", "yes")]);
+        let conn = bench.connect();
+        for line in [
+            "SET k v EX 100",
+            "RPUSH l a b 3",
+            "HSET h f 1",
+            "SADD s x 7",
+            "ZADD z 1.5 m 2 n",
+            "SELECT 3",
+            "SET other 12",
+        ] {
+            bench.ask(conn, line);
+        }
+        let before = bench.ask(conn, "DEBUG DIGEST");
+        assert_ne!(before, "0".repeat(40));
+        assert_eq!(bench.ask(conn, "DEBUG RELOAD"), "OK");
+        assert_eq!(bench.ask(conn, "DEBUG DIGEST"), before);
+        assert_eq!(bench.ask(conn, "DBSIZE"), "(integer) 1");
+    }
+
     use crate::machine::Output;
     use crate::server::testing::Bench;
 
@@ -233,6 +268,7 @@ mod tests {
         let conn = bench.connect();
         for (line, answer) in [
             ("DEBUG SLEEP 0.5", "OK"),
+            ("DEBUG CHANGE-REPL-ID", "OK"),
             ("DEBUG POPULATE 3 x", "OK"),
             ("GET x:2", "\"value:2\""),
             ("DEBUG DIGEST-VALUE nosuch", "1) \"0000000000000000000000000000000000000000\""),

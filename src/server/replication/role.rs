@@ -104,6 +104,14 @@ impl Server {
         out.emit(Fact::NewReplid { replid, previous: Some((old, until)) });
     }
 
+    /// DEBUG CHANGE-REPL-ID: a new name that nobody can continue.
+    pub(in crate::server) fn rename_history(&mut self, out: &mut Outbox) {
+        self.replication.history.fresh(&mut self.dice);
+        let replid = self.replication.history.replid().to_string();
+        out.log(LogLevel::Warning, format!("Changing replication IDs to {replid}"));
+        out.emit(Fact::NewReplid { replid, previous: None });
+    }
+
     /// Ends the link to the primary, if there is one.
     fn close_upstream(&mut self, out: &mut Outbox) {
         let Some(conn) = self.replication.upstream.as_ref().and_then(Upstream::conn) else {
