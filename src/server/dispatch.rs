@@ -72,7 +72,7 @@ impl Server {
         let mut position = 0;
         loop {
             let Some(client) = self.clients.get_mut(conn) else { return position };
-            if client.closing || client.blocked.is_some() {
+            if client.closing || client.blocked.is_some() || self.persistence.is_beginning() {
                 return position;
             }
             let limits = Limits {

@@ -73,7 +73,7 @@ impl Server {
             },
             JobEvent::Progress { bytes, bytes_total, .. } => {
                 if let Some(Work::LoadAtStart) = self.jobs.works.get(&id) {
-                    self.persistence.on_load_progress(bytes, bytes_total);
+                    self.on_load_progress(bytes, bytes_total);
                 }
             }
             JobEvent::Done(outcome) => self.on_job_over(id, Ok(outcome), out),

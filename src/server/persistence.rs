@@ -92,10 +92,10 @@ impl Persistence {
         self.loading
     }
 
-    pub(super) fn on_load_progress(&mut self, bytes: u64, total: Option<u64>) {
-        if self.loading.is_some() {
-            self.loading = Some((bytes, total));
-        }
+    /// Whether it is not known yet if there is anything to load. A node that starts empty must not
+    /// answer LOADING in its first instants, so clients wait until this is over.
+    pub fn is_beginning(&self) -> bool {
+        self.loading == Some((0, None))
     }
 }
 
@@ -150,6 +150,16 @@ impl Server {
 
     pub(super) fn is_loading(&self) -> bool {
         self.persistence.loading.is_some()
+    }
+
+    pub(super) fn on_load_progress(&mut self, bytes: u64, total: Option<u64>) {
+        self.persistence.loading = Some((bytes.max(1), total));
+        self.serve_those_who_came_first();
+    }
+
+    /// Runs what clients asked for before it was known whether they must wait for the data.
+    fn serve_those_who_came_first(&mut self) {
+        self.unblocked.extend(self.clients.ids(|client| !client.input.is_empty()));
     }
 
     pub(super) fn on_loaded_at_start(

@@ -117,6 +117,21 @@ fn a_pipeline_is_answered_in_order_at_the_end_of_the_turn() {
 }
 
 #[test]
+fn who_comes_before_the_file_was_looked_for_waits_and_is_not_told_loading() {
+    let server = Server::new(Config::default(), 6379, 1);
+    let now = Now { mono: 0, wall_us: 1_700_000_000_000_000 };
+    let mut bench = Bench { server, now, outputs: Vec::new(), connections: 0 };
+    bench.step(Input::Started);
+    let conn = bench.connect();
+    assert_eq!(bench.send(conn, b"PING\r\n"), "");
+    let event = JobEvent::Progress { bytes: 64, bytes_total: Some(1000), keys: 1 };
+    bench.step(Input::Job { id: JobId(1), event });
+    assert_eq!(bench.received(conn), "-LOADING Redis is loading the dataset in memory\r\n");
+    bench.step(Input::Job { id: JobId(1), event: JobEvent::Done(JobOutcome::NoFile) });
+    assert_eq!(bench.send(conn, b"PING\r\n"), "+PONG\r\n");
+}
+
+#[test]
 fn a_malformed_request_is_answered_and_closed() {
     let mut bench = Bench::new(&[]);
     let conn = bench.connect();
