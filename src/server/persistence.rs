@@ -189,6 +189,7 @@ impl Server {
             out.emit(Fact::RoleChanged { role: Role::Replica, follows: Some(primary) });
         }
         self.replication_cron(out);
+        self.serve_those_who_came_first();
     }
 
     fn adopt_file(&mut self, loaded: Loaded, out: &mut Outbox) {
