@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::{Ask, Server, cmd};
+use crate::base::number::until_nul;
 use crate::command::{self, CommandError, Flags, Group, Keys, Spec, flags};
 use crate::machine::Outbox;
 
@@ -132,15 +133,17 @@ pub fn wrong_arity(name: &str) -> CommandError {
 }
 
 fn unknown_command(words: &[&[u8]]) -> CommandError {
-    let shown = |word: &[u8]| String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned();
-    let name = words.first().map(|w| shown(w)).unwrap_or_default();
+    let shown = |word: &[u8], bytes_max: usize| {
+        let word = until_nul(word);
+        String::from_utf8_lossy(&word[..word.len().min(bytes_max)]).into_owned()
+    };
+    let name = words.first().map(|word| shown(word, 128)).unwrap_or_default();
     let mut args = String::new();
     for word in words.iter().skip(1) {
         if args.len() >= 128 {
             break;
         }
-        let shown = &word[..word.len().min(128 - args.len())];
-        args.extend(["'", &String::from_utf8_lossy(shown), "' "]);
+        args.extend(["'", &shown(word, 128 - args.len()), "' "]);
     }
     CommandError::new(format!("ERR unknown command '{name}', with args beginning with: {args}"))
 }
