@@ -14,7 +14,7 @@
 mod fit;
 #[path = "differential/grammar.rs"]
 mod grammar;
-#[allow(dead_code, reason = "every test takes its part")]
+#[allow(dead_code, unused_imports, reason = "every test takes its part")]
 mod kit;
 #[path = "differential/pair.rs"]
 mod pair;
@@ -83,7 +83,7 @@ fn known_commands(pair: &mut Pair) -> Vec<Command> {
     });
     let mut absent: Vec<_> = absent.iter().map(Command::title).collect();
     absent.retain(|title| !ABSENT.contains(&title.as_str()));
-    println!("commands that ours lacks: {}", absent.join(", "));
+    println!("not compared, for ours lacks them: {}", absent.join(", "));
     known
 }
 
@@ -149,9 +149,7 @@ fn step_by_step(pair: &mut Pair, lines: &[Line]) -> (String, String) {
     let mut queue = Queue::default();
     for (at, line) in lines.iter().enumerate() {
         let (ours, real) = pair.both(|side| side.replies(std::slice::from_ref(line)).remove(0));
-        let what = if !queue.are_same(line, &ours, &real) {
-            Some(format!("  ours: {ours}\n  real: {real}"))
-        } else {
+        let what = if queue.are_same(line, &ours, &real) {
             let (our_effects, real_effects) = pair.both(pair::Side::effects);
             let (our_digest, real_digest) = pair.both(pair::Side::digest);
             if !are_same_effects(&our_effects, &real_effects) {
@@ -166,6 +164,8 @@ fn step_by_step(pair: &mut Pair, lines: &[Line]) -> (String, String) {
             } else {
                 None
             }
+        } else {
+            Some(format!("  ours: {ours}\n  real: {real}"))
         };
         if let Some(what) = what {
             let before = history(&lines[..at], line);
@@ -180,7 +180,8 @@ fn history(before: &[Line], line: &Line) -> String {
     let is_key = |word: &Vec<u8>| word.contains(&b':');
     let about_same = |earlier: &&Line| {
         earlier.iter().any(|word| is_key(word) && line.contains(word))
-            || ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "HELLO"].contains(&word(earlier, 0).as_str())
+            || ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "HELLO"]
+                .contains(&word(earlier, 0).as_str())
     };
     let mut lines: Vec<_> = before.iter().rev().filter(about_same).take(20).map(said).collect();
     lines.reverse();

@@ -227,6 +227,7 @@ impl Server {
                 ExpiryRule::Delete
             },
             bulk_bytes_max: if from_primary { u64::MAX } else { self.config.proto_max_bulk_len },
+            packing: &self.config.packing,
         };
         let result = run(&mut call);
         self.settle(db, words);
