@@ -45,6 +45,8 @@ pub struct Call<'a> {
     pub ready: Option<&'a [u8]>,
     /// `proto-max-bulk-len`: no string may become longer.
     pub bulk_bytes_max: u64,
+    /// `hll-sparse-max-bytes`: a longer HyperLogLog is dense.
+    pub hll_sparse_bytes_max: usize,
 }
 
 /// What a command did, for replication, WATCH and statistics.

@@ -91,4 +91,4 @@ macro_rules! transcripts {
     )*};
 }
 
-transcripts!(string key list hash set zset wait bitmap);
+transcripts!(string key list hash set zset wait bitmap hyperloglog);

@@ -28,6 +28,7 @@ mod expire;
 #[cfg(test)]
 mod golden;
 mod hash;
+mod hyperloglog;
 mod key;
 mod list;
 mod object;
@@ -60,5 +61,6 @@ pub fn tables() -> Vec<&'static [Spec<Run>]> {
         set::COMMANDS,
         zset::COMMANDS,
         bitmap::COMMANDS,
+        hyperloglog::COMMANDS,
     ]
 }

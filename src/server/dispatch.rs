@@ -236,6 +236,7 @@ impl Server {
             may_wait: !from_primary && !self.propagation.is_open(),
             ready,
             bulk_bytes_max: if from_primary { u64::MAX } else { self.config.proto_max_bulk_len },
+            hll_sparse_bytes_max: self.config.hll_sparse_max_bytes,
         };
         let result = run(&mut call);
         self.settle(db, words);

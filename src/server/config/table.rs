@@ -317,7 +317,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("enable-protected-configs", Kind::OneOf(&["no", "yes", "local"]), "no").fixed().at(at!(enable_protected_configs)),
     row("hash-max-listpack-entries", Kind::Number(0, MAX), "512").alias("hash-max-ziplist-entries"),
     row("hash-max-listpack-value", Kind::Memory(0, MAX), "64").alias("hash-max-ziplist-value"),
-    row("hll-sparse-max-bytes", Kind::Memory(0, MAX), "3000"),
+    row("hll-sparse-max-bytes", Kind::Memory(0, MAX), "3000").at(at!(hll_sparse_max_bytes)),
     row("hz", Kind::Number(0, INT), "10").at(at!(hz)),
     row("ignore-warnings", Kind::Text, ""),
     row("io-threads", Kind::Number(1, 128), "1").fixed(),
