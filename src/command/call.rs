@@ -6,7 +6,7 @@ use super::CommandError;
 use crate::base::number;
 use crate::base::rng::Dice;
 use crate::keyspace::types::{Collection, Packing};
-use crate::keyspace::{Blob, Db, Keyspace, Value};
+use crate::keyspace::{Blob, Db, Keyspace, Kind, Value};
 use crate::resp::Reply;
 
 /// What this node does with a key whose time has come.
@@ -39,10 +39,16 @@ pub struct Call<'a> {
     pub dice: &'a mut Dice,
     /// What to do with keys whose time has come.
     pub expiry: ExpiryRule,
+    /// Whether its client can wait: not in MULTI or a script.
+    pub may_wait: bool,
+    /// It waited, and is run again because there is something in this key.
+    pub ready: Option<&'a [u8]>,
     /// `proto-max-bulk-len`: no string may become longer.
     pub bulk_bytes_max: u64,
     /// Up to what size collections are kept in one piece.
     pub packing: &'a Packing,
+    /// `hll-sparse-max-bytes`: a longer HyperLogLog is dense.
+    pub hll_sparse_bytes_max: usize,
 }
 
 /// What a command did, for replication, WATCH and statistics.
@@ -61,10 +67,29 @@ pub struct Effect {
     pub track_touched: bool,
     /// All keys of a database (or, with `None`, of all databases) were changed.
     pub flushed: Option<Option<usize>>,
+    /// Two databases were exchanged.
+    pub swapped: Option<(usize, usize)>,
+    /// It found nothing and is to be run again.
+    pub wait: Option<Wait>,
     /// Reads that found a key (`keyspace_hits`).
     pub hits: u64,
     /// Reads that found none (`keyspace_misses`).
     pub misses: u64,
+}
+
+/// A command's wish to be run again when a key has what it is after. Its client waits.
+#[derive(Debug)]
+pub struct Wait {
+    /// Keys, any of which may come to have it.
+    pub keys: Vec<Blob>,
+    /// The type of value that it is after.
+    pub kind: Kind,
+    /// Whether it is run again also when a key is gone or holds another type.
+    pub when_gone: bool,
+    /// Milliseconds after which the client is answered with no array; 0 for never.
+    pub timeout_ms: u64,
+    /// What is run then, if that is not what was asked: `$` of XREAD is the last entry of now.
+    pub words: Option<Vec<Blob>>,
 }
 
 /// What is replicated for a command that changed data.
@@ -280,6 +305,32 @@ impl<'a> Call<'a> {
             self.create(key, collection.into_value());
         }
         Ok(result)
+    }
+
+    /// Those of the keys that are worth a look: all, or the one for which it is run again.
+    pub fn worth_a_look<'k>(
+        &self,
+        keys: &'k [&'k [u8]],
+    ) -> impl Iterator<Item = &'k [u8]> + use<'a, 'k> {
+        let ready = self.ready;
+        keys.iter().copied().filter(move |key| ready.is_none_or(|ready| ready == *key))
+    }
+
+    /// Waits until one of the keys has such a value, if it may. Returns whether it waits; if not,
+    /// it must answer.
+    #[must_use]
+    pub fn wait_for(&mut self, kind: Kind, keys: &[&[u8]], timeout_ms: u64) -> bool {
+        let keys = keys.iter().map(|key| Blob::from(*key)).collect();
+        self.wait(Wait { keys, kind, when_gone: false, timeout_ms, words: None })
+    }
+
+    /// [`Call::wait_for`], with every choice.
+    #[must_use]
+    pub fn wait(&mut self, wait: Wait) -> bool {
+        if self.may_wait {
+            self.effect.wait = Some(wait);
+        }
+        self.may_wait
     }
 
     /// Whether a key with this expiry time is to be treated as gone.

@@ -19,6 +19,7 @@
 //! deletes a key whose time has come and replicates the deletion before the command's own effect; a
 //! replica only hides it, and deletes when its primary says so.
 
+mod bitmap;
 mod call;
 mod chance;
 mod database;
@@ -27,6 +28,7 @@ mod expire;
 #[cfg(test)]
 mod golden;
 mod hash;
+mod hyperloglog;
 mod key;
 mod list;
 mod object;
@@ -38,7 +40,7 @@ mod string;
 mod time;
 mod zset;
 
-pub use self::call::{Call, Effect, ExpiryRule, Replicate};
+pub use self::call::{Call, Effect, ExpiryRule, Replicate, Wait};
 pub use self::error::CommandError;
 pub use self::spec::{Flags, Group, Keys, Spec, flags};
 
@@ -46,8 +48,8 @@ pub use self::spec::{Flags, Group, Keys, Spec, flags};
 pub type Run = fn(&mut Call<'_>) -> Result<(), CommandError>;
 
 /// All rows of this floor, by group.
-pub fn tables() -> [&'static [Spec<Run>]; 10] {
-    [
+pub fn tables() -> Vec<&'static [Spec<Run>]> {
+    vec![
         key::COMMANDS,
         expire::COMMANDS,
         scan::COMMANDS,
@@ -58,5 +60,7 @@ pub fn tables() -> [&'static [Spec<Run>]; 10] {
         hash::COMMANDS,
         set::COMMANDS,
         zset::COMMANDS,
+        bitmap::COMMANDS,
+        hyperloglog::COMMANDS,
     ]
 }

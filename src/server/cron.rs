@@ -12,14 +12,14 @@ const EXPIRED_KEYS_MAX: usize = 1000;
 impl Server {
     /// When the machine wants to be woken.
     pub(super) fn next_deadline(&self) -> Millis {
-        let waiter = self.next_waiter().unwrap_or(self.next_cron);
+        let waiter = self.waits.next_end().unwrap_or(self.next_cron);
         let pause = self.pauses.next_end().unwrap_or(self.next_cron);
         self.next_cron.min(waiter).min(pause)
     }
 
     /// The deadline has passed.
     pub(super) fn tick(&mut self, out: &mut Outbox) {
-        self.time_out_waiters();
+        self.end_waits();
         self.end_pauses(out);
         if self.now.mono < self.next_cron {
             return;

@@ -145,11 +145,8 @@ impl Server {
         let before = client.reply.len();
         self.clients.mark(conn);
         self.run_command(conn, words, out);
-        if let Some(client) = self.clients.get_mut(conn)
-            && (client.kind == ClientKind::Primary
-                || matches!(client.reply_mode, ReplyMode::Off | ReplyMode::Skip))
-        {
-            client.reply.truncate(before);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.hush(before);
         }
     }
 
@@ -174,6 +171,7 @@ impl Server {
         if let Some(client) = self.clients.get_mut(conn) {
             client.write_offset = self.replication.offset();
         }
+        self.serve_waiters();
     }
 
     /// Runs a command that was found acceptable, as part of the current unit.
@@ -186,7 +184,13 @@ impl Server {
     ) {
         let began = out.micros();
         let result = match command.run {
-            Run::Data(run) => self.run_on_data(conn, run, words),
+            Run::Data(run) => {
+                let result = self.run_on_data(conn, run, words, None);
+                if let Some(wait) = self.effect.wait.take() {
+                    self.wait_for_keys(conn, command, words, wait);
+                }
+                result
+            }
             Run::Server(run) => run(self, &Ask { conn, args: words }, out),
         };
         let took = out.micros().saturating_sub(began);
@@ -201,11 +205,14 @@ impl Server {
         }
     }
 
-    fn run_on_data(
+    /// Runs a command on data; again, if it waited and `ready` is the key that it may find
+    /// something in now.
+    pub(super) fn run_on_data(
         &mut self,
         conn: ConnId,
         run: crate::command::Run,
         words: &[&[u8]],
+        ready: Option<&[u8]>,
     ) -> Result<(), CommandError> {
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let from_primary = client.kind == ClientKind::Primary;
@@ -226,8 +233,11 @@ impl Server {
             } else {
                 ExpiryRule::Delete
             },
+            may_wait: !from_primary && !self.propagation.is_open(),
+            ready,
             bulk_bytes_max: if from_primary { u64::MAX } else { self.config.proto_max_bulk_len },
             packing: &self.config.packing,
+            hll_sparse_bytes_max: self.config.hll_sparse_max_bytes,
         };
         let result = run(&mut call);
         self.settle(db, words);
@@ -287,7 +297,7 @@ impl Server {
         self.reply_error(conn, error);
     }
 
-    fn reply_error(&mut self, conn: ConnId, error: &CommandError) {
+    pub(super) fn reply_error(&mut self, conn: ConnId, error: &CommandError) {
         self.stats.count_error(error.code());
         if let Some(client) = self.clients.get_mut(conn) {
             client.reply.error(error.text());

@@ -19,6 +19,7 @@
 //! * Snapshots are made beside the node from a reference to the data, not in a forked child:
 //!   `latest_fork_usec` and copy-on-write sizes are 0.
 
+mod awaited;
 pub mod blocking;
 mod client;
 mod cmd;
@@ -82,6 +83,8 @@ pub struct Server {
     stats: Stats,
     pubsub: pubsub::PubSub,
     watched: transaction::Watched,
+    waits: blocking::Waits,
+    awaited: awaited::Awaited,
     pauses: blocking::Pauses,
     rates: rates::Rates,
     slow: slow::SlowLog,
@@ -136,6 +139,8 @@ impl Server {
             stats: Stats::default(),
             pubsub: pubsub::PubSub::default(),
             watched: transaction::Watched::default(),
+            waits: blocking::Waits::default(),
+            awaited: awaited::Awaited::default(),
             pauses: blocking::Pauses::default(),
             rates: rates::Rates::default(),
             slow: slow::SlowLog::default(),
@@ -175,6 +180,9 @@ impl Server {
         let Some(mut client) = self.clients.remove(conn) else { return };
         self.forget_subscriptions(conn, std::mem::take(&mut client.subscriptions));
         self.forget_watched(conn, std::mem::take(&mut client.watched));
+        if let Some(blocked) = client.blocked.take() {
+            self.forget_wait(conn, &blocked);
+        }
         if client.kind != ClientKind::Normal {
             self.on_peer_gone(&client, reason, out);
         }

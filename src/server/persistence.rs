@@ -376,13 +376,10 @@ impl Server {
 
     fn answer_savers(&mut self, result: &Result<(), CommandError>) {
         for conn in self.clients.ids(|c| c.blocked == Some(Blocked::Save)) {
-            if let Some(client) = self.clients.get_mut(conn) {
-                match result {
-                    Ok(()) => client.reply.ok(),
-                    Err(error) => client.reply.error(error.text()),
-                }
-            }
-            self.unblock(conn);
+            self.unblock(conn, |reply| match result {
+                Ok(()) => reply.ok(),
+                Err(error) => reply.error(error.text()),
+            });
         }
     }
 

@@ -62,8 +62,9 @@ impl Server {
         self.stats.misses += effect.misses;
         self.stats.expired_keys += effect.expired.len() as u64;
         self.stats.unsaved_changes += effect.changes;
-        if !effect.touched.is_empty() || effect.flushed.is_some() {
+        if !effect.touched.is_empty() || effect.flushed.is_some() || effect.swapped.is_some() {
             self.spoil_watchers();
+            self.note_ready();
         }
         if self.is_replica() || !self.replication.feeds_anybody() {
             return;

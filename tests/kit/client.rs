@@ -85,6 +85,15 @@ impl Client {
         self.input.drain(..count).collect()
     }
 
+    /// What has arrived and was not read.
+    #[allow(dead_code, reason = "not every test reads beside its calls")]
+    pub fn pending(&mut self) -> Vec<u8> {
+        self.stream.set_nonblocking(true).expect("a connection");
+        while self.read().is_ok() {}
+        self.stream.set_nonblocking(false).expect("a connection");
+        std::mem::take(&mut self.input)
+    }
+
     /// The reply to the oldest command that has none yet.
     pub fn answer(&mut self) -> std::io::Result<Answer> {
         loop {

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::{NOT_A_NUMBER, bounds, reply_members, reply_score};
-use crate::command::options::{count_at_least, range_in, score, several_keys};
+use crate::command::options::{count_at_least, range_in, score, several_keys, timeout_ms};
 use crate::command::{Call, CommandError};
-use crate::keyspace::Blob;
 use crate::keyspace::types::Zset;
+use crate::keyspace::{Blob, Kind};
 
 /// The options of ZADD.
 #[derive(Debug, Clone, Copy, Default)]
@@ -230,35 +230,95 @@ fn pop_from_one(call: &mut Call<'_>, highest: bool) -> Result<(), CommandError> 
 }
 
 pub(super) fn zmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let (keys, after) = several_keys(call, 1, "ERR numkeys should be greater than 0")?;
-    let highest = call.is(after, "MAX");
-    if !highest && !call.is(after, "MIN") {
-        return Err(CommandError::SYNTAX);
+    let wish = PopFromFirst::read(call, 1)?;
+    if !wish.run(call)? {
+        call.reply.null_array();
     }
-    let count = match call.args.len() - after {
-        1 => 1,
-        3 if call.is(after + 1, "COUNT") => {
-            count_at_least(call, after + 2, 1, "ERR count should be greater than 0")?
+    Ok(())
+}
+
+/// What ZMPOP and BZMPOP ask for: some members of the first sorted set that has any.
+#[derive(Debug)]
+struct PopFromFirst<'a> {
+    keys: &'a [&'a [u8]],
+    highest: bool,
+    count: usize,
+}
+
+impl<'a> PopFromFirst<'a> {
+    /// Reads it from the word on that says how many keys there are.
+    fn read(call: &Call<'a>, index: usize) -> Result<Self, CommandError> {
+        let (keys, after) = several_keys(call, index, "ERR numkeys should be greater than 0")?;
+        let highest = call.is(after, "MAX");
+        if !highest && !call.is(after, "MIN") {
+            return Err(CommandError::SYNTAX);
         }
-        _ => return Err(CommandError::SYNTAX),
-    };
-    for key in keys {
-        let Some(popped) = call.edit(key, |zset: &mut Zset| pop(zset, highest, count))? else {
-            continue;
+        let count = match call.args.len() - after {
+            1 => 1,
+            3 if call.is(after + 1, "COUNT") => {
+                count_at_least(call, after + 2, 1, "ERR count should be greater than 0")?
+            }
+            _ => return Err(CommandError::SYNTAX),
         };
-        call.changed_by(key, popped.len());
-        let word = if highest { "ZPOPMAX" } else { "ZPOPMIN" };
-        call.replicate_as(&[word.as_bytes(), key, popped.len().to_string().as_bytes()]);
-        call.reply.array(2);
-        call.reply.bulk(key);
-        call.reply.array(popped.len());
-        for (member, score) in popped {
+        Ok(Self { keys, highest, count })
+    }
+
+    /// Answers and returns true if there was anything.
+    fn run(&self, call: &mut Call<'_>) -> Result<bool, CommandError> {
+        for key in call.worth_a_look(self.keys) {
+            let take = |zset: &mut Zset| pop(zset, self.highest, self.count);
+            let Some(popped) = call.edit(key, take)? else { continue };
+            call.changed_by(key, popped.len());
+            let word = if self.highest { "ZPOPMAX" } else { "ZPOPMIN" };
+            call.replicate_as(&[word.as_bytes(), key, popped.len().to_string().as_bytes()]);
             call.reply.array(2);
-            call.reply.bulk(member);
-            reply_score(call, score);
+            call.reply.bulk(key);
+            call.reply.array(popped.len());
+            for (member, score) in popped {
+                call.reply.array(2);
+                call.reply.bulk(member);
+                reply_score(call, score);
+            }
+            return Ok(true);
         }
+        Ok(false)
+    }
+}
+
+pub(super) fn bzpopmin(call: &mut Call<'_>) -> Result<(), CommandError> {
+    pop_or_wait(call, false, "ZPOPMIN")
+}
+
+pub(super) fn bzpopmax(call: &mut Call<'_>) -> Result<(), CommandError> {
+    pop_or_wait(call, true, "ZPOPMAX")
+}
+
+fn pop_or_wait(call: &mut Call<'_>, highest: bool, effect: &str) -> Result<(), CommandError> {
+    let last = call.args.len() - 1;
+    let keys = &call.args[1..last];
+    let timeout = timeout_ms(call, last)?;
+    for key in call.worth_a_look(keys) {
+        let popped = call.edit(key, |zset: &mut Zset| pop(zset, highest, 1))?.unwrap_or_default();
+        let Some((member, score)) = popped.first() else { continue };
+        call.changed(key);
+        call.replicate_as(&[effect.as_bytes(), key]);
+        call.reply.array(3);
+        call.reply.bulk(key);
+        call.reply.bulk(member);
+        reply_score(call, *score);
         return Ok(());
     }
-    call.reply.null_array();
+    if !call.wait_for(Kind::Zset, keys, timeout) {
+        call.reply.null_array();
+    }
+    Ok(())
+}
+
+pub(super) fn bzmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let wish = PopFromFirst::read(call, 2)?;
+    let timeout = timeout_ms(call, 1)?;
+    if !wish.run(call)? && !call.wait_for(Kind::Zset, wish.keys, timeout) {
+        call.reply.null_array();
+    }
     Ok(())
 }

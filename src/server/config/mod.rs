@@ -114,6 +114,8 @@ pub struct Config {
     pub enable_protected_configs: String,
     /// `hz`
     pub hz: u64,
+    /// `hll-sparse-max-bytes`
+    pub hll_sparse_max_bytes: usize,
     /// `maxmemory`, bytes.
     pub maxmemory: u64,
     /// The file it was read from, for CONFIG REWRITE.
@@ -212,6 +214,7 @@ impl Default for Config {
             enable_debug_command: "no".to_owned(),
             enable_protected_configs: "no".to_owned(),
             hz: 10,
+            hll_sparse_max_bytes: 3000,
             maxmemory: 0,
             file: None,
             others: OtherDirectives::default(),

@@ -324,7 +324,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("hash-max-listpack-value", Kind::Memory(0, MAX), "64")
         .alias("hash-max-ziplist-value")
         .at(at!(packing.hash_bytes_max)),
-    row("hll-sparse-max-bytes", Kind::Memory(0, MAX), "3000"),
+    row("hll-sparse-max-bytes", Kind::Memory(0, MAX), "3000").at(at!(hll_sparse_max_bytes)),
     row("hz", Kind::Number(0, INT), "10").at(at!(hz)),
     row("ignore-warnings", Kind::Text, ""),
     row("io-threads", Kind::Number(1, 128), "1").fixed(),
