@@ -6,6 +6,7 @@ use super::CommandError;
 use crate::base::number;
 use crate::base::rng::Dice;
 use crate::keyspace::types::Collection;
+use crate::keyspace::types::stream::BlockMax;
 use crate::keyspace::{Blob, Db, Keyspace, Kind, Value};
 use crate::resp::Reply;
 
@@ -45,6 +46,8 @@ pub struct Call<'a> {
     pub ready: Option<&'a [u8]>,
     /// `proto-max-bulk-len`: no string may become longer.
     pub bulk_bytes_max: u64,
+    /// How large a block of a stream may become.
+    pub block_max: BlockMax,
 }
 
 /// What a command did, for replication, WATCH and statistics.
@@ -243,6 +246,11 @@ impl<'a> Call<'a> {
                 self.effect.replicate = Replicate::Instead(vec![(db, words)]);
             }
         }
+    }
+
+    /// Replicates nothing in place of the command, but for what [`Call::replicate_as`] adds.
+    pub fn replicate_nothing(&mut self) {
+        self.effect.replicate = Replicate::Instead(Vec::new());
     }
 
     /// A collection, to be read; counts a hit or a miss.

@@ -91,4 +91,6 @@ macro_rules! transcripts {
     )*};
 }
 
-transcripts!(string key list hash set zset wait);
+transcripts!(
+    string key list hash set zset wait stream stream_group stream_claim stream_info stream_wait
+);

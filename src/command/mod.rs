@@ -34,6 +34,7 @@ mod options;
 mod scan;
 mod set;
 pub mod spec;
+mod stream;
 mod string;
 mod time;
 mod zset;
@@ -46,7 +47,7 @@ pub use self::spec::{Flags, Group, Keys, Spec, flags};
 pub type Run = fn(&mut Call<'_>) -> Result<(), CommandError>;
 
 /// All rows of this floor, by group.
-pub fn tables() -> [&'static [Spec<Run>]; 10] {
+pub fn tables() -> [&'static [Spec<Run>]; 11] {
     [
         key::COMMANDS,
         expire::COMMANDS,
@@ -58,5 +59,6 @@ pub fn tables() -> [&'static [Spec<Run>]; 10] {
         hash::COMMANDS,
         set::COMMANDS,
         zset::COMMANDS,
+        stream::COMMANDS,
     ]
 }
