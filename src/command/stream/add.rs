@@ -43,7 +43,7 @@ pub(super) fn xadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let max = call.block_max;
     let trimmed = call.edit_or_create(key, |stream: &mut Stream| {
-        stream.append(id, pairs, max);
+        stream.push(id, pairs, max);
         trim.map(|trim| trim.apply(stream))
     })?;
     reply_id(call.reply, id);

@@ -3,7 +3,7 @@
 use super::ids::{interval_end, interval_start};
 use super::{no_group, reply_id};
 use crate::command::{Call, CommandError};
-use crate::keyspace::types::stream::{Group, Pending};
+use crate::keyspace::types::stream::{Consumer, Group, Pending};
 use crate::keyspace::types::{Stream, StreamId};
 
 /// Which entries are asked for.
@@ -50,7 +50,7 @@ impl<'a> Filter<'a> {
                     .collect()
             }
             Some(name) => {
-                let ids = group.consumers().get(name).map(|consumer| consumer.pending());
+                let ids = group.consumers().get(name).map(Consumer::pending);
                 let range = ids.into_iter().flat_map(|ids| ids.range(self.start..=self.end));
                 range.filter_map(in_group).filter(is_wanted).take(self.count).collect()
             }

@@ -174,7 +174,7 @@ impl StreamParts {
     fn read_block(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop> {
         let (first, bytes) = (reader.string()?.into_bytes(), reader.string()?.into_bytes());
         let first = <[u8; 16]>::try_from(&*first).map_err(|_| corrupt("an ID is not 16 bytes"))?;
-        let appended = self.stream.append_block(StreamId::of_bytes(first), bytes.into_owned());
+        let appended = self.stream.push_block(StreamId::of_bytes(first), bytes.into_owned());
         appended.map_err(|invalid| corrupt(invalid.0).into())
     }
 

@@ -41,6 +41,12 @@ pub struct Entry<'a> {
     place: Place,
 }
 
+impl PartialEq for Entry<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.pairs().eq(other.pairs())
+    }
+}
+
 /// Where an entry is.
 #[derive(Debug, Clone, Copy)]
 struct Place {

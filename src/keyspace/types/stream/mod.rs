@@ -122,19 +122,13 @@ impl super::Collection for Stream {
 
 impl PartialEq for Stream {
     fn eq(&self, other: &Self) -> bool {
-        let entries = |stream: &Self| -> Vec<_> {
-            let all = stream.range(StreamId::MIN, StreamId::MAX);
-            all.map(|entry| (entry.id, entry.pairs().collect::<Vec<_>>())).map(owned).collect()
-        };
-        (self.last_id, self.max_deleted_id, self.entries_added)
-            == (other.last_id, other.max_deleted_id, other.entries_added)
+        let counts = |stream: &Self| (stream.last_id, stream.max_deleted_id, stream.entries_added);
+        counts(self) == counts(other)
             && self.groups == other.groups
-            && entries(self) == entries(other)
+            && self
+                .range(StreamId::MIN, StreamId::MAX)
+                .eq(other.range(StreamId::MIN, StreamId::MAX))
     }
-}
-
-fn owned((id, pairs): (StreamId, Vec<Pair<'_>>)) -> (StreamId, Vec<(Vec<u8>, Vec<u8>)>) {
-    (id, pairs.into_iter().map(|(field, value)| (field.into_owned(), value.into_owned())).collect())
 }
 
 impl Stream {
@@ -184,7 +178,7 @@ impl Stream {
     }
 
     /// Appends an entry, whose ID must be above the last one.
-    pub fn append(&mut self, id: StreamId, pairs: &[[&[u8]; 2]], max: BlockMax) {
+    pub fn push(&mut self, id: StreamId, pairs: &[[&[u8]; 2]], max: BlockMax) {
         let bytes: usize = pairs.iter().flatten().map(|text| text.len()).sum();
         let bytes_max = if max.bytes == 0 { ENTRY_BYTES_MAX } else { max.bytes };
         let entries_max = if max.entries == 0 { usize::MAX } else { max.entries };
@@ -273,7 +267,7 @@ impl Stream {
     }
 
     /// Appends a block of a snapshot, which counts its entries as neither added nor last.
-    pub fn append_block(&mut self, first: StreamId, bytes: Vec<u8>) -> Result<(), Invalid> {
+    pub fn push_block(&mut self, first: StreamId, bytes: Vec<u8>) -> Result<(), Invalid> {
         let block = Block::of_bytes(first, bytes)?;
         if self.blocks.back().is_some_and(|before| before.last() >= first) {
             return Err(Invalid("its first ID is not above those before it"));
@@ -290,9 +284,13 @@ impl Stream {
         tree_nodes(&keys, 0)
     }
 
-    /// Whether an entry at or after this ID was deleted by name.
+    /// Whether an entry at or after this ID was deleted by name, and not only ones before all
+    /// that are left.
     pub fn has_gap_after(&self, id: StreamId) -> bool {
-        self.len > 0 && self.max_deleted_id != StreamId::MIN && id <= self.max_deleted_id
+        self.len > 0
+            && self.max_deleted_id != StreamId::MIN
+            && self.max_deleted_id >= self.first_id()
+            && self.max_deleted_id >= id
     }
 
     /// How many entries were ever added up to this ID, where that can be told.

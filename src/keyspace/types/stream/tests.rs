@@ -21,7 +21,7 @@ fn model_range(model: &Model, from: StreamId, to: StreamId) -> Vec<(StreamId, Ve
 
 fn append(stream: &mut Stream, id: StreamId, pairs: &[[String; 2]], max: BlockMax) {
     let pairs: Vec<_> = pairs.iter().map(|[f, v]| [f.as_bytes(), v.as_bytes()]).collect();
-    stream.append(id, &pairs, max);
+    stream.push(id, &pairs, max);
 }
 
 fn some_pairs(dice: &mut Dice) -> Vec<[String; 2]> {
@@ -104,7 +104,7 @@ fn blocks_come_back_from_their_bytes() {
         ..Stream::default()
     };
     for (first, bytes) in stream.blocks() {
-        back.append_block(first, bytes.to_vec()).unwrap();
+        back.push_block(first, bytes.to_vec()).unwrap();
     }
     assert_eq!(back, stream);
     assert_eq!(back.len(), 1500);
@@ -115,7 +115,7 @@ fn every_change_of_a_block_is_refused_or_read_and_never_panics() {
     let mut stream = Stream::default();
     for ms in 1..5 {
         let pair = [[&b"field"[..], b"1234"], [b"g", b"value"]];
-        stream.append(StreamId::new(ms, 7), &pair[..1 + ms as usize % 2], BlockMax::default());
+        stream.push(StreamId::new(ms, 7), &pair[..1 + ms as usize % 2], BlockMax::default());
     }
     stream.delete(StreamId::new(2, 7));
     let (first, bytes) = stream.blocks().next().unwrap();
@@ -124,7 +124,7 @@ fn every_change_of_a_block_is_refused_or_read_and_never_panics() {
             let mut bytes = bytes.to_vec();
             bytes[index] ^= change;
             let mut changed = Stream::default();
-            if changed.append_block(first, bytes).is_ok() {
+            if changed.push_block(first, bytes).is_ok() {
                 let all = changed.range(StreamId::MIN, StreamId::MAX);
                 assert_eq!(all.map(|e| e.pairs().count()).count(), changed.len());
             }
@@ -136,13 +136,13 @@ fn every_change_of_a_block_is_refused_or_read_and_never_panics() {
 fn a_block_ends_after_a_hundred_entries_or_4_kb() {
     let mut stream = Stream::default();
     for ms in 1..=250 {
-        stream.append(StreamId::new(ms, 0), &[[b"f", b"v"]], BlockMax::default());
+        stream.push(StreamId::new(ms, 0), &[[b"f", b"v"]], BlockMax::default());
     }
     assert_eq!(stream.blocks().len(), 3);
     assert_eq!(stream.trim(Keep::Newest(120), Trimming::Blocks { entries_max: 0 }), 100);
     let large = [b'x'; 1500];
     for ms in 251..=254 {
-        stream.append(StreamId::new(ms, 0), &[[b"f", &large]], BlockMax::default());
+        stream.push(StreamId::new(ms, 0), &[[b"f", &large]], BlockMax::default());
     }
     assert_eq!(stream.blocks().map(|(first, _)| first.ms).collect::<Vec<_>>(), [101, 201, 253]);
 }
