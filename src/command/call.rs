@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::CommandError;
 use crate::base::number;
 use crate::base::rng::Dice;
+use crate::keyspace::types::stream::BlockMax;
 use crate::keyspace::types::{Collection, Packing};
 use crate::keyspace::{Blob, Db, Keyspace, Kind, Value};
 use crate::resp::Reply;
@@ -49,6 +50,8 @@ pub struct Call<'a> {
     pub packing: &'a Packing,
     /// `hll-sparse-max-bytes`: a longer HyperLogLog is dense.
     pub hll_sparse_bytes_max: usize,
+    /// How large a block of a stream may become.
+    pub block_max: BlockMax,
 }
 
 /// What a command did, for replication, WATCH and statistics.
@@ -249,6 +252,11 @@ impl<'a> Call<'a> {
                 self.effect.replicate = Replicate::Instead(vec![(db, words)]);
             }
         }
+    }
+
+    /// Replicates nothing in place of the command, but for what [`Call::replicate_as`] adds.
+    pub fn replicate_nothing(&mut self) {
+        self.effect.replicate = Replicate::Instead(Vec::new());
     }
 
     /// A collection, to be read; counts a hit or a miss.

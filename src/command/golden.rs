@@ -91,4 +91,7 @@ macro_rules! transcripts {
     )*};
 }
 
-transcripts!(string key list hash set zset wait bitmap hyperloglog);
+transcripts!(
+    string key list hash set zset wait bitmap hyperloglog
+    stream stream_group stream_claim stream_info stream_wait
+);

@@ -36,6 +36,7 @@ mod options;
 mod scan;
 mod set;
 pub mod spec;
+mod stream;
 mod string;
 mod time;
 mod zset;
@@ -62,5 +63,6 @@ pub fn tables() -> Vec<&'static [Spec<Run>]> {
         zset::COMMANDS,
         bitmap::COMMANDS,
         hyperloglog::COMMANDS,
+        stream::COMMANDS,
     ]
 }

@@ -30,6 +30,7 @@
 
 mod db;
 mod digest;
+pub mod listpack;
 mod segment;
 pub mod types;
 mod value;

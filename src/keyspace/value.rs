@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Blob;
-use super::types::{Collection, Hash, List, Packing, Set, Zset};
+use super::types::{Collection, Hash, List, Packing, Set, Stream, Zset};
 use crate::base::number;
 
 /// A value. Collections are behind `Arc`, so that copying a segment copies no collection.
@@ -21,6 +21,8 @@ pub enum Value {
     Set(Arc<Set>),
     /// A sorted set.
     Zset(Arc<Zset>),
+    /// A stream.
+    Stream(Arc<Stream>),
 }
 
 /// The longest string that Redis keeps in one piece with its header.
@@ -104,6 +106,7 @@ impl Value {
             Self::Hash(hash) => settle(hash, packing),
             Self::Set(set) => settle(set, packing),
             Self::Zset(zset) => settle(zset, packing),
+            Self::Stream(_) => {}
         }
     }
 
@@ -117,6 +120,7 @@ impl Value {
             Self::Hash(hash) => hash.encoding(),
             Self::Set(set) => set.encoding(),
             Self::Zset(zset) => zset.encoding(),
+            Self::Stream(stream) => stream.encoding(),
         }
     }
 
@@ -128,6 +132,7 @@ impl Value {
             Self::Hash(_) => Kind::Hash,
             Self::Set(_) => Kind::Set,
             Self::Zset(_) => Kind::Zset,
+            Self::Stream(_) => Kind::Stream,
         }
     }
 
@@ -140,6 +145,7 @@ impl Value {
             Self::Hash(hash) => hash.heap_bytes(),
             Self::Set(set) => set.heap_bytes(),
             Self::Zset(zset) => zset.heap_bytes(),
+            Self::Stream(stream) => stream.heap_bytes(),
         }
     }
 }

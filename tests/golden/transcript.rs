@@ -14,9 +14,10 @@
 //! ```
 //!
 //! A leading name says which client asks; one whose name begins with a 3 speaks RESP3. A leading
-//! `~` says that the order of the answer means nothing. `wait 100` lets 100 ms pass. `<+1000>` is
-//! the time a second from now in milliseconds, `<+1000s>` in seconds; `\x00` is a byte, `""` no
-//! byte at all.
+//! `~` says that the order of the answer means nothing, a leading `%` that integers of 1000 and more
+//! in it are ages in milliseconds, of which only whole seconds are shown. `wait 100` lets 100 ms
+//! pass. `<+1000>` is the time a second from now in milliseconds, `<+1000s>` in seconds, `<+0>-0` a
+//! stream's ID of that time; `\x00` is a byte, `""` no byte at all.
 
 use super::resp::{Answer, read_answer};
 
@@ -66,18 +67,24 @@ fn reply(stage: &mut dyn Stage, line: &str) -> String {
         Some((name, line)) if !name.contains(' ') => (name, line),
         _ => ("", line),
     };
-    let unordered = line.starts_with('~');
+    let (unordered, aged) = (line.starts_with('~'), line.starts_with('%'));
     let words: Vec<_> =
-        line.trim_start_matches('~').split(' ').map(|word| unescaped(word, now)).collect();
+        line.trim_start_matches(['~', '%']).split(' ').map(|word| unescaped(word, now)).collect();
     let data = stage.ask(client, &words);
     let text = if unordered { escaped(&sorted(&data)) } else { escaped(&data) };
     match text.trim_end() {
         "" => String::new(),
-        text => match text.strip_prefix(':') {
-            Some(number) => format!("    :{}\n", relative(number, now)),
-            None => format!("    {text}\n"),
-        },
+        text => format!("    {}\n", with_relative_times(text, now, aged)),
     }
+}
+
+fn with_relative_times(text: &str, now: i64, aged: bool) -> String {
+    let words = text.split(' ').map(|word| match word.strip_prefix(':') {
+        Some(number) if aged => format!(":{}", in_whole_seconds(&relative(number, now))),
+        Some(number) => format!(":{}", relative(number, now)),
+        None => relative(word, now),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn heard(stage: &mut dyn Stage) -> String {
@@ -123,10 +130,10 @@ fn unescaped(word: &str, now: i64) -> Vec<u8> {
     if word == "\"\"" {
         return Vec::new();
     }
-    if let Some(time) = word.strip_prefix('<').and_then(|time| time.strip_suffix('>')) {
+    if let Some((time, rest)) = word.strip_prefix('<').and_then(|time| time.split_once('>')) {
         let (time, unit) = time.strip_suffix('s').map_or((time, 1), |time| (time, 1000));
         let offset: i64 = time.parse().unwrap();
-        return ((now + offset) / unit).to_string().into_bytes();
+        return format!("{}{rest}", (now + offset) / unit).into_bytes();
     }
     let mut pieces = word.split("\\x");
     let mut bytes = pieces.next().unwrap().as_bytes().to_vec();
@@ -154,12 +161,20 @@ fn escaped(data: &[u8]) -> String {
     text
 }
 
-/// A time in milliseconds as its distance from now, to the second.
+/// A time in milliseconds, or an ID that begins with one, as its distance from now, to the second.
 fn relative(word: &str, now: i64) -> String {
-    match word.parse::<i64>() {
-        Ok(at) if word.len() == 13 && (at - now).abs() < 10_000_000_000 => {
-            format!("<{:+}>", (at - now + 500).div_euclid(1000) * 1000)
+    let (time, rest) = word.split_at(word.find('-').unwrap_or(word.len()));
+    match time.parse::<i64>() {
+        Ok(at) if time.len() == 13 && (at - now).abs() < 10_000_000_000 => {
+            format!("<{:+}>{rest}", (at - now + 500).div_euclid(1000) * 1000)
         }
         _ => word.to_owned(),
+    }
+}
+
+fn in_whole_seconds(number: &str) -> String {
+    match number.parse::<i64>() {
+        Ok(age) if age >= 1000 => (age / 1000 * 1000).to_string(),
+        _ => number.to_owned(),
     }
 }

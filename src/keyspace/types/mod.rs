@@ -7,12 +7,14 @@ mod list;
 mod order;
 mod packing;
 mod set;
+pub mod stream;
 mod zset;
 
 pub use self::hash::Hash;
 pub use self::list::{End, List};
 pub use self::packing::Packing;
 pub use self::set::Set;
+pub use self::stream::{Stream, StreamId};
 pub use self::zset::Zset;
 
 use std::sync::Arc;

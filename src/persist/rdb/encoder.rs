@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::format::{MAGIC, REDIS_VERSION, VERSION_WRITTEN, opcode, value_type};
 use super::output::{put_integer, put_length, put_string};
+use super::stream;
 use crate::base::crc64::Crc64;
 use crate::keyspace::{Blob, Snapshot, Value};
 use crate::machine::ReplicationMeta;
@@ -151,6 +152,7 @@ fn type_of(value: &Value) -> u8 {
         Value::Set(_) => value_type::SET,
         Value::Hash(_) => value_type::HASH,
         Value::Zset(_) => value_type::ZSET,
+        Value::Stream(_) => value_type::STREAM,
     }
 }
 
@@ -181,6 +183,7 @@ fn put_value(out: &mut BytesMut, value: &Value) {
                 out.put_f64_le(score);
             }
         }
+        Value::Stream(stream) => stream::put(out, stream),
     }
 }
 

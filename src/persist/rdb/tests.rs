@@ -174,7 +174,7 @@ fn what_cannot_be_loaded_whole_is_refused() {
 #[test]
 fn what_the_keyspace_cannot_hold_is_refused_by_name() {
     let refused = |body: &[u8]| decode(&unsummed(body)).expect_err("must be refused").to_string();
-    assert_eq!(refused(b"\x15\x01k"), "at byte 10: type 21 (stream) is not supported yet");
+    assert_eq!(refused(b"\x09\x01k"), "at byte 10: type 9 (zipmap) is not supported yet");
 }
 
 #[test]

@@ -104,6 +104,10 @@ pub struct Config {
     pub slowlog_log_slower_than: i64,
     /// `slowlog-max-len`, entries.
     pub slowlog_max_len: usize,
+    /// `stream-node-max-bytes`; 0 for no limit.
+    pub stream_node_max_bytes: usize,
+    /// `stream-node-max-entries`; 0 for no limit.
+    pub stream_node_max_entries: usize,
     /// `latency-tracking`
     pub latency_tracking: bool,
     /// `latency-monitor-threshold`, milliseconds; 0 for off.
@@ -209,6 +213,8 @@ impl Default for Config {
             },
             slowlog_log_slower_than: 10_000,
             slowlog_max_len: 128,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
             latency_tracking: true,
             latency_monitor_threshold: 0,
             enable_debug_command: "no".to_owned(),
