@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::clock::words;
 use super::crash;
-use super::files::Files;
+use super::files::{Files, LogSync};
 use super::ready::Ready;
 use crate::keyspace::{Keyspace, Snapshot};
 use crate::machine::{
@@ -199,6 +199,7 @@ enum Task {
     LoadFile(PathBuf, Decoder, Duration),
     LoadStream(Option<PathBuf>, Decoder, Duration),
     ReadFile(PathBuf),
+    SyncLog(io::Result<LogSync>),
     Discard(Keyspace),
     Script(String, Vec<String>, Duration),
 }
@@ -236,6 +237,7 @@ impl Task {
                 Self::Script(path, args, Duration::from_millis(limit_ms))
             }
             Job::ReadFile { name } => Self::ReadFile(files.path(&name)),
+            Job::SyncLog { name } => Self::SyncLog(files.log_sync(&name)),
         }
     }
 }
@@ -296,6 +298,10 @@ impl Work {
                 self.load_stream(copy_to.as_deref(), decoder, delay)
             }
             Task::ReadFile(path) => self.read_file(&path),
+            Task::SyncLog(log) => {
+                log?.run()?;
+                Ok(JobOutcome::Synced)
+            }
             Task::Script(path, args, limit) => self.run_script(&path, &args, limit),
             Task::Discard(data) => {
                 drop(data);
@@ -352,10 +358,7 @@ impl Work {
     }
 
     fn load_file(&mut self, path: &Path, mut decoder: Decoder, delay: Duration) -> Done {
-        let mut file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(JobOutcome::NoFile),
-            opened => opened?,
-        };
+        let Some(mut file) = open(path)? else { return Ok(JobOutcome::NoFile) };
         let total = file.metadata()?.len();
         let mut buffer = vec![0; READ_BYTES];
         let mut bytes = 0;
@@ -398,7 +401,7 @@ impl Work {
     }
 
     fn read_file(&mut self, path: &Path) -> Done {
-        let mut file = File::open(path)?;
+        let Some(mut file) = open(path)? else { return Ok(JobOutcome::NoFile) };
         let mut bytes = 0;
         loop {
             let mut buffer = vec![0; READ_BYTES];
@@ -454,6 +457,14 @@ impl Work {
     fn tell(&self, event: JobEvent) {
         drop(self.post.send((self.id, event)));
         self.ready.wake_owner();
+    }
+}
+
+/// Opens a file to be read, if there is one.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
     }
 }
 

@@ -51,6 +51,11 @@ pub enum Job {
         /// File name.
         name: String,
     },
+    /// Makes durable what a log ([`super::Output::AppendLog`]) holds when the job begins.
+    SyncLog {
+        /// File name.
+        name: String,
+    },
     /// Runs a program with nothing inherited but the standard streams. Its end by SIGKILL after
     /// `limit_ms` is reported as [`ScriptEnd::TimedOut`].
     RunScript {
@@ -106,6 +111,8 @@ pub struct ReplicationMeta {
     pub ctime_s: i64,
     /// Bytes (aux `used-mem`).
     pub used_memory_bytes: u64,
+    /// Whether it is the base of an AOF (aux `aof-base`).
+    pub is_aof_base: bool,
 }
 
 /// The point of a replication stream that a dataset stands for.
@@ -149,10 +156,12 @@ pub enum JobOutcome {
     },
     /// [`Job::LoadFile`] and [`Job::LoadStream`].
     Loaded(Box<Loaded>),
-    /// [`Job::LoadFile`]: there is no such file.
+    /// [`Job::LoadFile`] and [`Job::ReadFile`]: there is no such file.
     NoFile,
     /// [`Job::Discard`]: the data is gone.
     Discarded,
+    /// [`Job::SyncLog`]: it is durable.
+    Synced,
     /// [`Job::RunScript`]: it ran, or could not be run.
     Script(ScriptEnd),
     /// [`Job::ReadFile`]: the last chunk was given.

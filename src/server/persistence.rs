@@ -120,13 +120,9 @@ impl Server {
         text.zeros(&["rdb_last_cow_size"]);
         text.field("rdb_last_load_keys_expired", persistence.keys_expired);
         text.field("rdb_last_load_keys_loaded", persistence.keys_loaded);
-        text.zeros(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
-        text.field("aof_last_rewrite_time_sec", -1);
-        text.field("aof_current_rewrite_time_sec", -1);
-        text.field("aof_last_bgrewrite_status", "ok");
-        text.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
-        text.field("aof_last_write_status", "ok");
-        text.zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
+        self.info_log(text);
+        text.zeros(&["module_fork_in_progress", "module_fork_last_cow_size"]);
+        self.info_log_sizes(text);
         if let Some((read, total)) = persistence.loading {
             text.field("loading_start_time", self.started.wall_s());
             text.field("loading_total_bytes", total.unwrap_or(0));
@@ -141,6 +137,10 @@ impl Server {
         self.persistence.last_save_s = self.now.wall_s();
         self.persistence.loading = Some((0, None));
         out.log(LogLevel::Notice, "Server initialized");
+        if self.config.appendonly {
+            self.begin_log_load(out);
+            return;
+        }
         // A replica keeps what has expired: deleting is its primary's business.
         let expire_before = (!self.is_replica()).then(|| self.now.wall_ms());
         let options = self.load_options(expire_before);
@@ -167,8 +167,6 @@ impl Server {
         outcome: Result<JobOutcome, String>,
         out: &mut Outbox,
     ) {
-        self.persistence.loading = None;
-        self.replication.alone_since = self.now.mono;
         match outcome {
             Ok(JobOutcome::Loaded(loaded)) => self.adopt_file(*loaded, out),
             Ok(_) => {}
@@ -182,6 +180,13 @@ impl Server {
                 return;
             }
         }
+        self.begin_to_serve(out);
+    }
+
+    /// What was on disk is loaded.
+    pub(super) fn begin_to_serve(&mut self, out: &mut Outbox) {
+        self.persistence.loading = None;
+        self.replication.alone_since = self.now.mono;
         let keys = self.keyspace.keys();
         out.log(LogLevel::Notice, "Ready to accept connections");
         out.emit(Fact::Ready { keys });
@@ -243,7 +248,13 @@ impl Server {
             }),
             ctime_s: self.now.wall_s(),
             used_memory_bytes: self.keyspace.memory_bytes(),
+            is_aof_base: false,
         }
+    }
+
+    /// Whether an orderly end is under way.
+    pub(super) fn is_ending(&self) -> bool {
+        self.persistence.shutdown.is_some()
     }
 
     pub(super) fn is_saving(&self) -> bool {
@@ -316,7 +327,8 @@ impl Server {
     /// Saves by the `save` points.
     pub(super) fn save_if_due(&mut self, out: &mut Outbox) {
         let (now, wall_s) = (self.now.mono, self.now.wall_s());
-        if self.is_saving() || self.is_loading() || self.persistence.shutdown.is_some() {
+        let is_busy = self.is_saving() || self.is_rewriting() || self.is_loading();
+        if is_busy || self.is_ending() {
             return;
         }
         if self.persistence.scheduled {
@@ -369,6 +381,17 @@ impl Server {
         if self.is_saving() {
             return Err(CommandError::fixed("ERR Background save already in progress"));
         }
+        if self.is_rewriting() || self.propagation.is_open() {
+            if ask.args.len() == 1 && !self.propagation.is_open() {
+                return Err(CommandError::fixed(
+                    "ERR Another child process is active (AOF?): can't BGSAVE right now. Use \
+                     BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
+                ));
+            }
+            self.persistence.scheduled = true;
+            self.reply(ask).simple("Background saving scheduled");
+            return Ok(());
+        }
         self.begin_background_save(out);
         self.reply(ask).simple("Background saving started");
         Ok(())
@@ -408,7 +431,11 @@ impl Server {
     }
 
     /// MISCONF.
-    pub(super) fn check_save_error(&self) -> Result<(), CommandError> {
+    pub(super) fn check_disk_error(&self) -> Result<(), CommandError> {
+        self.check_save_error().and_then(|()| self.check_log_error())
+    }
+
+    fn check_save_error(&self) -> Result<(), CommandError> {
         let refuses = self.config.stop_writes_on_bgsave_error
             && !self.config.save.is_empty()
             && !self.persistence.last_ok
@@ -506,7 +533,11 @@ impl Server {
         if shutdown.job.is_some() || !is_time {
             return;
         }
-        if !shutdown.save || self.is_loading() {
+        let (save, force) = (shutdown.save, shutdown.force);
+        if !self.end_log(force, out) {
+            return self.refuse_shutdown(out);
+        }
+        if !save || self.is_loading() {
             self.finish_shutdown(out);
             return;
         }
@@ -530,8 +561,11 @@ impl Server {
             return;
         }
         out.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
-        let by = shutdown.by;
-        self.persistence.shutdown = None;
+        self.refuse_shutdown(out);
+    }
+
+    fn refuse_shutdown(&mut self, out: &mut Outbox) {
+        let by = self.persistence.shutdown.take().and_then(|shutdown| shutdown.by);
         self.unpause(PauseReason::Shutdown, out);
         if let Some(client) = by.and_then(|conn| self.clients.get_mut(conn)) {
             let conn = client.conn;
@@ -541,6 +575,7 @@ impl Server {
     }
 
     fn finish_shutdown(&mut self, out: &mut Outbox) {
+        self.sync_log_now(out);
         let cause = self.persistence.shutdown.as_ref().map(|s| s.cause.clone());
         out.log(
             LogLevel::Warning,

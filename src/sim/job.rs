@@ -60,6 +60,10 @@ enum Work {
         data: Arc<Vec<u8>>,
         at: usize,
     },
+    Sync {
+        name: String,
+        len: usize,
+    },
     /// Nothing is left but perhaps the last news.
     Over(Option<JobEvent>),
 }
@@ -113,12 +117,15 @@ impl Running {
                 (Work::Over(Some(JobEvent::Done(end))), None, 0)
             }
             Job::ReadFile { name } => {
-                let missing = format!("{name}: No such file or directory");
                 let work = disk.open(&name).map_or_else(
-                    || Work::Over(Some(JobEvent::Failed(missing))),
+                    || Work::Over(Some(JobEvent::Done(JobOutcome::NoFile))),
                     |data| Work::Read { data, at: 0 },
                 );
                 (work, None, 0)
+            }
+            Job::SyncLog { name } => {
+                let len = disk.read(&name).map_or(0, <[u8]>::len);
+                (Work::Sync { name, len }, None, 0)
             }
         };
         if let Some(name) = &temporary {
@@ -173,6 +180,10 @@ impl Running {
             Work::Save { .. } => self.save(disk),
             Work::Read { .. } => self.read(),
             Work::Load { .. } => self.load(disk),
+            Work::Sync { name, len } => {
+                disk.sync_to(name, *len);
+                self.over(JobEvent::Done(JobOutcome::Synced))
+            }
         };
         match &step {
             Step::Next(JobEvent::Chunk(chunk)) => self.unacked_bytes += chunk.len(),
