@@ -128,7 +128,12 @@ impl Files {
     }
 
     /// Writes at the end of a log, all or nothing.
-    pub(super) fn append(&mut self, name: &str, data: &[u8], sync: bool) -> Result<(), AppendError> {
+    pub(super) fn append(
+        &mut self,
+        name: &str,
+        data: &[u8],
+        sync: bool,
+    ) -> Result<(), AppendError> {
         let unwritten = |error| AppendError { error, is_written: false };
         let log = self.log(name).map_err(unwritten)?;
         if let Err(error) = log.file.write_all(data) {

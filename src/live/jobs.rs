@@ -19,11 +19,12 @@ use super::clock::words;
 use super::crash;
 use super::files::{Files, LogSync};
 use super::ready::Ready;
-use crate::keyspace::{Keyspace, Snapshot};
+use crate::keyspace::Keyspace;
 use crate::machine::{
-    CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, ReplicationMeta, SaveTarget, ScriptEnd,
+    CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, SaveTarget, ScriptEnd,
 };
-use crate::persist::rdb::{Decoder, Encoder};
+use crate::persist::Encoder;
+use crate::persist::rdb::Decoder;
 
 /// Keys encoded into one chunk, unless it is full before.
 const KEYS_PER_CHUNK: usize = 4096;
@@ -194,8 +195,8 @@ impl Desk {
 
 /// A job with its names turned into paths.
 enum Task {
-    SaveFile(Snapshot, ReplicationMeta, PathBuf, Duration),
-    SaveChunks(Snapshot, ReplicationMeta, Duration),
+    SaveFile(Encoder, PathBuf, Duration),
+    SaveChunks(Encoder, Duration),
     LoadFile(PathBuf, Decoder, Duration),
     LoadStream(Option<PathBuf>, Decoder, Duration),
     ReadFile(PathBuf),
@@ -208,7 +209,7 @@ impl Task {
     /// The file that is written.
     fn file(&self) -> Option<&Path> {
         match self {
-            Self::SaveFile(_, _, path, _) => Some(path),
+            Self::SaveFile(_, path, _) => Some(path),
             Self::LoadStream(copy_to, ..) => copy_to.as_deref(),
             _ => None,
         }
@@ -216,12 +217,15 @@ impl Task {
 
     fn new(job: Job, files: &mut Files) -> Self {
         match job {
-            Job::Save { snapshot, meta, target: SaveTarget::File(name), key_delay_us } => {
+            Job::Save { snapshot, form, meta, target, key_delay_us } => {
                 let delay = Duration::from_micros(key_delay_us);
-                Self::SaveFile(snapshot, meta, files.loose_path(&name), delay)
-            }
-            Job::Save { snapshot, meta, target: SaveTarget::Chunks, key_delay_us } => {
-                Self::SaveChunks(snapshot, meta, Duration::from_micros(key_delay_us))
+                let encoder = Encoder::new(snapshot, meta, form);
+                match target {
+                    SaveTarget::File(name) => {
+                        Self::SaveFile(encoder, files.loose_path(&name), delay)
+                    }
+                    SaveTarget::Chunks => Self::SaveChunks(encoder, delay),
+                }
             }
             Job::LoadFile { name, options } => {
                 let delay = Duration::from_micros(options.key_delay_us);
@@ -287,12 +291,8 @@ impl Work {
 
     fn work(&mut self, task: Task) -> Done {
         match task {
-            Task::SaveFile(snapshot, meta, path, delay) => {
-                self.save_file(Encoder::new(snapshot, meta), &path, delay)
-            }
-            Task::SaveChunks(snapshot, meta, delay) => {
-                self.save_chunks(Encoder::new(snapshot, meta), delay)
-            }
+            Task::SaveFile(encoder, path, delay) => self.save_file(encoder, &path, delay),
+            Task::SaveChunks(encoder, delay) => self.save_chunks(encoder, delay),
             Task::LoadFile(path, decoder, delay) => self.load_file(&path, decoder, delay),
             Task::LoadStream(copy_to, decoder, delay) => {
                 self.load_stream(copy_to.as_deref(), decoder, delay)

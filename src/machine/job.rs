@@ -19,11 +19,13 @@ pub struct JobId(pub u64);
 /// What is to be done.
 #[derive(Debug)]
 pub enum Job {
-    /// Encodes a snapshot as RDB.
+    /// Encodes a snapshot.
     Save {
         /// The data, as it was when the job was made.
         snapshot: Snapshot,
-        /// What goes into the header.
+        /// As what.
+        form: SaveForm,
+        /// What goes into an RDB's header.
         meta: ReplicationMeta,
         /// Where the bytes go.
         target: SaveTarget,
@@ -90,6 +92,16 @@ impl Default for LoadOptions {
         let packing = Packing::default();
         Self { databases, seed: 0, expire_before: None, key_delay_us: 0, packing }
     }
+}
+
+/// What [`Job::Save`] makes of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SaveForm {
+    /// An RDB.
+    #[default]
+    Rdb,
+    /// The commands that make the same data.
+    Commands,
 }
 
 /// Where [`Job::Save`] writes.

@@ -42,7 +42,7 @@ pub use self::belief::{FailoverView, MonitorView, PeerBelief, ReplicaBelief, Sen
 pub use self::fact::{Fact, Field, FullSyncReason, Severity};
 pub use self::job::{
     CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, LoadOptions, Loaded, ReplicationMeta,
-    SaveTarget, ScriptEnd, StreamHead,
+    SaveForm, SaveTarget, ScriptEnd, StreamHead,
 };
 pub use self::view::{
     BacklogView, LastSync, LinkState, NodeView, PrimaryLinkView, ReplicaState, ReplicaView, Role,

@@ -12,7 +12,8 @@ use super::disk::Disk;
 use crate::machine::{
     CHUNK_WINDOW_BYTES, Job, JobEvent, JobOutcome, Millis, SaveTarget, ScriptEnd,
 };
-use crate::persist::rdb::{Decoder, Encoder};
+use crate::persist::Encoder;
+use crate::persist::rdb::Decoder;
 
 /// Keys encoded in one step.
 const STEP_KEYS_MAX: usize = 512;
@@ -87,8 +88,8 @@ pub(super) enum Step {
 impl Running {
     pub(super) fn new(job: Job, disk: &mut Disk) -> Self {
         let (work, temporary, key_delay_us) = match job {
-            Job::Save { snapshot, meta, target, key_delay_us } => {
-                let encoder = Box::new(Encoder::new(snapshot, meta));
+            Job::Save { snapshot, form, meta, target, key_delay_us } => {
+                let encoder = Box::new(Encoder::new(snapshot, meta, form));
                 let temporary = match target {
                     SaveTarget::File(name) => Some(name),
                     SaveTarget::Chunks => None,

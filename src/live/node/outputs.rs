@@ -33,9 +33,9 @@ impl Node {
                     }
                     Output::Arrange(steps) => {
                         let arranged = self.around.files.arrange(steps);
-                        answers.push(Input::Arranged(arranged.map_err(|(name, error)| {
-                            format!("{name}: {}", words(&error))
-                        })));
+                        answers.push(Input::Arranged(
+                            arranged.map_err(|(name, error)| format!("{name}: {}", words(&error))),
+                        ));
                     }
                     output => self.carry_out_one(output),
                 }
@@ -49,7 +49,8 @@ impl Node {
 
     /// Writes at the end of a log; if that fails, what the machine must hear.
     fn append(&mut self, name: String, data: Bytes, sync: bool) -> Option<Input<'static>> {
-        let AppendError { error, is_written } = self.around.files.append(&name, &data, sync).err()?;
+        let AppendError { error, is_written } =
+            self.around.files.append(&name, &data, sync).err()?;
         let unwritten = if is_written { Bytes::new() } else { data };
         Some(Input::LogFailed { name, reason: words(&error), unwritten })
     }

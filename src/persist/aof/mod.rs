@@ -12,7 +12,8 @@
 //! A file is commands as they go over the wire, and lines that begin with `#` (annotations: `#TS:`
 //! and seconds since the epoch). It may begin with a whole RDB; a base mostly is nothing else.
 //! [`Reader`] takes a file in pieces of any size and knows at every moment how much of it is good:
-//! up to the end of the last command that is not inside an open MULTI block.
+//! up to the end of the last command that is not inside an open MULTI block. [`Encoder`] makes the
+//! commands of a base from a snapshot.
 //!
 //! # Differences from Redis
 //!
@@ -20,8 +21,10 @@
 //!   only if the last command is whole; else it leaves the MULTI, and what it appends later is
 //!   inside a block without end, lost at the next start.
 
+mod encoder;
 mod manifest;
 mod reader;
 
+pub use self::encoder::Encoder;
 pub use self::manifest::{Manifest, ManifestError, Part};
 pub use self::reader::{AofError, Entry, Fault, Reader};

@@ -6,9 +6,9 @@
 use super::State;
 use crate::command::CommandError;
 use crate::machine::{Fact, Job, JobOutcome, LogLevel, Millis, Outbox, Output};
+use crate::server::Server;
 use crate::server::config::Fsync;
 use crate::server::jobs::Work;
-use crate::server::Server;
 
 /// A write waits so long for a sync under way.
 const POSTPONED_MS_MAX: Millis = 2000;
@@ -256,9 +256,9 @@ impl Server {
     /// MISCONF because of the log.
     pub(in crate::server) fn check_log_error(&self) -> Result<(), CommandError> {
         match self.aof.flush.error() {
-            Some(reason) if self.aof.state != State::Off => Err(CommandError::new(format!(
-                "MISCONF Errors writing to the AOF file: {reason}"
-            ))),
+            Some(reason) if self.aof.state != State::Off => {
+                Err(CommandError::new(format!("MISCONF Errors writing to the AOF file: {reason}")))
+            }
             _ => Ok(()),
         }
     }

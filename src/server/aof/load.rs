@@ -181,7 +181,11 @@ impl Server {
             .map(|part| File {
                 name: part.name.clone(),
                 path: self.log_path(&part.name),
-                kind: if manifest.base.as_ref() == Some(part) { Kind::Base } else { Kind::Increment },
+                kind: if manifest.base.as_ref() == Some(part) {
+                    Kind::Base
+                } else {
+                    Kind::Increment
+                },
             })
             .collect();
         if manifest.is_empty() {
@@ -284,6 +288,12 @@ impl Server {
             match entry {
                 Entry::Note(_) => {}
                 Entry::Snapshot(loaded) => {
+                    let keys = loaded.keys;
+                    out.log(LogLevel::Notice, "Reading RDB base file on AOF loading...");
+                    out.log(
+                        LogLevel::Notice,
+                        format!("Done loading RDB, keys loaded: {keys}, keys expired: 0."),
+                    );
                     self.keyspace = loaded.keyspace;
                     self.persistence.keys_loaded = loaded.keys;
                     *owed_us += loaded.keys * delay_us;
@@ -293,9 +303,7 @@ impl Server {
                     self.take_command(&words, &mut play.db, &mut play.block, out).map_err(
                         |name| {
                             let file = &play.file.name;
-                            format!(
-                                "Unknown command '{name}' reading the append only file {file}"
-                            )
+                            format!("Unknown command '{name}' reading the append only file {file}")
                         },
                     )?;
                 }
@@ -354,8 +362,7 @@ impl Server {
             *db = selected.filter(|n| *n < self.config.databases).unwrap_or(*db);
             return Ok(());
         }
-        let command =
-            table::find(words).map_err(|_| String::from_utf8_lossy(name).into_owned())?;
+        let command = table::find(words).map_err(|_| String::from_utf8_lossy(name).into_owned())?;
         match command.run {
             Run::Data(run) => {
                 let mut reply = Reply::default();

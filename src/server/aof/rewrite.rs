@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::State;
 use crate::command::CommandError;
 use crate::machine::{
-    Fact, FileStep, Job, JobId, JobOutcome, LogLevel, Millis, Outbox, Output, SaveTarget,
+    Fact, FileStep, Job, JobId, JobOutcome, LogLevel, Millis, Outbox, Output, SaveForm, SaveTarget,
 };
 use crate::persist::aof::{Manifest, ManifestError};
 use crate::server::jobs::Work;
@@ -248,6 +248,7 @@ impl Server {
         (meta.stream, meta.is_aof_base) = (None, true);
         Job::Save {
             snapshot: self.keyspace.snapshot(),
+            form: if self.config.aof_use_rdb_preamble { SaveForm::Rdb } else { SaveForm::Commands },
             meta,
             target: SaveTarget::File(self.temporary_base()),
             key_delay_us: self.config.rdb_key_save_delay,
@@ -298,11 +299,7 @@ impl Server {
     }
 
     /// Files were put in order, or not.
-    pub(in crate::server) fn on_arranged(
-        &mut self,
-        result: Result<(), String>,
-        out: &mut Outbox,
-    ) {
+    pub(in crate::server) fn on_arranged(&mut self, result: Result<(), String>, out: &mut Outbox) {
         if self.aof.loading.is_some() {
             return self.on_log_opened(result, out);
         }
@@ -342,6 +339,7 @@ impl Server {
             flush.begin_at(size, size, flush.increment_size);
             flush.synced_size = size - unsynced;
         }
+        self.log_placing(out);
         self.delete_history(out);
         self.settle_rewrite();
         self.aof.rewrite.last_ok = true;
@@ -350,6 +348,19 @@ impl Server {
         out.emit(Fact::LogRewritten { bytes });
         if self.aof.state == State::Waiting {
             self.aof.state = State::On;
+        }
+    }
+
+    fn log_placing(&self, out: &mut Outbox) {
+        let Some(manifest) = &self.aof.manifest else { return };
+        let temporary = self.temporary_base();
+        if let Some(base) = &manifest.base {
+            let (to, text) = (&base.name, "Successfully renamed the temporary AOF base file");
+            out.log(LogLevel::Notice, format!("{text} {temporary} into {to}"));
+        }
+        if let (State::Waiting, Some(last)) = (self.aof.state, manifest.increments.last()) {
+            let (to, text) = (&last.name, "Successfully renamed the temporary AOF incr file");
+            out.log(LogLevel::Notice, format!("{text} {FIRST_INCREMENT} into {to}"));
         }
     }
 
