@@ -8,8 +8,8 @@
 //! # The order contract
 //!
 //! Outputs are executed in order, and each is complete before the next begins. A reply that
-//! follows an `AppendLog { sync: true }` therefore promises durability; nothing else does. If it
-//! fails, what follows it is not carried out.
+//! follows an `AppendLog { sync: Durable::OrStop }` therefore promises durability; nothing else does.
+//! If it fails, what follows it in the same outbox is not carried out.
 //!
 //! What became of a machine's files ([`Input::LogFailed`], [`Input::Arranged`]) it is told before
 //! anything else: a machine that is told something else knows that its last append went well.
@@ -270,8 +270,8 @@ pub enum Output {
         name: String,
         /// The bytes; none, if only older ones are to be synced.
         data: Bytes,
-        /// Whether they must survive a loss of power before the next output is carried out.
-        sync: bool,
+        /// Whether the file is to survive a loss of power from the next output on.
+        sync: Durable,
     },
     /// Changes several files that belong together, each durably before the next; stops at the first
     /// that fails. Answered by [`Input::Arranged`].
@@ -295,6 +295,17 @@ pub enum Output {
         /// The process exit code: 0 after an orderly shutdown.
         code: i32,
     },
+}
+
+/// Whether an append is to be made durable at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable {
+    /// No.
+    No,
+    /// If it can be.
+    IfPossible,
+    /// If it cannot be, no later output of the same outbox is carried out.
+    OrStop,
 }
 
 /// A step of [`Output::Arrange`].

@@ -23,6 +23,8 @@ pub enum Blocked {
     },
     /// SAVE: the snapshot file to be written.
     Save,
+    /// DEBUG LOADAOF: the log to be read.
+    Loading,
     /// CLIENT PAUSE or FAILOVER: its next request is run when the pause ends.
     Paused,
 }

@@ -34,6 +34,7 @@ mod propagate;
 mod pubsub;
 mod rates;
 mod replication;
+mod shutdown;
 mod slow;
 mod stats;
 pub mod table;
@@ -78,6 +79,8 @@ pub struct Server {
     replication: Replication,
     persistence: Persistence,
     aof: aof::Aof,
+    /// An orderly end under way.
+    shutdown: Option<shutdown::Shutdown>,
     jobs: Jobs,
     /// Clients whose wait is over: their further requests can be run.
     unblocked: Vec<ConnId>,
@@ -134,6 +137,7 @@ impl Server {
             propagation: Propagation::default(),
             persistence: Persistence::default(),
             aof: aof::Aof::default(),
+            shutdown: None,
             jobs: Jobs::default(),
             unblocked: Vec::new(),
             stats: Stats::default(),

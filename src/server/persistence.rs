@@ -1,4 +1,4 @@
-//! The snapshot file: loading it at the start, writing it, and ending in order.
+//! The snapshot file: loading it at the start, and writing it.
 //!
 //! # Differences from Redis
 //!
@@ -6,14 +6,14 @@
 
 use bytes::BytesMut;
 
-use super::blocking::{Blocked, PauseReason};
+use super::blocking::Blocked;
 use super::cmd::InfoText;
 use super::jobs::Work;
 use super::{Ask, Server};
 use crate::command::CommandError;
 use crate::machine::{
-    ConnId, Fact, Job, JobId, JobOutcome, Loaded, LogLevel, Millis, Outbox, Output,
-    ReplicationMeta, Role, SaveTarget, StreamHead,
+    Fact, Job, JobId, JobOutcome, Loaded, LogLevel, Millis, Outbox, Output, ReplicationMeta, Role,
+    SaveTarget, StreamHead,
 };
 use crate::persist::rdb::{Decoder, Encoder, RdbError};
 use crate::resp::write_command;
@@ -44,7 +44,6 @@ pub struct Persistence {
     pub keys_loaded: u64,
     /// `rdb_last_load_keys_expired`
     pub keys_expired: u64,
-    shutdown: Option<Shutdown>,
 }
 
 #[derive(Debug)]
@@ -53,19 +52,6 @@ struct Save {
     began: Millis,
     /// Changes that the snapshot does not hold are those made since.
     changes_before: u64,
-}
-
-/// An orderly end under way.
-#[derive(Debug)]
-struct Shutdown {
-    /// Replicas may catch up until then.
-    until: Millis,
-    save: bool,
-    force: bool,
-    /// The save before the end, once it runs.
-    job: Option<JobId>,
-    cause: String,
-    by: Option<ConnId>,
 }
 
 impl Default for Persistence {
@@ -81,7 +67,6 @@ impl Default for Persistence {
             saves: 0,
             keys_loaded: 0,
             keys_expired: 0,
-            shutdown: None,
         }
     }
 }
@@ -90,6 +75,11 @@ impl Persistence {
     /// While the file is loaded at the start: bytes read, and in all if known.
     pub fn loading(&self) -> Option<(u64, Option<u64>)> {
         self.loading
+    }
+
+    /// What is on disk is looked for.
+    pub fn begin_loading(&mut self) {
+        self.loading = Some((0, None));
     }
 
     /// Whether it is not known yet if there is anything to load. A node that starts empty must not
@@ -135,7 +125,7 @@ impl Server {
         self.started = self.now;
         self.next_cron = self.now.mono;
         self.persistence.last_save_s = self.now.wall_s();
-        self.persistence.loading = Some((0, None));
+        self.persistence.begin_loading();
         out.log(LogLevel::Notice, "Server initialized");
         if self.config.appendonly {
             self.begin_log_load(out);
@@ -186,6 +176,16 @@ impl Server {
     /// What was on disk is loaded.
     pub(super) fn begin_to_serve(&mut self, out: &mut Outbox) {
         self.persistence.loading = None;
+        let reloaders = self.clients.ids(|client| client.blocked == Some(Blocked::Loading));
+        for conn in &reloaders {
+            if let Some(client) = self.clients.get_mut(*conn) {
+                client.reply.ok();
+            }
+            self.unblock(*conn);
+        }
+        if !reloaders.is_empty() {
+            return self.serve_those_who_came_first();
+        }
         self.replication.alone_since = self.now.mono;
         let keys = self.keyspace.keys();
         out.log(LogLevel::Notice, "Ready to accept connections");
@@ -252,11 +252,6 @@ impl Server {
         }
     }
 
-    /// Whether an orderly end is under way.
-    pub(super) fn is_ending(&self) -> bool {
-        self.persistence.shutdown.is_some()
-    }
-
     pub(super) fn is_saving(&self) -> bool {
         self.persistence.save.is_some()
     }
@@ -265,6 +260,14 @@ impl Server {
     pub(super) fn begin_save(&mut self, out: &mut Outbox) -> JobId {
         self.persistence.scheduled = false;
         self.persistence.last_try = self.now.mono;
+        self.start_save_job(out)
+    }
+
+    /// Starts to write the snapshot file with which the node ends, instead of what it writes now.
+    pub(super) fn begin_last_save(&mut self, out: &mut Outbox) -> JobId {
+        if let Some(save) = self.persistence.save.take() {
+            self.cancel_job(save.job, out);
+        }
         self.start_save_job(out)
     }
 
@@ -381,8 +384,8 @@ impl Server {
         if self.is_saving() {
             return Err(CommandError::fixed("ERR Background save already in progress"));
         }
-        if self.is_rewriting() || self.propagation.is_open() {
-            if ask.args.len() == 1 && !self.propagation.is_open() {
+        if self.is_rewriting() {
+            if ask.args.len() == 1 {
                 return Err(CommandError::fixed(
                     "ERR Another child process is active (AOF?): can't BGSAVE right now. Use \
                      BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
@@ -450,140 +453,5 @@ impl Server {
             ));
         }
         Ok(())
-    }
-
-    /// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`.
-    pub(super) fn on_shutdown(
-        &mut self,
-        ask: &Ask<'_>,
-        out: &mut Outbox,
-    ) -> Result<(), CommandError> {
-        let has = |word| (1..ask.args.len()).any(|i| ask.is(i, word));
-        let known = ["nosave", "save", "now", "force", "abort"];
-        let all_known = (1..ask.args.len()).all(|i| known.iter().any(|word| ask.is(i, word)));
-        let is_abort = has("abort");
-        if !all_known || (has("save") && has("nosave")) || (is_abort && ask.args.len() > 2) {
-            return Err(CommandError::SYNTAX);
-        }
-        if is_abort {
-            if self.persistence.shutdown.take().is_none() {
-                return Err(CommandError::fixed("ERR No shutdown in progress."));
-            }
-            out.log(LogLevel::Notice, "Shutdown manually aborted.");
-            self.unpause(PauseReason::Shutdown, out);
-            self.reply(ask).ok();
-            return Ok(());
-        }
-        let save = has("save") || (!has("nosave") && !self.config.save.is_empty());
-        let wait_ms = if has("now") { 0 } else { self.config.shutdown_timeout * 1000 };
-        self.begin_shutdown_with("SHUTDOWN", save, has("force"), wait_ms, Some(ask.conn), out);
-        Ok(())
-    }
-
-    /// SIGTERM: an orderly end.
-    pub(super) fn begin_shutdown(&mut self, cause: &str, out: &mut Outbox) {
-        let save = !self.config.save.is_empty();
-        let wait_ms = self.config.shutdown_timeout * 1000;
-        self.begin_shutdown_with(cause, save, false, wait_ms, None, out);
-    }
-
-    fn begin_shutdown_with(
-        &mut self,
-        cause: &str,
-        save: bool,
-        force: bool,
-        wait_ms: Millis,
-        by: Option<ConnId>,
-        out: &mut Outbox,
-    ) {
-        if self.persistence.shutdown.is_some() {
-            return;
-        }
-        out.log(LogLevel::Warning, "User requested shutdown...");
-        out.emit(Fact::ShuttingDown { cause: cause.to_owned() });
-        self.pause_writes(Millis::MAX, PauseReason::Shutdown);
-        // Asked of those that are behind only: the question is itself a part of the stream.
-        self.replication.wants_acks |= !self.have_replicas_caught_up();
-        self.persistence.shutdown = Some(Shutdown {
-            until: self.now.mono + wait_ms,
-            save,
-            force,
-            job: None,
-            cause: cause.to_owned(),
-            by,
-        });
-        self.tend_shutdown(out);
-    }
-
-    /// Whether the last snapshot is being written: what enters the stream now is not in it, and no
-    /// replica that has it could go on from that file.
-    pub(super) fn is_stream_over(&self) -> bool {
-        self.persistence.shutdown.as_ref().is_some_and(|shutdown| shutdown.job.is_some())
-    }
-
-    fn have_replicas_caught_up(&self) -> bool {
-        let offset = self.replication.offset();
-        self.replication.replicas.values().all(|r| !r.is_online() || r.has_applied(offset))
-    }
-
-    /// Goes on with an orderly end: replicas have caught up, or had their time.
-    pub(super) fn tend_shutdown(&mut self, out: &mut Outbox) {
-        let Some(shutdown) = &self.persistence.shutdown else { return };
-        let is_time = self.have_replicas_caught_up() || self.now.mono >= shutdown.until;
-        if shutdown.job.is_some() || !is_time {
-            return;
-        }
-        let (save, force) = (shutdown.save, shutdown.force);
-        if !self.end_log(force, out) {
-            return self.refuse_shutdown(out);
-        }
-        if !save || self.is_loading() {
-            self.finish_shutdown(out);
-            return;
-        }
-        if let Some(save) = self.persistence.save.take() {
-            self.cancel_job(save.job, out);
-        }
-        out.log(LogLevel::Notice, "Saving the final RDB snapshot before exiting.");
-        let job = self.start_save_job(out);
-        if let Some(shutdown) = &mut self.persistence.shutdown {
-            shutdown.job = Some(job);
-        }
-    }
-
-    fn on_shutdown_save(&mut self, job: JobId, saved: bool, out: &mut Outbox) {
-        let Some(shutdown) = &self.persistence.shutdown else { return };
-        if shutdown.job != Some(job) {
-            return;
-        }
-        if saved || shutdown.force {
-            self.finish_shutdown(out);
-            return;
-        }
-        out.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
-        self.refuse_shutdown(out);
-    }
-
-    fn refuse_shutdown(&mut self, out: &mut Outbox) {
-        let by = self.persistence.shutdown.take().and_then(|shutdown| shutdown.by);
-        self.unpause(PauseReason::Shutdown, out);
-        if let Some(client) = by.and_then(|conn| self.clients.get_mut(conn)) {
-            let conn = client.conn;
-            client.reply.error("ERR Errors trying to SHUTDOWN. Check logs.");
-            self.clients.mark(conn);
-        }
-    }
-
-    fn finish_shutdown(&mut self, out: &mut Outbox) {
-        self.sync_log_now(out);
-        let cause = self.persistence.shutdown.as_ref().map(|s| s.cause.clone());
-        out.log(
-            LogLevel::Warning,
-            format!(
-                "{} is now ready to exit, bye bye...",
-                if cause.is_some() { "Redis" } else { "Node" }
-            ),
-        );
-        out.push(Output::Exit { code: 0 });
     }
 }

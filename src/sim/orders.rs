@@ -6,7 +6,7 @@ use super::network::{End, SideId};
 use super::node::{News, NodeConn};
 use super::queue::Event;
 use super::turn::{HOST, REFUSED};
-use crate::machine::{Closing, ConnId, Endpoint, Fact, Job, JobId, Millis, Output};
+use crate::machine::{Closing, ConnId, Durable, Endpoint, Fact, Job, JobId, Millis, Output};
 use crate::world::{Exit, NodeId, WorldEvent};
 
 impl SimWorld {
@@ -77,7 +77,7 @@ impl SimWorld {
             Output::AppendLog { name, data, sync } => {
                 let disk = &mut self.nodes[node.0].disk;
                 disk.append(&name, &data);
-                if sync {
+                if sync != Durable::No {
                     disk.sync(&name);
                 }
             }

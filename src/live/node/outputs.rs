@@ -8,7 +8,7 @@ use super::{FAREWELL_MS, Node};
 use crate::live::clock::words;
 use crate::live::conn::Conn;
 use crate::live::files::AppendError;
-use crate::machine::{Closing, ConnId, Endpoint, Fact, Input, Output};
+use crate::machine::{Closing, ConnId, Durable, Endpoint, Fact, Input, Output};
 use crate::world::WorldEvent;
 
 impl Node {
@@ -25,7 +25,7 @@ impl Node {
                 match output {
                     Output::AppendLog { name, data, sync } => {
                         let failed = self.append(name, data, sync);
-                        let is_broken = sync && failed.is_some();
+                        let is_broken = sync == Durable::OrStop && failed.is_some();
                         answers.extend(failed);
                         if is_broken {
                             break;
@@ -48,7 +48,8 @@ impl Node {
     }
 
     /// Writes at the end of a log; if that fails, what the machine must hear.
-    fn append(&mut self, name: String, data: Bytes, sync: bool) -> Option<Input<'static>> {
+    fn append(&mut self, name: String, data: Bytes, sync: Durable) -> Option<Input<'static>> {
+        let sync = sync != Durable::No;
         let AppendError { error, is_written } =
             self.around.files.append(&name, &data, sync).err()?;
         let unwritten = if is_written { Bytes::new() } else { data };

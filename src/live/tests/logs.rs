@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Bench, log, puppet};
-use crate::machine::{FileStep, Input, Job, JobEvent, JobId, JobOutcome, Output};
+use crate::machine::{Durable, FileStep, Input, Job, JobEvent, JobId, JobOutcome, Output};
 use crate::world::{Exit, Factory, NodeId, NodeSpec, World};
 
 /// A node that is told by a client, a letter each, what to do with its log.
@@ -26,8 +26,8 @@ fn logger() -> Factory {
                             name: "dir/log".to_owned(),
                             data: Bytes::new(),
                         }])),
-                        b'a' => out.push(append(b"a", false)),
-                        b'A' => out.push(append(b"A", true)),
+                        b'a' => out.push(append(b"a", Durable::No)),
+                        b'A' => out.push(append(b"A", Durable::OrStop)),
                         b's' => {
                             let job = Job::SyncLog { name: "dir/log".to_owned() };
                             out.push(Output::StartJob { id: JobId(1), job });

@@ -5,7 +5,7 @@
 
 use super::State;
 use crate::command::CommandError;
-use crate::machine::{Fact, Job, JobOutcome, LogLevel, Millis, Outbox, Output};
+use crate::machine::{Durable, Fact, Job, JobOutcome, LogLevel, Millis, Outbox, Output};
 use crate::server::Server;
 use crate::server::config::Fsync;
 use crate::server::jobs::Work;
@@ -50,6 +50,11 @@ impl Flush {
     /// Why writes are refused.
     pub fn error(&self) -> Option<&str> {
         self.write_error.as_deref().or(self.sync_error.as_deref())
+    }
+
+    /// Whether there is something in memory only that should be in the file.
+    pub fn is_behind(&self) -> bool {
+        self.write_error.is_some()
     }
 
     /// `aof_pending_bio_fsync`
@@ -121,6 +126,7 @@ impl Server {
         let is_unsynced = flush.synced_size != flush.size;
         if !data.is_empty() || (sync && is_unsynced) {
             let name = self.aof.file.clone();
+            let sync = if sync { Durable::OrStop } else { Durable::No };
             out.push(Output::AppendLog { name, data, sync });
         }
         if sync {
@@ -160,7 +166,8 @@ impl Server {
         flush.size += data.len() as u64;
         flush.increment_size += data.len() as u64;
         flush.synced_size = flush.size;
-        out.push(Output::AppendLog { name: self.aof.file.clone(), data, sync: true });
+        let (name, sync) = (self.aof.file.clone(), Durable::IfPossible);
+        out.push(Output::AppendLog { name, data, sync });
     }
 
     /// A sync beside the node is over.

@@ -15,6 +15,8 @@
 //! # Differences from Redis
 //!
 //! * A rewrite and a full resync of replicas can run at the same time.
+//! * A log that cannot be written is not rewritten (turned off and on again, it begins anew): what
+//!   waits in memory would be in the new base and, once more, in the new increment.
 //! * The manifest is read when it is needed. A node with `appendonly no` starts whatever it holds.
 //! * A log in the old style (one file in `dir`) is moved into its directory when it was loaded, not
 //!   before; a broken one stays where it is. A truncated file that is not the last is left as it is.

@@ -103,6 +103,13 @@ impl Server {
             self.reply(ask).simple("Background append only file rewriting scheduled");
             return Ok(());
         }
+        if self.aof.flush.is_behind() {
+            out.log(LogLevel::Warning, "Can't rewrite an AOF that cannot be written");
+            return Err(CommandError::fixed(
+                "ERR Can't execute an AOF background rewriting. Please check the server logs for \
+                 more information.",
+            ));
+        }
         self.begin_rewrite(out);
         self.reply(ask).simple("Background append only file rewriting started");
         Ok(())
@@ -110,7 +117,7 @@ impl Server {
 
     /// Starts what was scheduled, and what the log's growth asks for.
     pub(super) fn rewrite_if_due(&mut self, out: &mut Outbox) {
-        if self.is_rewriting() || self.is_saving() {
+        if self.is_rewriting() || self.is_saving() || self.aof.flush.is_behind() {
             return;
         }
         if self.aof.rewrite.scheduled && !self.is_rewrite_delayed(out) {
@@ -307,6 +314,9 @@ impl Server {
             (Stage::Opening { .. } | Stage::Placing { .. }, Err(reason)) => {
                 out.log(LogLevel::Warning, format!("Can't open the append-only file {reason}"));
                 self.fail_rewrite(&reason, out);
+            }
+            (Stage::Opening { .. }, Ok(())) if self.aof.flush.is_behind() => {
+                self.fail_rewrite("the old increment cannot be written", out);
             }
             (Stage::Opening { manifest, file }, Ok(())) => {
                 if self.aof.state == State::On {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::machine::{ConnId, FileStep, Input, Job, JobEvent, JobId, JobOutcome, Output};
+use crate::machine::{ConnId, Durable, FileStep, Input, Job, JobEvent, JobId, JobOutcome, Output};
 use crate::server::testing::Bench;
 
 const INCREMENT: &str = "appendonlydir/appendonly.aof.1.incr.aof";
@@ -22,7 +22,7 @@ fn appended(bench: &Bench) -> (String, bool) {
     for output in &bench.outputs {
         if let Output::AppendLog { name, data, sync } = output {
             assert_eq!(name, INCREMENT);
-            all = (all.0 + std::str::from_utf8(data).unwrap(), *sync);
+            all = (all.0 + std::str::from_utf8(data).unwrap(), *sync == Durable::OrStop);
         }
     }
     all
@@ -99,7 +99,7 @@ fn always_syncs_before_it_answers() {
         .outputs
         .iter()
         .filter_map(|output| match output {
-            Output::AppendLog { data, sync, .. } => Some((data.len(), *sync)),
+            Output::AppendLog { data, sync, .. } => Some((data.len(), *sync == Durable::OrStop)),
             Output::Send { data, .. } => Some((data.len(), false)),
             _ => None,
         })
@@ -271,6 +271,46 @@ fn after_three_failures_a_rewrite_waits_for_a_minute_then_two() {
     ));
     assert_eq!(info(&mut bench, conn, "aof_rewrites_consecutive_failures"), "5");
     assert_eq!(info(&mut bench, conn, "aof_last_bgrewrite_status"), "err");
+}
+
+#[test]
+fn debug_loadaof_reads_the_files_again() {
+    let mut bench = Bench::new(&[("appendonly", "yes"), ("enable-debug-command", "yes")]);
+    let conn = bench.connect();
+    bench.ask(conn, "SET k v");
+    bench.outputs.clear();
+    let reads = |bench: &mut Bench| jobs(bench, |job| matches!(job, Job::ReadFile { .. }));
+    assert_eq!(bench.ask(conn, "DEBUG LOADAOF"), "");
+    let give = |bench: &mut Bench, data: &str| {
+        let [id] = reads(bench)[..] else { panic!("one file") };
+        if !data.is_empty() {
+            let event = JobEvent::Chunk(Bytes::from(data.to_owned()));
+            bench.step(Input::Job { id, event });
+        }
+        done(bench, id, JobOutcome::Read { bytes: data.len() as u64 });
+    };
+    give(&mut bench, "file appendonly.aof.1.incr.aof seq 1 type i\n");
+    give(&mut bench, &SET.replace('v', "w"));
+    assert_eq!(bench.received(conn), "+OK\r\n");
+    assert_eq!(bench.ask(conn, "GET k"), "\"w\"");
+}
+
+#[test]
+fn a_log_that_lags_behind_is_not_rewritten() {
+    let (mut bench, conn) = bench("no");
+    bench.ask(conn, "SET k v");
+    let (name, reason) = (INCREMENT.to_owned(), "EIO".to_owned());
+    bench.step(Input::LogFailed { name, reason, unwritten: Bytes::from_static(b"x") });
+    assert_eq!(
+        bench.ask(conn, "BGREWRITEAOF"),
+        "(error) ERR Can't execute an AOF background rewriting. Please check the server logs for \
+         more information."
+    );
+    assert_eq!(saves(&mut bench), []);
+    bench.ask(conn, "CONFIG SET appendonly no");
+    bench.ask(conn, "CONFIG SET appendonly yes");
+    assert_eq!(saves(&mut bench).len(), 1, "a new log has no such past");
+    assert_eq!(bench.ask(conn, "SET k v"), "OK");
 }
 
 #[test]
