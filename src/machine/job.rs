@@ -19,11 +19,13 @@ pub struct JobId(pub u64);
 /// What is to be done.
 #[derive(Debug)]
 pub enum Job {
-    /// Encodes a snapshot as RDB.
+    /// Encodes a snapshot.
     Save {
         /// The data, as it was when the job was made.
         snapshot: Snapshot,
-        /// What goes into the header.
+        /// As what.
+        form: SaveForm,
+        /// What goes into an RDB's header.
         meta: ReplicationMeta,
         /// Where the bytes go.
         target: SaveTarget,
@@ -48,6 +50,11 @@ pub enum Job {
     Discard(Keyspace),
     /// Reads a file in chunks.
     ReadFile {
+        /// File name.
+        name: String,
+    },
+    /// Makes durable what a log ([`super::Output::AppendLog`]) holds when the job begins.
+    SyncLog {
         /// File name.
         name: String,
     },
@@ -87,6 +94,16 @@ impl Default for LoadOptions {
     }
 }
 
+/// What [`Job::Save`] makes of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SaveForm {
+    /// An RDB.
+    #[default]
+    Rdb,
+    /// The commands that make the same data.
+    Commands,
+}
+
 /// Where [`Job::Save`] writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SaveTarget {
@@ -106,6 +123,8 @@ pub struct ReplicationMeta {
     pub ctime_s: i64,
     /// Bytes (aux `used-mem`).
     pub used_memory_bytes: u64,
+    /// Whether it is the base of an AOF (aux `aof-base`).
+    pub is_aof_base: bool,
 }
 
 /// The point of a replication stream that a dataset stands for.
@@ -149,10 +168,12 @@ pub enum JobOutcome {
     },
     /// [`Job::LoadFile`] and [`Job::LoadStream`].
     Loaded(Box<Loaded>),
-    /// [`Job::LoadFile`]: there is no such file.
+    /// [`Job::LoadFile`] and [`Job::ReadFile`]: there is no such file.
     NoFile,
     /// [`Job::Discard`]: the data is gone.
     Discarded,
+    /// [`Job::SyncLog`]: it is durable.
+    Synced,
     /// [`Job::RunScript`]: it ran, or could not be run.
     Script(ScriptEnd),
     /// [`Job::ReadFile`]: the last chunk was given.

@@ -199,7 +199,7 @@ impl Machine for Sentinel {
             Input::Closed { conn, .. } if conn.is_dialled() => self.on_link_closed(conn),
             Input::Closed { conn, .. } => self.clients.remove(conn),
             Input::Job { id, event } => self.on_job(id, event),
-            Input::Unsent { .. } | Input::Tick => {}
+            Input::Unsent { .. } | Input::LogFailed { .. } | Input::Arranged(_) | Input::Tick => {}
             Input::Turn => self.end_turn(),
             Input::Stop => {
                 let text = "User requested shutdown...";

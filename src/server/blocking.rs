@@ -33,6 +33,8 @@ pub enum Blocked {
     Keys(Box<KeyWait>),
     /// SAVE: the snapshot file to be written.
     Save,
+    /// DEBUG LOADAOF: the log to be read.
+    Loading,
     /// CLIENT PAUSE or FAILOVER: its next request is run when the pause ends.
     Paused,
 }

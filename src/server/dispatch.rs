@@ -261,8 +261,10 @@ impl Server {
         if command.is(flags::NO_MULTI) && client.transaction.is_some() {
             return Err(CommandError::fixed("ERR Command not allowed inside a transaction"));
         }
+        if (is_write || command.name == "ping") && !from_primary {
+            self.check_disk_error()?;
+        }
         if is_write && !from_primary {
-            self.check_save_error()?;
             self.check_good_replicas()?;
             if self.is_replica() && self.config.replica_read_only {
                 return Err(CommandError::fixed(

@@ -5,7 +5,7 @@
 //! Bytes arrive ([`Input::Received`]); the client's requests are read one after the other
 //! ([`dispatch`]); the table is asked for the command ([`table`]); refusals are checked in Redis's
 //! order; the command runs, on the data alone or on the whole server; its effect goes through the
-//! one door to the replication stream ([`propagate`]); its reply waits in the client for the end of
+//! one door to the replication stream and the log ([`propagate`]); its reply waits in the client for the end of
 //! the turn, when everything that was written leaves in one piece.
 //!
 //! # The parts
@@ -19,6 +19,7 @@
 //! * Snapshots are made beside the node from a reference to the data, not in a forked child:
 //!   `latest_fork_usec` and copy-on-write sizes are 0.
 
+mod aof;
 mod awaited;
 pub mod blocking;
 mod client;
@@ -34,6 +35,7 @@ mod propagate;
 mod pubsub;
 mod rates;
 mod replication;
+mod shutdown;
 mod slow;
 mod stats;
 pub mod table;
@@ -48,7 +50,7 @@ use crate::machine::{Closing, ConnId, Input, Machine, Millis, NodeView, Now, Out
 use crate::resp::Reply;
 
 use self::client::{Client, ClientKind, Clients};
-pub use self::config::{BufferLimit, Config, ConfigError};
+pub use self::config::{BufferLimit, Config, ConfigError, Fsync};
 use self::jobs::Jobs;
 use self::persistence::Persistence;
 use self::propagate::Propagation;
@@ -77,6 +79,9 @@ pub struct Server {
     propagation: Propagation,
     replication: Replication,
     persistence: Persistence,
+    aof: aof::Aof,
+    /// An orderly end under way.
+    shutdown: Option<shutdown::Shutdown>,
     jobs: Jobs,
     /// Clients whose wait is over: their further requests can be run.
     unblocked: Vec<ConnId>,
@@ -134,6 +139,8 @@ impl Server {
             effect: Effect::default(),
             propagation: Propagation::default(),
             persistence: Persistence::default(),
+            aof: aof::Aof::default(),
+            shutdown: None,
             jobs: Jobs::default(),
             unblocked: Vec::new(),
             stats: Stats::default(),
@@ -229,6 +236,10 @@ impl Machine for Server {
                 }
             }
             Input::Job { id, event } => self.on_job(id, event, out),
+            Input::LogFailed { name, reason, unwritten } => {
+                self.on_log_failed(&name, reason, &unwritten, out);
+            }
+            Input::Arranged(result) => self.on_arranged(result, out),
             Input::Tick => self.tick(out),
             Input::Turn => self.end_turn(out),
             Input::Stop => self.begin_shutdown("SIGTERM", out),

@@ -49,6 +49,8 @@ const BUILTINS: &[Builtin] = embedded!(
     "persistence-off",
     "min-replicas",
     "stale-reads",
+    "aof-vs-rdb-power-loss",
+    "restart-partial-resync",
 );
 
 #[cfg(test)]

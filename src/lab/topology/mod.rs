@@ -17,7 +17,7 @@
 //!
 //! [server]                      # defaults for every server
 //! repl-backlog-size = "1mb"     # any redis.conf directive
-//! persistence = true            # false is the directive save ""
+//! persistence = true            # false is the directive save ""; "aof" and "aof-always" a log
 //! auto-restart = "500ms"        # or true (100 ms), or false
 //!
 //! [servers.alpha]               # the order here is the order on the screen
@@ -209,7 +209,8 @@ pub struct ServerSpec {
     pub config: Vec<(String, String)>,
     /// Directory for its files; `None` for one that goes when the lab ends.
     pub dir: Option<PathBuf>,
-    /// False if the file says `persistence = false`; `config` then has `save ""`.
+    /// False if the file says `persistence = false`; `config` then has `save ""`, and with a log
+    /// `appendonly` and `appendfsync`.
     pub persistence: bool,
     /// Starts again by itself after it was dead for so many milliseconds.
     pub auto_restart: Option<Millis>,
@@ -315,6 +316,19 @@ mod tests {
         assert_eq!(config(&topology, "c"), pairs(&[("save", "60 1")]));
         let on: Vec<bool> = topology.servers.iter().map(|server| server.persistence).collect();
         assert_eq!(on, [false, true, true]);
+    }
+
+    #[test]
+    fn a_log_is_two_directives_and_no_snapshots() {
+        let topology = read(
+            "[server]\npersistence = \"aof\"\n[servers.a]\n\
+             [servers.b]\npersistence = \"aof-always\"\n[servers.c]\npersistence = true",
+        );
+        let log = |policy| pairs(&[("save", ""), ("appendonly", "yes"), ("appendfsync", policy)]);
+        assert_eq!(config(&topology, "a"), log("everysec"));
+        assert_eq!(config(&topology, "b"), log("always"));
+        assert_eq!(config(&topology, "c"), []);
+        assert!(topology.servers[0].persistence);
     }
 
     #[test]

@@ -33,8 +33,19 @@ pub struct Draft {
 #[derive(Clone, Default)]
 pub struct Settings {
     config: Vec<(String, String)>,
-    persistence: Option<bool>,
+    persistence: Option<Persistence>,
     auto_restart: Option<AutoRestart>,
+}
+
+/// What a server keeps on disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Persistence {
+    /// Nothing.
+    None,
+    /// Snapshots.
+    Snapshots,
+    /// A log, synced by this policy (`appendfsync`), and no snapshots.
+    Log(&'static str),
 }
 
 /// What happens after a server died.
@@ -209,7 +220,7 @@ fn read_settings(
     notes: &mut Notes<'_>,
 ) -> Settings {
     let persistence_field = table.take("persistence");
-    let persistence = persistence_field.as_ref().and_then(|field| field.boolean(notes));
+    let persistence = persistence_field.as_ref().and_then(|field| read_persistence(field, notes));
     let auto_restart =
         table.take("auto-restart").and_then(|field| read_auto_restart(&field, notes));
     let title = table.title.clone();
@@ -235,7 +246,7 @@ fn read_settings(
             continue;
         }
         if let Some(value) = read_directive(&field, &title, accepted, replicaof, notes) {
-            if field.name == "save" && persistence == Some(false) && !value.is_empty() {
+            if field.name == "save" && persistence == Some(Persistence::None) && !value.is_empty() {
                 let message = "`save` points and `persistence = false` contradict each other";
                 let place = persistence_field.as_ref().map(|field| field.name_span.clone());
                 notes.add(
@@ -248,6 +259,20 @@ fn read_settings(
         seen.push(field);
     }
     settings
+}
+
+fn read_persistence(field: &Field<'_>, notes: &mut Notes<'_>) -> Option<Persistence> {
+    let persistence = match field.value.get_ref() {
+        DeValue::Boolean(false) => Some(Persistence::None),
+        DeValue::Boolean(true) => Some(Persistence::Snapshots),
+        DeValue::String(text) => match text.as_ref() {
+            "aof" => Some(Persistence::Log("everysec")),
+            "aof-always" => Some(Persistence::Log("always")),
+            _ => None,
+        },
+        _ => None,
+    };
+    field.want(persistence, r#"true, false, "aof" or "aof-always""#, notes)
 }
 
 fn read_auto_restart(field: &Field<'_>, notes: &mut Notes<'_>) -> Option<AutoRestart> {
@@ -338,22 +363,32 @@ fn value_text(value: &DeValue<'_>) -> Option<String> {
 /// A server with the defaults under its own settings.
 fn over(defaults: &Settings, own: Settings, server: ServerSpec) -> ServerSpec {
     let saves = |config: &[(String, String)]| {
-        config.iter().rev().find(|(name, _)| name == "save").map(|(_, points)| !points.is_empty())
+        let last = config.iter().rev().find(|(name, _)| name == "save");
+        last.map(|(_, points)| match points.as_str() {
+            "" => Persistence::None,
+            _ => Persistence::Snapshots,
+        })
     };
     let persistence = own
         .persistence
         .or_else(|| saves(&own.config))
         .or(defaults.persistence)
         .or_else(|| saves(&defaults.config))
-        .unwrap_or(true);
+        .unwrap_or(Persistence::Snapshots);
     let mut config: Vec<(String, String)> = defaults.config.clone();
     config.extend(own.config);
     // A `save` from below may say the opposite.
-    config.retain(|(name, points)| name != "save" || points.is_empty() != persistence);
-    if !persistence {
-        config.retain(|(name, _)| name != "save");
-        config.push(("save".to_owned(), String::new()));
+    let snapshots = persistence == Persistence::Snapshots;
+    config.retain(|(name, points)| name != "save" || (snapshots && !points.is_empty()));
+    let mut direct = |name: &str, value: &str| config.push((name.to_owned(), value.to_owned()));
+    if !snapshots {
+        direct("save", "");
     }
+    if let Persistence::Log(policy) = persistence {
+        direct("appendonly", "yes");
+        direct("appendfsync", policy);
+    }
+    let persistence = persistence != Persistence::None;
     let auto_restart = match own.auto_restart.or(defaults.auto_restart) {
         Some(AutoRestart::After(ms)) => Some(ms),
         Some(AutoRestart::Never) | None => None,

@@ -95,12 +95,34 @@ impl Decoder {
 
     /// Takes the next bytes. After an error there are only more of the same.
     pub fn feed(&mut self, data: &[u8]) -> Result<(), RdbError> {
-        let fed = match self.failed.take() {
-            Some(error) => Err(error),
-            None => data.chunks(PIECE_BYTES).try_for_each(|piece| self.feed_piece(piece)),
-        };
-        self.failed = fed.clone().err();
-        fed
+        let used = self.feed_front(data)?;
+        if used == data.len() {
+            return Ok(());
+        }
+        let error = RdbError { offset: self.read, reason: Reason::Trailing };
+        self.failed = Some(error.clone());
+        Err(error)
+    }
+
+    /// Takes the next bytes as far as they belong to the RDB, and returns how many those were: all,
+    /// unless something else follows its end.
+    pub fn feed_front(&mut self, data: &[u8]) -> Result<usize, RdbError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let mut used = 0;
+        for piece in data.chunks(PIECE_BYTES) {
+            if self.is_complete() {
+                break;
+            }
+            self.feed_piece(piece).inspect_err(|error| self.failed = Some(error.clone()))?;
+            used += piece.len();
+        }
+        // What was not used when the end came is the end of the last piece.
+        if self.is_complete() {
+            used -= std::mem::take(&mut self.unread).len();
+        }
+        Ok(used)
     }
 
     /// Whether all has been read, the checksum included.
@@ -119,8 +141,7 @@ impl Decoder {
             return Err(error);
         }
         if !self.is_complete() {
-            let offset = self.read + self.unread.len() as u64;
-            return Err(RdbError { offset, reason: Reason::Truncated });
+            return Err(self.cut_short());
         }
         Ok(Loaded {
             keyspace: self.data,
@@ -129,6 +150,12 @@ impl Decoder {
             expired: self.expired,
             bytes: self.read,
         })
+    }
+
+    /// What is wrong if nothing follows what was fed.
+    pub fn cut_short(&self) -> RdbError {
+        let offset = self.read + self.unread.len() as u64;
+        RdbError { offset, reason: Reason::Truncated }
     }
 
     fn feed_piece(&mut self, piece: &[u8]) -> Result<(), RdbError> {
@@ -149,7 +176,7 @@ impl Decoder {
     /// Takes as many steps as there are bytes for, and returns how many bytes those were.
     fn take_steps(&mut self, bytes: &[u8]) -> Result<usize, RdbError> {
         let mut used = 0;
-        while used < bytes.len() {
+        while used < bytes.len() && !self.is_complete() {
             let mut reader = Reader::new(bytes, used);
             match self.step(&mut reader) {
                 Ok(()) => used = reader.at(),
@@ -175,7 +202,7 @@ impl Decoder {
             Place::Header => self.read_header(reader),
             Place::Items => self.read_item(reader),
             Place::Checksum => self.read_checksum(reader),
-            Place::End => Err(Stop::Bad(Reason::Trailing)),
+            Place::End => Ok(()),
         }
     }
 

@@ -199,7 +199,7 @@ fn put_header(out: &mut BytesMut, meta: &ReplicationMeta) {
         put_aux(out, "repl-id", &stream.replid);
         put_aux(out, "repl-offset", &stream.offset.to_string());
     }
-    put_aux(out, "aof-base", "0");
+    put_aux(out, "aof-base", if meta.is_aof_base { "1" } else { "0" });
 }
 
 fn put_aux(out: &mut BytesMut, name: &str, value: &str) {

@@ -61,7 +61,7 @@ fn get(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Command
     Ok(())
 }
 
-fn set(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
+fn set(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), CommandError> {
     let words = &ask.args[2..];
     if !words.len().is_multiple_of(2) {
         return Err(wrong_arity("config|set"));
@@ -80,6 +80,7 @@ fn set(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Command
         })
     })?;
     server.config_changed(&names);
+    server.switch_log(out);
     server.reply(ask).ok();
     Ok(())
 }

@@ -33,6 +33,8 @@ const HELP: &[&str] = &[
     "    unit tests to simulate Redis errors.",
     "LOG <message>",
     "    Write <message> to the server log.",
+    "LOADAOF",
+    "    Flush the AOF buffers on disk and reload the AOF in memory.",
     "POPULATE <count> [<prefix>] [<size>]",
     "    Create <count> string keys named key:<num>. If <prefix> is specified then",
     "    it is used instead of the 'key' prefix. These are not propagated to",
@@ -82,6 +84,7 @@ fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
             server.reload(out)?;
             server.reply(ask).ok();
         }
+        ("LOADAOF", []) => server.reload_log(ask, out)?,
         ("CHANGE-REPL-ID", []) => {
             server.rename_history(out);
             server.reply(ask).ok();

@@ -1,4 +1,4 @@
-//! Persistence: SAVE, BGSAVE, LASTSAVE, SHUTDOWN.
+//! Persistence: SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE, SHUTDOWN.
 
 use crate::command::flags::{ADMIN, ALLOW_BUSY, FAST, LOADING, NO_MULTI, NOSCRIPT, STALE};
 use crate::command::{Group, Keys, Spec};
@@ -25,6 +25,16 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
         since: "1.0.0",
         doc: "Asynchronously saves the database(s) to disk.",
         run: |server, ask, out| server.on_bgsave(ask, out),
+    },
+    Spec {
+        name: "BGREWRITEAOF",
+        arity: 1,
+        flags: ADMIN | NOSCRIPT,
+        keys: Keys::NONE,
+        group: Group::Server,
+        since: "1.0.0",
+        doc: "Asynchronously rewrites the append-only file to disk.",
+        run: |server, ask, out| server.on_bgrewriteaof(ask, out),
     },
     Spec {
         name: "LASTSAVE",

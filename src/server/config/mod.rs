@@ -42,6 +42,28 @@ pub struct Config {
     pub dbfilename: String,
     /// `save`: after so many seconds if so many changes.
     pub save: Vec<(u64, u64)>,
+    /// `appendonly`
+    pub appendonly: bool,
+    /// `appenddirname`
+    pub appenddirname: String,
+    /// `appendfilename`
+    pub appendfilename: String,
+    /// `appendfsync`
+    pub appendfsync: Fsync,
+    /// `no-appendfsync-on-rewrite`
+    pub no_appendfsync_on_rewrite: bool,
+    /// `auto-aof-rewrite-percentage`; 0 for never.
+    pub auto_aof_rewrite_percentage: u64,
+    /// `auto-aof-rewrite-min-size`, bytes.
+    pub auto_aof_rewrite_min_size: u64,
+    /// `aof-load-truncated`
+    pub aof_load_truncated: bool,
+    /// `aof-use-rdb-preamble`
+    pub aof_use_rdb_preamble: bool,
+    /// `aof-timestamp-enabled`
+    pub aof_timestamp_enabled: bool,
+    /// `aof-disable-auto-gc`
+    pub aof_disable_auto_gc: bool,
     /// `replicaof`
     pub replicaof: Option<Endpoint>,
     /// `masterauth`; empty for none.
@@ -152,6 +174,17 @@ pub enum DisklessLoad {
     SwapDb,
 }
 
+/// `appendfsync`: when the log of commands is made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    /// `always`: before a write is answered.
+    Always,
+    /// `everysec`: once a second, beside the node.
+    Everysec,
+    /// `no`: when the operating system likes to.
+    No,
+}
+
 /// One class of `client-output-buffer-limit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BufferLimit {
@@ -174,6 +207,17 @@ impl Default for Config {
             client_query_buffer_limit: 1 << 30,
             dbfilename: "dump.rdb".to_owned(),
             save: vec![(3600, 1), (300, 100), (60, 10_000)],
+            appendonly: false,
+            appenddirname: "appendonlydir".to_owned(),
+            appendfilename: "appendonly.aof".to_owned(),
+            appendfsync: Fsync::Everysec,
+            no_appendfsync_on_rewrite: false,
+            auto_aof_rewrite_percentage: 100,
+            auto_aof_rewrite_min_size: 64 << 20,
+            aof_load_truncated: true,
+            aof_use_rdb_preamble: true,
+            aof_timestamp_enabled: false,
+            aof_disable_auto_gc: false,
             replicaof: None,
             masterauth: String::new(),
             masteruser: String::new(),

@@ -1,6 +1,6 @@
 //! All directives of redis.conf, and the kinds of values they take.
 
-use super::{Config, DisklessLoad, special};
+use super::{Config, DisklessLoad, Fsync, special};
 use crate::base::number;
 use crate::machine::Endpoint;
 
@@ -176,6 +176,25 @@ impl Field for DisklessLoad {
     }
 }
 
+impl Field for Fsync {
+    fn show(&self) -> String {
+        match self {
+            Self::Always => "always",
+            Self::Everysec => "everysec",
+            Self::No => "no",
+        }
+        .to_owned()
+    }
+
+    fn put(&mut self, text: &str) {
+        *self = match text {
+            "always" => Self::Always,
+            "no" => Self::No,
+            _ => Self::Everysec,
+        };
+    }
+}
+
 impl Field for Option<Endpoint> {
     fn show(&self) -> String {
         self.as_ref().map(|e| format!("{} {}", e.host, e.port)).unwrap_or_default()
@@ -270,18 +289,18 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("activedefrag", Kind::YesNo, "no"),
     row("activerehashing", Kind::YesNo, "yes"),
     row("always-show-logo", Kind::YesNo, "no").fixed(),
-    row("aof-disable-auto-gc", Kind::YesNo, "no"),
-    row("aof-load-truncated", Kind::YesNo, "yes"),
+    row("aof-disable-auto-gc", Kind::YesNo, "no").at(at!(aof_disable_auto_gc)),
+    row("aof-load-truncated", Kind::YesNo, "yes").at(at!(aof_load_truncated)),
     row("aof-rewrite-incremental-fsync", Kind::YesNo, "yes"),
-    row("aof-timestamp-enabled", Kind::YesNo, "no"),
-    row("aof-use-rdb-preamble", Kind::YesNo, "yes"),
+    row("aof-timestamp-enabled", Kind::YesNo, "no").at(at!(aof_timestamp_enabled)),
+    row("aof-use-rdb-preamble", Kind::YesNo, "yes").at(at!(aof_use_rdb_preamble)),
     row("aof_rewrite_cpulist", Kind::Text, "").fixed(),
-    row("appenddirname", Kind::Text, "appendonlydir").fixed(),
-    row("appendfilename", Kind::Text, "appendonly.aof").fixed(),
-    row("appendfsync", Kind::OneOf(&["everysec", "always", "no"]), "everysec"),
-    row("appendonly", Kind::YesNo, "no"),
-    row("auto-aof-rewrite-min-size", Kind::Memory(0, MAX), "67108864"),
-    row("auto-aof-rewrite-percentage", Kind::Number(0, INT), "100"),
+    row("appenddirname", Kind::Words(special::log_dir), "appendonlydir").fixed().at(at!(appenddirname)),
+    row("appendfilename", Kind::Words(special::log_name), "appendonly.aof").fixed().at(at!(appendfilename)),
+    row("appendfsync", Kind::OneOf(&["everysec", "always", "no"]), "everysec").at(at!(appendfsync)),
+    row("appendonly", Kind::YesNo, "no").at(at!(appendonly)),
+    row("auto-aof-rewrite-min-size", Kind::Memory(0, MAX), "67108864").at(at!(auto_aof_rewrite_min_size)),
+    row("auto-aof-rewrite-percentage", Kind::Number(0, INT), "100").at(at!(auto_aof_rewrite_percentage)),
     row("bgsave_cpulist", Kind::Text, "").fixed(),
     row("bind", Kind::Words(special::words), "* -::*"),
     row("bind-source-addr", Kind::Text, ""),
@@ -356,7 +375,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("maxmemory-samples", Kind::Number(1, INT), "5"),
     row("min-replicas-max-lag", Kind::Number(0, INT), "10").alias("min-slaves-max-lag").at(at!(min_replicas_max_lag)),
     row("min-replicas-to-write", Kind::Number(0, INT), "0").alias("min-slaves-to-write").at(at!(min_replicas_to_write)),
-    row("no-appendfsync-on-rewrite", Kind::YesNo, "no"),
+    row("no-appendfsync-on-rewrite", Kind::YesNo, "no").at(at!(no_appendfsync_on_rewrite)),
     row("notify-keyspace-events", Kind::Words(special::events), ""),
     row("oom-score-adj", Kind::OneOf(&["no", "yes", "relative", "absolute"]), "no"),
     row("oom-score-adj-values", Kind::Words(special::oom_values), "0 200 800"),
