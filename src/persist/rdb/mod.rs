@@ -46,7 +46,7 @@ mod output;
 mod ziplist;
 
 pub use self::decoder::Decoder;
-pub use self::encoder::Encoder;
+pub use self::encoder::{Encoder, serialized_len};
 pub use self::error::{RdbError, Reason};
 pub use self::format::REDIS_VERSION;
 
