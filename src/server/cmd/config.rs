@@ -8,7 +8,6 @@ use crate::machine::{LogLevel, Output};
 use crate::server::client::Client;
 use crate::server::config::{SetError, file};
 use crate::server::table::ServerRun;
-use crate::server::table::wrong_arity;
 use crate::server::{Ask, Server};
 use std::collections::BTreeMap;
 
@@ -64,7 +63,7 @@ fn get(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Command
 fn set(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     let words = &ask.args[2..];
     if !words.len().is_multiple_of(2) {
-        return Err(wrong_arity("config|set"));
+        return Err(CommandError::wrong_arity("config|set"));
     }
     let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
     let pairs: Vec<_> = words.chunks_exact(2).map(|pair| (text(pair[0]), text(pair[1]))).collect();
