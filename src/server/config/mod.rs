@@ -18,6 +18,7 @@ mod table;
 use std::collections::BTreeMap;
 
 use self::table::Directive;
+pub use self::table::bytes as memory_bytes;
 use crate::keyspace::DATABASES_DEFAULT;
 use crate::machine::Endpoint;
 use crate::resp::request::split_words;
@@ -109,6 +110,8 @@ pub struct Config {
     pub enable_debug_command: String,
     /// `enable-protected-configs`: `no`, `yes` or `local`.
     pub enable_protected_configs: String,
+    /// `protected-mode`
+    pub protected_mode: bool,
     /// `hz`
     pub hz: u64,
     /// `maxmemory`, bytes.
@@ -207,6 +210,7 @@ impl Default for Config {
             latency_monitor_threshold: 0,
             enable_debug_command: "no".to_owned(),
             enable_protected_configs: "no".to_owned(),
+            protected_mode: true,
             hz: 10,
             maxmemory: 0,
             file: None,
