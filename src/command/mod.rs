@@ -25,6 +25,8 @@ mod chance;
 mod database;
 mod error;
 mod expire;
+pub mod facts;
+pub mod find_keys;
 #[cfg(test)]
 mod golden;
 mod hash;

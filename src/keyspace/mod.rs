@@ -141,6 +141,12 @@ impl Snapshot {
     pub fn keys(&self) -> u64 {
         self.dbs.iter().map(|db| db.len() as u64).sum()
     }
+
+    /// Lets go of a part ([`Db::part`]) that has been read: the node's next write to it then copies
+    /// nothing.
+    pub fn let_go_of(&mut self, db: usize, part: usize) {
+        self.dbs[db].let_go_of(part);
+    }
 }
 
 impl Default for Keyspace {

@@ -28,6 +28,12 @@ impl Server {
             out.push(Output::Close { conn, how: Closing::Flush });
             return;
         }
+        if let Some(refusal) = self.refusal_of_strangers(&peer) {
+            self.stats.rejected_connections += 1;
+            out.send(conn, refusal.as_bytes());
+            out.push(Output::Close { conn, how: Closing::Flush });
+            return;
+        }
         let open = self.config.requirepass.is_empty();
         self.clients.add(self.now, conn, peer, local).authenticated = open;
     }
@@ -167,8 +173,10 @@ impl Server {
         if self.postpone(conn, command) || self.queue(conn, command, words) {
             return;
         }
+        self.propagation.loosen(command.is(flags::TOUCHES_ARBITRARY_KEYS));
         self.run(conn, command, words, out);
         self.end_unit();
+        self.propagation.loosen(false);
         if let Some(client) = self.clients.get_mut(conn) {
             client.write_offset = self.replication.offset();
         }
@@ -194,13 +202,14 @@ impl Server {
             }
             Run::Server(run) => run(self, &Ask { conn, args: words }, out),
         };
-        let took = out.micros().saturating_sub(began);
+        let took = out.micros().saturating_sub(began) + std::mem::take(&mut self.stall_us);
         self.stats.count(command, took, result.is_err());
         if self.config.latency_tracking {
             self.stats.latencies[command.index].get_or_insert_default().add(took);
         }
         self.show_to_monitors(conn, command, words);
         self.note_slow(conn, command, words, took);
+        self.note_latency(command, took);
         if let Err(error) = result {
             self.reply_error(conn, &error);
         }

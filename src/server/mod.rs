@@ -29,9 +29,12 @@ mod cron;
 mod dispatch;
 mod histogram;
 mod jobs;
+mod latency;
 mod limits;
+mod memory;
 mod persistence;
 mod propagate;
+mod protected;
 mod pubsub;
 mod rates;
 mod replication;
@@ -93,6 +96,9 @@ pub struct Server {
     pauses: blocking::Pauses,
     rates: rates::Rates,
     slow: slow::SlowLog,
+    latency: latency::Latency,
+    /// Microseconds that the node will stand still because of the command being run.
+    stall_us: u64,
     /// Whether keys whose time has come are deleted without being asked for.
     active_expire: bool,
     /// Swallows replies to connections that are gone.
@@ -151,6 +157,8 @@ impl Server {
             pauses: blocking::Pauses::default(),
             rates: rates::Rates::default(),
             slow: slow::SlowLog::default(),
+            latency: latency::Latency::default(),
+            stall_us: 0,
             active_expire: true,
             nobody: Reply::default(),
             next_cron: 0,

@@ -2,7 +2,9 @@
 //!
 //! A *unit* is what must get there all or nothing: one command, a MULTI block, a script. What
 //! happens in a unit is collected here and leaves when the unit ends, wrapped in MULTI and EXEC if
-//! it is more than one command. A SELECT goes before whenever the receiver is in another database.
+//! it is more than one command; except deletions of expired keys that SCAN or RANDOMKEY came
+//! across, which have nothing to do with each other. A SELECT goes before whenever the receiver is
+//! in another database.
 //!
 //! A replica's stream is its primary's, byte by byte; its log is fed here as that of a primary.
 
@@ -22,6 +24,8 @@ pub struct Propagation {
     commands: Vec<Propagated>,
     /// Whether a MULTI block or a script is being run.
     open: bool,
+    /// Whether the unit's commands need not arrive together.
+    is_loose: bool,
     /// The time at which the unit began.
     began: Option<Now>,
 }
@@ -82,6 +86,12 @@ impl Propagation {
         self.began = None;
     }
 
+    /// The command that is a unit of its own found what it deletes by chance: each deletion may
+    /// reach a replica alone.
+    pub fn loosen(&mut self, is_loose: bool) {
+        self.is_loose = is_loose;
+    }
+
     /// Whether a MULTI block is being run: nothing may block its client.
     pub fn is_open(&self) -> bool {
         self.open
@@ -99,7 +109,8 @@ impl Propagation {
 
     /// Gives the unit, as far as it is meant for it, to a receiver.
     fn give(&self, receiver: &mut impl Receiver, is_meant: fn(&Receivers) -> bool) {
-        let is_block = self.commands.iter().filter(|c| is_meant(&c.receivers)).count() > 1;
+        let count = self.commands.iter().filter(|c| is_meant(&c.receivers)).count();
+        let is_block = count > 1 && !self.is_loose;
         let mut start = 0;
         let mut begun = false;
         for command in &self.commands {
@@ -195,5 +206,36 @@ impl Server {
         }
         self.propagation.commands.clear();
         self.propagation.bytes.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::Bench;
+
+    /// What goes to replicas when a request comes across several expired keys.
+    fn streamed_by(requests: &str) -> String {
+        let mut bench = Bench::new(&[]);
+        let conn = bench.connect();
+        bench.streamed(0);
+        bench.server.active_expire = false;
+        for key in ["a", "b"] {
+            bench.ask(conn, &format!("SET {key} 1 PX 100"));
+        }
+        bench.advance(1000);
+        let from = bench.server.replication.offset() + 1;
+        bench.send(conn, requests.as_bytes());
+        String::from_utf8_lossy(&bench.streamed(from)).replace("\r\n", " ")
+    }
+
+    #[test]
+    fn deletions_that_a_command_comes_across_are_a_block_unless_it_looks_anywhere() {
+        let del = |key: &str| format!("*2 $3 DEL $1 {key} ");
+        let block = |inside: &str| format!("*1 $5 MULTI {inside}*1 $4 EXEC ");
+        assert_eq!(streamed_by("MGET a b\r\n"), block(&(del("a") + &del("b"))));
+        let scanned = streamed_by("SCAN 0\r\n");
+        assert!([del("a") + &del("b"), del("b") + &del("a")].contains(&scanned), "{scanned}");
+        let in_block = streamed_by("MULTI\r\nSCAN 0\r\nEXEC\r\n");
+        assert_eq!(in_block.len(), block(&scanned).len(), "{in_block}");
     }
 }

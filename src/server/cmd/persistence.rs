@@ -19,7 +19,7 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
     Spec {
         name: "BGSAVE",
         arity: -1,
-        flags: ADMIN | NOSCRIPT | NO_MULTI,
+        flags: ADMIN | NOSCRIPT,
         keys: Keys::NONE,
         group: Group::Server,
         since: "1.0.0",

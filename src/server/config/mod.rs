@@ -18,6 +18,7 @@ mod table;
 use std::collections::BTreeMap;
 
 use self::table::Directive;
+pub use self::table::bytes as memory_bytes;
 use crate::keyspace::DATABASES_DEFAULT;
 use crate::keyspace::types::Packing;
 use crate::machine::Endpoint;
@@ -138,6 +139,8 @@ pub struct Config {
     pub enable_debug_command: String,
     /// `enable-protected-configs`: `no`, `yes` or `local`.
     pub enable_protected_configs: String,
+    /// `protected-mode`
+    pub protected_mode: bool,
     /// `hz`
     pub hz: u64,
     /// `hll-sparse-max-bytes`
@@ -263,6 +266,7 @@ impl Default for Config {
             latency_monitor_threshold: 0,
             enable_debug_command: "no".to_owned(),
             enable_protected_configs: "no".to_owned(),
+            protected_mode: true,
             hz: 10,
             hll_sparse_max_bytes: 3000,
             maxmemory: 0,

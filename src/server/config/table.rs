@@ -82,7 +82,7 @@ fn within(n: i64, min: i64, max: i64) -> Result<String, String> {
 }
 
 /// `1gb` as bytes.
-pub(super) fn bytes(text: &str) -> Option<i64> {
+pub fn bytes(text: &str) -> Option<i64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let scale: i64 = match unit.to_ascii_lowercase().as_str() {
@@ -383,7 +383,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("port", Kind::Number(0, PORT), "6379").at(at!(port)),
     row("proc-title-template", Kind::Text, "{title} {listen-addr} {server-mode}"),
     row("propagation-error-behavior", Kind::OneOf(&["ignore", "panic", "panic-on-replicas"]), "ignore"),
-    row("protected-mode", Kind::YesNo, "yes"),
+    row("protected-mode", Kind::YesNo, "yes").at(at!(protected_mode)),
     row("proto-max-bulk-len", Kind::Memory(1 << 20, MAX), "536870912").at(at!(proto_max_bulk_len)),
     row("rdb-del-sync-files", Kind::YesNo, "no").at(at!(rdb_del_sync_files)),
     row("rdb-key-save-delay", Kind::Number(0, INT), "0").hidden().at(at!(rdb_key_save_delay)),
