@@ -63,8 +63,10 @@ impl Program {
         self.child = start_server(self.kind, self.port, self.dir.path(), &follow);
     }
 
-    fn ready(self) -> Self {
+    fn ready(mut self) -> Self {
         eventually("a program that answers", || {
+            let ended = self.child.try_wait().expect("a process");
+            assert!(ended.is_none(), "{:?} on port {}: {ended:?}", self.kind, self.port);
             Client::connect(self.port).and_then(|mut client| client.try_call(&["PING"])).is_ok()
         });
         self
@@ -112,7 +114,8 @@ fn quiet_port() -> u16 {
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = (std::process::id() % u32::from(COUNT)) as u16;
+    // Processes begun one after the other begin far from each other.
+    let start = (u64::from(std::process::id()) * 7919 % u64::from(COUNT)) as u16;
     let ports = std::iter::repeat_with(|| {
         FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT
     });
