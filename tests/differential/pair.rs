@@ -75,7 +75,7 @@ impl Side {
         let mut bytes = Vec::new();
         lines.iter().for_each(|line| write_command(&mut bytes, line));
         self.client.send(&bytes);
-        lines.iter().map(|_| self.client.answer().expect("a reply")).collect()
+        lines.iter().map(|_| self.client.next_answer().expect("a reply")).collect()
     }
 
     /// What went to replicas since the last time.
@@ -87,7 +87,7 @@ impl Side {
         self.stream.send(b"*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$1\r\n0\r\n");
         let mut effects = Vec::new();
         loop {
-            let Answer::Array(words) = self.stream.answer().expect("a command") else { continue };
+            let Answer::Array(words) = self.stream.next_answer().expect("a command") else { continue };
             let words: Line = words
                 .into_iter()
                 .map(|word| match word {
