@@ -20,10 +20,27 @@ pub enum Panel {
     Timeline,
     /// The script.
     Steps,
+    /// What the Sentinels believe.
+    Sentinels,
     /// The selected node's log.
     Logs,
     /// Commands to the selected node.
     Console,
+}
+
+impl Panel {
+    /// Its title where it shares a place with others.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Topology => "topology",
+            Self::Detail => "detail",
+            Self::Timeline => "timeline",
+            Self::Steps => "steps",
+            Self::Sentinels => "sentinels",
+            Self::Logs => "logs",
+            Self::Console => "console",
+        }
+    }
 }
 
 /// What lies over the panels and takes the keys. The topmost one counts.

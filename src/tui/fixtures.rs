@@ -82,7 +82,7 @@ pub fn with_server(row: &mut NodeRow, change: impl FnOnce(&mut ServerView)) {
 }
 
 /// Lets every node list those that follow it.
-fn with_replicas(view: &mut LabView) {
+pub fn with_replicas(view: &mut LabView) {
     for i in 0..view.nodes.len() {
         let followers: Vec<ReplicaView> = view
             .nodes
@@ -101,11 +101,13 @@ fn with_replicas(view: &mut LabView) {
     }
 }
 
-fn entry(seq: u64, t_ms: u64, node: Option<&str>, event: Event) -> Arc<Entry> {
+/// A row of the journal.
+pub fn entry(seq: u64, t_ms: u64, node: Option<&str>, event: Event) -> Arc<Entry> {
     Arc::new(Entry { seq, t_ms, node: node.map(str::to_owned), event })
 }
 
-fn endpoint(port: u16) -> Endpoint {
+/// An address of the lab.
+pub fn endpoint(port: u16) -> Endpoint {
     Endpoint::new("127.0.0.1", port)
 }
 

@@ -6,6 +6,7 @@ use tui_input::backend::crossterm::EventHandler;
 use tui_logger::TuiWidgetEvent;
 
 use super::app::{Layer, Panel, Prompt, Quit, Ui};
+use super::beliefs;
 use super::keymap::{self, Command, Mode};
 use super::view;
 use crate::lab::action::HealRef;
@@ -202,6 +203,9 @@ fn panels(ui: &Ui, view: &LabView) -> Vec<Panel> {
     if !view.steps.is_empty() {
         panels.push(Panel::Steps);
     }
+    if beliefs::sentinels(view).next().is_some() {
+        panels.push(Panel::Sentinels);
+    }
     panels.push(Panel::Logs);
     panels
 }
@@ -211,7 +215,7 @@ fn next_panel(ui: &mut Ui, view: &LabView, forward: bool) {
     let at = panels.iter().position(|panel| *panel == ui.focus).unwrap_or(0);
     let by = if forward { 1 } else { panels.len() - 1 };
     ui.focus = panels[(at + by) % panels.len()];
-    if matches!(ui.focus, Panel::Timeline | Panel::Logs | Panel::Steps) {
+    if matches!(ui.focus, Panel::Timeline | Panel::Logs | Panel::Steps | Panel::Sentinels) {
         show_bottom(ui, ui.focus);
     }
 }
@@ -243,7 +247,7 @@ fn close(ui: &mut Ui) {
 fn step(ui: &mut Ui, view: &LabView, command: Command) {
     let back = matches!(command, Command::Up | Command::Left);
     match (ui.layers.is_empty(), ui.focus, command) {
-        (true, Panel::Topology | Panel::Detail | Panel::Steps, _) => {
+        (true, Panel::Topology | Panel::Detail | Panel::Steps | Panel::Sentinels, _) => {
             ui.selected = view::neighbour(view, ui, command);
         }
         _ => scroll(ui, view, if back { 1 } else { -1 }),
