@@ -369,3 +369,120 @@ fn votes_that_are_split() {
 fn a_failover_that_not_everybody_heard_of() {
     snapshots("told", &told(), |ui| ui.selected = S1 + 2);
 }
+
+#[test]
+fn where_the_time_of_a_failover_went() {
+    snapshots("failover", &told(), |ui| ui.layers.push(Layer::Failovers { back: 0 }));
+    snapshots("failing_over", &electing(), |ui| ui.layers.push(Layer::Failovers { back: 0 }));
+}
+
+#[test]
+fn a_new_failover_is_hinted_at_until_it_was_looked_at() {
+    let view = told();
+    let mut ui = ui(120, 36);
+    let footer = |ui: &Ui| export::text(&frame(&view, ui)).lines().last().unwrap().to_owned();
+    assert!(footer(&ui).contains("t NEW: where time went"), "{}", footer(&ui));
+    typed(&mut ui, &view, "t<esc>");
+    assert!(footer(&ui).contains("t failovers"), "{}", footer(&ui));
+}
+
+#[test]
+fn promoting_a_watched_replica_asks_first_and_offers_a_failover() {
+    let view = watched();
+    let mut ui = ui(80, 24);
+    assert!(typed(&mut ui, &view, "2s").is_empty());
+    insta::assert_snapshot!("ask_80x24", export::text(&frame(&view, &ui)));
+    assert_eq!(typed(&mut ui, &view, "p"), ["key: promote bravo"]);
+    assert!(typed(&mut ui, &view, "s<esc>").is_empty());
+    assert!(typed(&mut ui, &view, ":promote bravo<enter>").is_empty(), "the palette asks as well");
+    assert!(matches!(ui.layers.last(), Some(Layer::Ask(_))));
+}
+
+#[test]
+fn beliefs_fill_the_place_at_the_bottom_of_a_small_screen() {
+    let view = told();
+    let mut ui = ui(80, 24);
+    typed(&mut ui, &view, "b");
+    insta::assert_snapshot!("beliefs_80x24", export::text(&frame(&view, &ui)));
+    typed(&mut ui, &view, "6<enter>");
+    insta::assert_snapshot!("sentinel_80x24", export::text(&frame(&view, &ui)));
+}
+
+#[test]
+fn sentinels_in_ascii_and_without_colours() {
+    for view in [watched(), electing(), split(), told()] {
+        let mut ui = ui(120, 36);
+        ui.ascii = true;
+        ui.theme_name = ThemeName::Monochrome;
+        ui.selected = S1;
+        let buffer = frame(&view, &ui);
+        let text = export::text(&buffer);
+        assert!(text.is_ascii(), "{text}");
+        let reset = (ratatui::style::Color::Reset, ratatui::style::Color::Reset);
+        assert!(buffer.content().iter().all(|cell| (cell.fg, cell.bg) == reset));
+    }
+    let mut ui = ui(80, 24);
+    ui.ascii = true;
+    insta::assert_snapshot!("electing_ascii_80x24", export::text(&frame(&electing(), &ui)));
+}
+
+#[test]
+fn arrows_walk_down_to_the_sentinels_and_back() {
+    let view = watched();
+    let mut ui = ui(120, 36);
+    let mut walk = |keys: &str| {
+        typed(&mut ui, &view, keys);
+        view.nodes[ui.selected].name.clone()
+    };
+    assert_eq!(walk("jl"), "charlie");
+    assert_eq!(walk("j"), "s1");
+    assert_eq!(walk("ll"), "s3");
+    assert_eq!(walk("l"), "s3");
+    assert_eq!(walk("h"), "s2");
+    assert_eq!(walk("k"), "charlie");
+}
+
+#[test]
+fn the_mouse_selects_sentinels() {
+    let view = watched();
+    for (width, height) in SIZES {
+        let mut ui = ui(width, height);
+        let text = export::text(&frame(&view, &ui));
+        let (y, line) =
+            text.lines().enumerate().find(|(_, line)| line.contains("s2 :26402")).unwrap();
+        let x = line[..line.find("s2 :26402").unwrap()].width();
+        update(&mut ui, &view, Msg::Click(x as u16, y as u16));
+        assert_eq!(view.nodes[ui.selected].name, "s2");
+    }
+}
+
+#[test]
+fn no_size_panics_with_sentinels() {
+    let mut five = watched();
+    five.nodes.extend((0..2).map(|n| NodeRow { name: format!("s{}", n + 4), ..sentinel(n) }));
+    for view in [five, doubted(), electing(), split(), told()] {
+        for (width, height) in [(60, 16), (61, 17), (80, 24), (109, 20), (110, 16), (300, 100)] {
+            for keys in ["", "b", "t", "6", "6<enter>", "be", "2s", "<tab><tab><tab>"] {
+                let mut ui = ui(width, height);
+                typed(&mut ui, &view, keys);
+                frame(&view, &ui);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_belief_is_set_against_the_truth() {
+    use crate::tui::beliefs::{all, error_of, opinions};
+    let errors = |view: &LabView| -> Vec<Option<String>> {
+        all(view).map(|belief| error_of(view, &belief)).collect()
+    };
+    assert_eq!(errors(&watched()), [None, None, None]);
+    let dead = errors(&split());
+    assert_eq!(dead, [None, None, Some("it is dead".into())], "s3 is cut off and has not noticed");
+    let told = errors(&told());
+    assert_eq!(told, [None, None, Some("bravo is primary".into())]);
+    assert_eq!(opinions(&watched(), ALPHA), None);
+    let doubts = opinions(&doubted(), ALPHA).unwrap();
+    assert_eq!((doubts.sdown, doubts.of, doubts.odown), (2, 3, false));
+}

@@ -28,6 +28,11 @@ const WORDS: &[(&str, &str)] = &[
     ("full sync", "the whole dataset is sent, because the missing bytes are not at hand."),
     ("cut", "no byte and no end of connection crosses the link, until it heals."),
     ("paused", "SIGSTOP: connections stay open and nothing answers. Dead: SIGKILL."),
+    ("sdown", "subjectively down: one Sentinel has had no answer for down-after-milliseconds."),
+    ("odown", "objectively down: as many Sentinels as the quorum says so. A failover may start."),
+    ("epoch", "the number of an election; each Sentinel has one vote in each."),
+    ("config", "the epoch of the failover that a Sentinel's address comes from; the highest wins."),
+    ("TILT", "a Sentinel whose clock jumped, or that was held up, only looks for 30 seconds."),
     ("lost", "writes that were acknowledged and are not on the present primary."),
 ];
 

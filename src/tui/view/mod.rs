@@ -9,9 +9,11 @@
 //!  footer
 //! ```
 
+mod ask;
 mod card;
 mod console;
 mod detail;
+mod failovers;
 mod footer;
 mod frame;
 mod header;
@@ -62,6 +64,10 @@ pub fn draw(frame: &mut Frame<'_>, view: &LabView, ui: &Ui) {
         match layer {
             Layer::Card => card::render(frame, places.middle, ui),
             Layer::Help { scroll } => help::render(frame, places.middle, *scroll, ui),
+            Layer::Failovers { back } => {
+                failovers::render(frame, places.middle, *back, view, ui);
+            }
+            Layer::Ask(question) => ask::render(frame, places.middle, question, ui),
             _ => {}
         }
     }

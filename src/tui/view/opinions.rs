@@ -18,14 +18,13 @@ use crate::tui::units::{age, fit};
 /// From this width on, what differs and the vote have columns of their own.
 const WIDE: u16 = 60;
 
-const COLUMNS: [(&str, usize, u16); 7] = [
+const COLUMNS: [(&str, usize, u16); 6] = [
     ("", 7, 0),
     ("primary", 8, 0),
     ("state", 0, 0),
-    ("", 20, 60),
-    ("vote", 9, 60),
-    ("config", 7, 60),
-    ("failover", 18, 72),
+    ("", 22, WIDE),
+    ("voted", 8, WIDE),
+    ("config", 7, WIDE),
 ];
 
 /// Rows that all of it takes, the border among them.
@@ -104,7 +103,7 @@ fn columns(width: u16) -> Vec<(usize, &'static str, usize)> {
     let shown = COLUMNS.iter().enumerate().filter(|(_, (.., from))| width >= *from);
     let shown: Vec<_> = shown.map(|(i, (name, width, _))| (i, *name, *width)).collect();
     let taken: usize = shown.iter().map(|(_, _, width)| width + 1).sum();
-    let left = usize::from(width).saturating_sub(taken).min(if width < WIDE { 30 } else { 13 });
+    let left = usize::from(width).saturating_sub(taken).min(if width < WIDE { 30 } else { 14 });
     shown.into_iter().map(|(i, n, width)| (i, n, if width == 0 { left } else { width })).collect()
 }
 
@@ -133,22 +132,16 @@ fn row(view: &LabView, belief: &Belief<'_>, width: u16, ui: &Ui) -> Line<'static
         (_, NodeStatus::Dead(..)) => (format!("{} dead", glyphs.dead), theme.dim),
         (_, NodeStatus::Paused(_)) => (format!("{} frozen", glyphs.paused), theme.warn),
         (Some(error), _) => (error, theme.bad),
-        (None, _) => (String::new(), theme.dim),
-    };
-    let failover = match monitor.failover.state {
-        "" | "none" => (glyphs.none.to_owned(), theme.dim),
-        state if belief.leads() => (format!("{} {state}", glyphs.leader), theme.good),
-        state => (state.to_owned(), theme.warn),
+        _ => failover(belief, ui),
     };
     let state = if width < WIDE { narrow(belief, state, &beside, &vote, ui) } else { state };
-    let cells: [node::Said; 7] = [
+    let cells: [node::Said; 6] = [
         (format!("{mark} {}", belief.row.name), theme.title),
         (beliefs::name_of(view, &monitor.addr), theme.title),
         state,
         beside,
         (vote, Style::new()),
         (format!("e{}", monitor.config_epoch), Style::new()),
-        failover,
     ];
     let mut spans = Vec::new();
     for (column, _, wide) in columns(width) {
@@ -162,6 +155,15 @@ fn row(view: &LabView, belief: &Belief<'_>, width: u16, ui: &Ui) -> Line<'static
     Line::from(spans).style(style)
 }
 
+/// Where its failover stands, if one is going on.
+fn failover(belief: &Belief<'_>, ui: &Ui) -> node::Said {
+    match belief.monitor.failover.state {
+        "" | "none" => (String::new(), ui.theme().dim),
+        state if belief.leads() => (format!("{} {state}", ui.glyphs().leader), ui.theme().good),
+        state => (state.to_owned(), ui.theme().warn),
+    }
+}
+
 /// State, and what is to be said beside it, in one column.
 fn narrow(
     belief: &Belief<'_>,
@@ -171,13 +173,11 @@ fn narrow(
     ui: &Ui,
 ) -> node::Said {
     let glyphs = ui.glyphs();
+    if belief.leads() {
+        return (format!("{state:<12} {} leads", glyphs.leader), style);
+    }
     if beside.0.is_empty() {
-        let what = if belief.leads() {
-            format!("{} leads", glyphs.leader)
-        } else {
-            format!("{} {vote}", glyphs.vote)
-        };
-        return (format!("{state:<12} {what}"), style);
+        return (format!("{state:<12} {} {vote}", glyphs.vote), style);
     }
     // Without the time there is room for what is wrong.
     let state = state.split(' ').next().unwrap_or_default();
