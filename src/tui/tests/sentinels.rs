@@ -486,3 +486,47 @@ fn a_belief_is_set_against_the_truth() {
     let doubts = opinions(&doubted(), ALPHA).unwrap();
     assert_eq!((doubts.sdown, doubts.of, doubts.odown), (2, 3, false));
 }
+
+/// Five Sentinels watch two primaries.
+fn five_on_two() -> LabView {
+    let mut view = healthy();
+    view.title = "Two groups".into();
+    view.nodes = vec![
+        primary("alpha", 6401),
+        replica("bravo", 6402, 0, 211),
+        primary("echo", 6403),
+        replica("foxtrot", 6404, 2, 0),
+    ];
+    with_replicas(&mut view);
+    view.nodes.extend((0..5).map(|n| NodeRow {
+        name: format!("s{}", n + 1),
+        port: 26401 + n as u16,
+        ..sentinel(n % 3)
+    }));
+    for row in &mut view.nodes[4..] {
+        let mut own = row.view.as_ref().and_then(|view| view.sentinel().cloned()).unwrap();
+        let mut cache = own.monitors[0].clone();
+        cache.name = "cache".into();
+        (cache.addr, cache.watched) = (endpoint(6403), endpoint(6403));
+        own.monitors[0].replicas.truncate(1);
+        cache.replicas = own.monitors[0].replicas.clone();
+        cache.replicas[0].addr = endpoint(6404);
+        own.monitors.push(cache);
+        row.view = Some(Arc::new(NodeView::Sentinel(Box::new(own))));
+    }
+    view.monitors = [("mymaster", 0), ("cache", 2)]
+        .map(|(name, primary)| MonitorRow {
+            name: name.into(),
+            quorum: 3,
+            down_after_ms: 1_000,
+            primary,
+            sentinels: (4..9).collect(),
+        })
+        .to_vec();
+    view
+}
+
+#[test]
+fn five_sentinels_watch_two_primaries() {
+    snapshots("five_on_two", &five_on_two(), |ui| ui.selected = 5);
+}

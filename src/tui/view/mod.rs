@@ -26,6 +26,7 @@ mod prompt;
 mod sentinel;
 mod steps;
 mod table;
+mod thoughts;
 mod timeline;
 mod tree;
 mod watchers;

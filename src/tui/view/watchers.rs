@@ -1,5 +1,5 @@
-//! The row of Sentinels below the topology map: each one's state, what it believes, and the votes
-//! of an election as lines from those who voted to whom they voted for.
+//! The row of Sentinels below the topology map, and the votes of an election as lines from those who
+//! voted to whom they voted for.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -8,17 +8,16 @@ use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
 use super::node::Said;
-use super::{frame, node};
+use super::{frame, node, thoughts};
 use crate::lab::LabView;
 use crate::lab::view::{NodeRow, NodeStatus};
-use crate::machine::Millis;
 use crate::tui::app::Ui;
-use crate::tui::beliefs::{self, Belief, Election};
-use crate::tui::units::{age, fit};
+use crate::tui::beliefs::{self, Election};
+use crate::tui::units::fit;
 
 /// Columns of a box at most and at least, and between two of them.
 const WIDTH_MAX: u16 = 30;
-const WIDTH_MIN: u16 = 14;
+const WIDTH_MIN: u16 = 12;
 const GAP: u16 = 2;
 
 /// How the row is drawn.
@@ -94,7 +93,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, band: Band, view: &LabView, ui: &Ui
 }
 
 /// The election that is going on, or was a moment ago.
-fn news(view: &LabView) -> Option<Election> {
+pub fn news(view: &LabView) -> Option<Election> {
     let elections = monitors(view).into_iter().filter_map(|name| beliefs::election(view, name));
     elections.filter(|election| election.is_news).max_by_key(|election| election.epoch)
 }
@@ -165,7 +164,8 @@ fn standing(view: &LabView, ui: &Ui) -> Option<Said> {
 fn draw_text(buffer: &mut Buffer, area: Rect, at: usize, view: &LabView, ui: &Ui) {
     let row = &view.nodes[at];
     let (word, style) = node::word(row, ui);
-    let lines = lines(at, view, usize::from(area.width), 1, ui);
+    let room = usize::from(area.width).saturating_sub(row.name.width() + word.width() + 2);
+    let lines = thoughts::lines(at, view, room, 1, ui);
     let mut spans = vec![
         Span::styled(format!("{} ", row.name), name_style(at, ui)),
         Span::styled(format!("{word} "), style),
@@ -194,7 +194,9 @@ fn draw_box(buffer: &mut Buffer, area: Rect, at: usize, view: &LabView, ui: &Ui)
     buffer.set_string(area.x + 1, area.y, &name, name_style(at, ui));
     buffer.set_string(area.right() - 1 - word.width() as u16, area.y, &word, style);
     let room = usize::from(area.width) - 4;
-    for (i, (text, style)) in lines(at, view, room, area.height - 2, ui).iter().enumerate() {
+    for (i, (text, style)) in
+        thoughts::lines(at, view, room, area.height - 2, ui).iter().enumerate()
+    {
         buffer.set_string(area.x + 2, area.y + 1 + i as u16, fit(text, room, glyphs), *style);
     }
 }
@@ -211,108 +213,6 @@ fn heading(row: &NodeRow, word: &str, room: usize, ui: &Ui) -> (String, String) 
         let left = room.saturating_sub(5);
         (format!(" {} ", fit(&row.name, left, ui.glyphs())), format!(" {sign} "))
     })
-}
-
-/// What is to be said of a Sentinel, in so many lines, the most important first. Where there is
-/// but one, a vote goes before what the primary's own box tells as well.
-fn lines(at: usize, view: &LabView, room: usize, most: u16, ui: &Ui) -> Vec<Said> {
-    let row = &view.nodes[at];
-    if let Some(trouble) = node::trouble(view, row, ui) {
-        return vec![trouble];
-    }
-    let Some(own) = beliefs::sentinel(row) else {
-        return vec![("no word of it yet".to_owned(), ui.theme().dim)];
-    };
-    let tilt = own.tilt_ms.map(|ms| (format!("TILT {}", age(ms)), ui.theme().bad));
-    let several = own.monitors.len() > 1;
-    let thoughts = beliefs::of(view, at).map(|belief| thought(view, &belief, several, ui));
-    let ballot = news(view).and_then(|election| ballot(at, view, &election, ui));
-    let first = tilt.into_iter();
-    let mut lines: Vec<Said> = match ballot {
-        Some(ballot) if most == 1 => first.chain([ballot]).collect(),
-        ballot => first.chain(thoughts).chain(ballot).collect(),
-    };
-    lines.extend(cuts(view, at, room, ui));
-    lines.extend(beliefs::of(view, at).next().map(|belief| knows(&belief, ui)));
-    lines.truncate(usize::from(most));
-    lines
-}
-
-/// `alpha ok`, `alpha sdown 1.2 s`.
-fn thought(view: &LabView, belief: &Belief<'_>, several: bool, ui: &Ui) -> Said {
-    let theme = ui.theme();
-    let monitor = belief.monitor;
-    let name = beliefs::name_of(view, &monitor.addr);
-    let who = if several { format!("{} {name}", monitor.name) } else { name };
-    let (state, style) = beliefs::down_state(monitor, ui);
-    match beliefs::error_of(view, belief) {
-        Some(_) => (format!("{who} {state} {}", ui.glyphs().differs), theme.warn),
-        None => (format!("{who} {state}"), style),
-    }
-}
-
-/// What a Sentinel did in an election: the votes it has, or whom it voted for.
-fn ballot(at: usize, view: &LabView, election: &Election, ui: &Ui) -> Option<Said> {
-    let (theme, glyphs) = (ui.theme(), ui.glyphs());
-    let votes = election.votes(at);
-    if votes > 0 {
-        let [full, empty] = glyphs.bar;
-        let missing = election.needed.saturating_sub(votes) as usize;
-        let bar = full.repeat(votes as usize) + &empty.repeat(missing);
-        let (text, style) = match missing {
-            0 => (format!("{bar} {votes} votes"), theme.good),
-            _ => (format!("{bar} {votes} of {} votes", election.needed), theme.warn),
-        };
-        return Some((text, style));
-    }
-    let (_, candidate) = election.ballots.iter().find(|(voter, _)| *voter == at)?;
-    let name = &view.nodes[*candidate].name;
-    Some((format!("voted {name}, epoch {}", election.epoch), theme.title))
-}
-
-/// What a Sentinel knows, for quiet times.
-fn knows(belief: &Belief<'_>, ui: &Ui) -> Said {
-    let down = |sdown: Option<Millis>| usize::from(sdown.is_none());
-    let peers: usize = belief.monitor.peers.iter().map(|peer| down(peer.sdown_ms)).sum();
-    let replicas: usize =
-        belief.monitor.replicas.iter().map(|replica| down(replica.sdown_ms)).sum();
-    let plural = |n: usize| if n == 1 { "" } else { "s" };
-    let text = format!("{peers} peer{}, {replicas} replica{}", plural(peers), plural(replicas));
-    (text, ui.theme().dim)
-}
-
-/// From whom a Sentinel is cut off, or held up.
-fn cuts(view: &LabView, at: usize, room: usize, ui: &Ui) -> Option<Said> {
-    let (theme, glyphs) = (ui.theme(), ui.glyphs());
-    let peers = |cut: bool| -> Vec<usize> {
-        let faults = view.faults.iter().filter(|fault| fault.policy.cut == cut);
-        let mut peers: Vec<usize> = faults
-            .filter_map(|fault| match (fault.from == at, fault.to == at) {
-                (true, _) => Some(fault.to),
-                (_, true) => Some(fault.from),
-                _ => None,
-            })
-            .collect();
-        peers.sort_unstable();
-        peers.dedup();
-        peers
-    };
-    let named = |peers: &[usize]| {
-        let names: Vec<&str> = peers.iter().map(|peer| view.nodes[*peer].name.as_str()).collect();
-        names.join(", ")
-    };
-    let (cut, slow) = (peers(true), peers(false));
-    match (cut.len(), slow.len()) {
-        (0, 0) => None,
-        (n, _) if n > 1 && n + 1 == view.nodes.len() => {
-            Some((format!("{} cut off from all", glyphs.cut), theme.bad))
-        }
-        (0, _) => Some((
-            fit(&format!("{} slow: {}", glyphs.slow, named(&slow)), room, glyphs),
-            theme.warn,
-        )),
-        _ => Some((fit(&format!("{} cut: {}", glyphs.cut, named(&cut)), room, glyphs), theme.bad)),
-    }
 }
 
 /// Draws the votes as lines from below each voter to below its candidate. Votes for oneself are
