@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::nodes::Node;
 use super::picture;
 use super::run::Lab;
-use super::view::{LabView, LinkFault, NodeRow, NodeStatus};
+use super::view::{LabView, LinkFault, NodeKind, NodeRow, NodeStatus};
 use crate::machine::{LinkState, Millis, PrimaryLinkView, Role, ServerView};
 use crate::world::World;
 
@@ -32,6 +32,8 @@ impl<W: World> Lab<W> {
             about: self.about.clone(),
             now_ms: self.now_ms(),
             nodes: self.rows(),
+            monitors: Vec::new(),
+            failovers: Vec::new(),
             faults: self.link_faults(),
             workload: self.workload.view(&self.nodes, self.now_ms()),
             full_syncs: self.full_syncs,
@@ -45,6 +47,7 @@ impl<W: World> Lab<W> {
     fn rows(&self) -> Vec<NodeRow> {
         let row = |node: &Node| NodeRow {
             name: node.name.clone(),
+            kind: NodeKind::Server,
             port: node.port,
             status: node.status.clone(),
             view: node.view.clone(),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::lab::action::{Direction, LinkRef};
-use crate::lab::view::{LinkFault, NodeRow, NodeStatus, StepStatus, StepView, WorkloadView};
+use crate::lab::view::{
+    LinkFault, NodeKind, NodeRow, NodeStatus, StepStatus, StepView, WorkloadView,
+};
 use crate::lab::{Action, Entry, Event, LabView};
 use crate::machine::{
     BacklogView, Endpoint, Fact, FullSyncReason, LastSync, LinkState, NodeView, PrimaryLinkView,
@@ -33,6 +35,7 @@ fn server(role: Role, offset: u64) -> ServerView {
 pub fn primary(name: &str, port: u16) -> NodeRow {
     NodeRow {
         name: name.into(),
+        kind: NodeKind::Server,
         port,
         status: NodeStatus::Running,
         view: Some(Arc::new(NodeView::Server(Box::new(ServerView {
@@ -50,6 +53,7 @@ pub fn replica(name: &str, port: u16, of: usize, behind: u64) -> NodeRow {
     let history = (0..60).map(|i| if i % 7 == 5 { behind * 2 } else { behind }).collect();
     NodeRow {
         name: name.into(),
+        kind: NodeKind::Server,
         port,
         status: NodeStatus::Running,
         view: Some(Arc::new(NodeView::Server(Box::new(ServerView {
