@@ -350,9 +350,8 @@ fn remember(ui: &mut Ui, text: String) {
 }
 
 fn complete(ui: &mut Ui, view: &LabView) {
-    let names: Vec<&str> = view.nodes.iter().map(|node| node.name.as_str()).collect();
     if let Some(Layer::Palette(prompt)) = ui.layers.last_mut() {
-        let offers = lab::complete(prompt.input.value(), &names);
+        let offers = lab::complete(prompt.input.value(), view);
         if let Some(text) = common_start(&offers) {
             let whole = if offers.len() == 1 { format!("{text} ") } else { text };
             prompt.input = Input::new(whole);
