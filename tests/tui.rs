@@ -21,8 +21,8 @@ use vt100::Parser;
 /// Nothing here takes longer, unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The ports of the default topology, of which the first is the primary's.
-const PORTS: std::ops::RangeInclusive<u16> = 6401..=6404;
+/// The ports of the default topology: four servers and three Sentinels.
+const PORTS: [u16; 7] = [6401, 6402, 6403, 6404, 26401, 26402, 26403];
 
 /// The binary on a terminal of its own. Whatever becomes of the test, the process ends with it.
 struct Terminal {
@@ -142,13 +142,12 @@ fn cells(n: u16) -> NonZeroU16 {
 /// What must be added to the ports of the default topology so that all are free.
 fn free_offset() -> String {
     let offset = (0..1000).find_map(|_| {
-        let first = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
-        let offset = first.checked_sub(*PORTS.start())?;
-        let all =
-            PORTS.map(|port| TcpListener::bind(("127.0.0.1", port.checked_add(offset)?)).ok());
-        all.collect::<Option<Vec<_>>>().map(|_| offset)
+        let last = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?.port();
+        let offset = last.checked_sub(PORTS[6])?;
+        let all = PORTS.map(|port| TcpListener::bind(("127.0.0.1", port + offset)).ok());
+        all.iter().all(Option::is_some).then_some(offset)
     });
-    offset.expect("four free ports in a row").to_string()
+    offset.expect("seven free ports").to_string()
 }
 
 /// The line of the screen that has this text.
@@ -164,9 +163,10 @@ fn a_person_breaks_and_mends_a_lab_with_keys_and_leaves_the_terminal_as_it_was()
 
     terminal.sees(&["welcome to replab", "Enter begins"]);
     terminal.press("\r");
-    terminal.until("four nodes, linked", |screen| {
-        let links = screen.matches("│ ● up").count();
-        screen.contains("PRIMARY") && links == 3 && !screen.contains("welcome")
+    terminal.until("four servers, linked, and three Sentinels content", |screen| {
+        let (links, content) = (screen.matches("│ ● up"), screen.matches("alpha ok"));
+        let is_whole = screen.contains("PRIMARY") && !screen.contains("welcome");
+        is_whole && links.count() == 3 && content.count() == 3
     });
 
     terminal.press("K");
@@ -174,12 +174,18 @@ fn a_person_breaks_and_mends_a_lab_with_keys_and_leaves_the_terminal_as_it_was()
     terminal.sees(&["✗ DEAD", "/kill", "kill alpha", "SIGKILL"]);
     terminal.press("\u{1b}");
     terminal.until("no filter", |screen| !screen.contains("/kill"));
+    terminal.sees(&["NEW: where time went", "PRIMARY"]);
+    terminal.press("t");
+    terminal.sees(&["detect", "agree", "elect", "promote", "tell", "✓ complete"]);
+    terminal.press("t");
+    terminal.until("no table", |screen| !screen.contains("✓ complete"));
     terminal.press("r");
-    terminal.until("a primary that runs and feeds again", |screen| {
-        screen.contains("PRIMARY") && screen.matches("│ ● up").count() == 3
+    terminal.until("a new primary with three behind it, the old one among them", |screen| {
+        let (links, replicas) = (screen.matches("│ ● up"), screen.matches("REPLICA"));
+        links.count() == 3 && replicas.count() >= 3 && !screen.contains("DEAD")
     });
 
-    terminal.press("3x");
+    terminal.press("1x");
     terminal.sees(&["╳ cut", "x heal"]);
     terminal.press("x");
     terminal.until("no cut", |screen| screen.contains("x cut") && !screen.contains("╳ cut"));

@@ -59,7 +59,7 @@ pub struct NodeRow {
 }
 
 /// What a node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum NodeKind {
     /// Holds data.
     #[default]
@@ -74,6 +74,14 @@ impl NodeKind {
         match self {
             Self::Server => "server",
             Self::Sentinel => "sentinel",
+        }
+    }
+
+    /// Several of them, in a sentence.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Server => "servers",
+            Self::Sentinel => "Sentinels",
         }
     }
 }
@@ -122,6 +130,19 @@ pub struct FailoverReport {
     pub lost_keys: Vec<String>,
 }
 
+impl FailoverReport {
+    /// Milliseconds from the fault to the last Sentinel told, once it is complete.
+    pub fn total_ms(&self) -> Option<Millis> {
+        let took = self.phases.iter().map(|phase| phase.took_ms);
+        took.sum::<Option<Millis>>().filter(|_| self.state == FailoverState::Complete)
+    }
+
+    /// The least that all of it could take.
+    pub fn least_ms(&self) -> Millis {
+        self.phases.iter().map(|phase| phase.least_ms).sum()
+    }
+}
+
 /// A part of a failover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -149,6 +170,17 @@ impl Phase {
             Self::Elect => "elect",
             Self::Promote => "promote",
             Self::Tell => "tell",
+        }
+    }
+
+    /// Its name in JSON.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Detect => "detect_ms",
+            Self::Agree => "agree_ms",
+            Self::Elect => "elect_ms",
+            Self::Promote => "promote_ms",
+            Self::Tell => "tell_ms",
         }
     }
 }

@@ -77,8 +77,8 @@ pub struct Question {
     pub text: String,
     /// What is done all the same.
     pub yes: Action,
-    /// What is better, as text.
-    pub instead: String,
+    /// What is better.
+    pub instead: Action,
 }
 
 /// One line of typing.

@@ -135,7 +135,7 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
         }
         Command::Instead => {
             if let Some(Layer::Ask(question)) = ui.layers.pop() {
-                return by_text(ui, &question.instead);
+                return by_key(question.instead);
             }
         }
         Command::Failover | Command::CkQuorum | Command::SentinelReset | Command::SplitVote => {
@@ -158,16 +158,6 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
 
 fn by_key(action: Action) -> Vec<Order> {
     vec![(action, "key")]
-}
-
-fn by_text(ui: &mut Ui, text: &str) -> Vec<Order> {
-    match lab::parse::action(text) {
-        Ok(action) => by_key(action),
-        Err(error) => {
-            ui.notice = Some(error.to_string());
-            Vec::new()
-        }
-    }
 }
 
 fn on_fault_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
@@ -219,7 +209,7 @@ fn promote(ui: &mut Ui, view: &LabView, node: String, by: &'static str) -> Vec<O
              takes meanwhile are lost."
         ),
         yes: Action::Promote { node },
-        instead: format!("failover {monitor}"),
+        instead: Action::Failover { monitor },
     }));
     Vec::new()
 }
@@ -235,13 +225,12 @@ fn on_monitor_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
         ui.notice = Some("select a node that Sentinels watch".to_owned());
         return Vec::new();
     };
-    let verb = match command {
-        Command::CkQuorum => "ckquorum",
-        Command::SentinelReset => "sentinel-reset",
-        Command::SplitVote => "split-vote",
-        _ => "failover",
-    };
-    by_text(ui, &format!("{verb} {monitor}"))
+    by_key(match command {
+        Command::CkQuorum => Action::CkQuorum { monitor },
+        Command::SentinelReset => Action::SentinelReset { monitor },
+        Command::SplitVote => Action::SplitVote { monitor },
+        _ => Action::Failover { monitor },
+    })
 }
 
 fn cut_or_heal(view: &LabView, a: usize, b: usize) -> Action {
@@ -428,9 +417,8 @@ fn remember(ui: &mut Ui, text: String) {
 }
 
 fn complete(ui: &mut Ui, view: &LabView) {
-    let names: Vec<&str> = view.nodes.iter().map(|node| node.name.as_str()).collect();
     if let Some(Layer::Palette(prompt)) = ui.layers.last_mut() {
-        let offers = lab::complete(prompt.input.value(), &names);
+        let offers = lab::complete(prompt.input.value(), view);
         if let Some(text) = common_start(&offers) {
             let whole = if offers.len() == 1 { format!("{text} ") } else { text };
             prompt.input = Input::new(whole);

@@ -399,6 +399,19 @@ fn promoting_a_watched_replica_asks_first_and_offers_a_failover() {
 }
 
 #[test]
+fn keys_speak_to_the_sentinels_of_the_selected_node() {
+    let keys = |view: &LabView, keys| typed(&mut ui(120, 36), view, keys);
+    assert_eq!(keys(&watched(), "F"), ["key: failover mymaster"]);
+    assert_eq!(
+        keys(&watched(), "CRV"),
+        ["key: ckquorum mymaster", "key: sentinel-reset mymaster", "key: split-vote mymaster"]
+    );
+    assert_eq!(keys(&watched(), "2sf"), ["key: failover mymaster"]);
+    assert_eq!(keys(&five_on_two(), "4F"), ["key: failover cache"], "foxtrot follows echo");
+    assert!(keys(&healthy(), "FCRV").is_empty(), "nobody watches here");
+}
+
+#[test]
 fn beliefs_fill_the_place_at_the_bottom_of_a_small_screen() {
     let view = told();
     let mut ui = ui(80, 24);
