@@ -4,11 +4,11 @@ use ratatui::style::Style;
 
 use super::app::Ui;
 use super::units::age;
-use crate::lab::view::{FailoverState, NodeKind, NodeRow, NodeStatus};
-use crate::lab::{Event, LabView};
+use crate::lab::view::{NodeKind, NodeRow, NodeStatus};
+use crate::lab::{Entry, Event, LabView};
 use crate::machine::{Endpoint, Fact, Millis, MonitorView, Role, SentinelView};
 
-/// How long after its last vote an election is still news, ms.
+/// How long an event is news, ms: a failover may be over before anybody could look.
 const NEWS_MS: Millis = 10_000;
 
 /// What one Sentinel believes of one watched primary.
@@ -123,7 +123,7 @@ pub fn opinions(view: &LabView, node: usize) -> Option<Opinions> {
     })
 }
 
-/// The newest election that votes are known of.
+/// An election that is going on, or was a moment ago.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Election {
     /// Its epoch.
@@ -134,8 +134,6 @@ pub struct Election {
     pub ballots: Vec<(usize, usize)>,
     /// Who has enough of them.
     pub leader: Option<usize>,
-    /// Whether it is going on, or was a moment ago.
-    pub is_news: bool,
 }
 
 impl Election {
@@ -154,44 +152,66 @@ impl Election {
     }
 }
 
-/// The newest election among the Sentinels that watch a primary.
+/// The newest election among the Sentinels that watch a primary, while it is news. A Sentinel
+/// forgets its vote with the switch to the new primary, milliseconds later maybe; the journal does
+/// not.
 pub fn election(view: &LabView, monitor: &str) -> Option<Election> {
-    let own_vote = |belief: &Belief<'_>| belief.monitor.vote.as_ref().map(|(_, epoch)| *epoch);
-    let epoch = of_monitor(view, monitor).filter_map(|belief| own_vote(&belief)).max()?;
-    let cast: Vec<Belief<'_>> =
-        of_monitor(view, monitor).filter(|belief| own_vote(belief) == Some(epoch)).collect();
-    let ballots = cast.iter().filter_map(|belief| {
-        let (candidate, _) = belief.monitor.vote.as_ref()?;
-        Some((belief.sentinel, by_id(view, candidate)?))
-    });
-    let mut election = Election {
-        epoch,
-        needed: cast.iter().map(|belief| belief.monitor.votes_needed).max()?,
-        ballots: ballots.collect(),
-        leader: None,
-        is_news: is_news(view, monitor),
-    };
-    let elected = |candidate: &usize| election.votes(*candidate) >= election.needed;
+    let epoch = cast(view, monitor).next()?.2;
+    let mut ballots: Vec<(usize, usize)> = Vec::new();
+    for (voter, candidate, _) in cast(view, monitor).filter(|vote| vote.2 == epoch) {
+        if ballots.iter().all(|(known, _)| *known != voter) {
+            ballots.push((voter, candidate));
+        }
+    }
+    let needed = of_monitor(view, monitor).map(|belief| belief.monitor.votes_needed).max()?;
+    let mut election = Election { epoch, needed, ballots, leader: None };
+    let elected = |candidate: &usize| election.votes(*candidate) >= needed;
     election.leader = election.candidates().into_iter().find(elected);
     Some(election)
 }
 
-/// Whether a failover of this primary is going on, or somebody voted a moment ago.
-fn is_news(view: &LabView, monitor: &str) -> bool {
-    let runs = view.failovers.last().is_some_and(|failover| {
-        failover.monitor == monitor && failover.state == FailoverState::Running
-    });
-    let since = view.now_ms.saturating_sub(NEWS_MS);
-    let voted = view.journal.iter().rev().take_while(|entry| entry.t_ms >= since).any(|entry| {
-        matches!(&entry.event, Event::Node(Fact::Sentinel { event: "+vote-for-leader", monitor: of, .. })
-            if of.as_deref() == Some(monitor))
-    });
-    voted || runs
+/// The votes of late, the newest first: who, for whom, in which epoch.
+fn cast<'a>(view: &'a LabView, monitor: &'a str) -> impl Iterator<Item = (usize, usize, u64)> + 'a {
+    news(view).filter_map(move |entry| {
+        let Event::Node(Fact::Sentinel { event: "+vote-for-leader", text, monitor: of, .. }) =
+            &entry.event
+        else {
+            return None;
+        };
+        let (id, epoch) = text.split_once(' ')?;
+        let voter = view.nodes.iter().position(|row| entry.node.as_ref() == Some(&row.name))?;
+        let of_this = of.as_deref() == Some(monitor);
+        of_this.then_some(())?;
+        Some((voter, by_id(view, id)?, epoch.parse().ok()?))
+    })
 }
 
-/// The Sentinel that fails a primary over now.
+/// The journal's rows of the last seconds, the newest first.
+fn news(view: &LabView) -> impl Iterator<Item = &Entry> {
+    let since = view.now_ms.saturating_sub(NEWS_MS);
+    let rows = view.journal.iter().rev().map(|entry| &**entry);
+    rows.take_while(move |entry| entry.t_ms >= since)
+}
+
+/// The Sentinel that fails a primary over, or did a moment ago.
 pub fn leader(view: &LabView, monitor: &str) -> Option<usize> {
-    of_monitor(view, monitor).find(Belief::leads).map(|belief| belief.sentinel)
+    let leads = of_monitor(view, monitor).find(Belief::leads).map(|belief| belief.sentinel);
+    leads.or_else(|| {
+        let last = view.failovers.last().filter(|last| last.monitor == monitor)?;
+        let took: Millis = last.phases.iter().filter_map(|time| time.took_ms).sum();
+        last.leader.filter(|_| last.began_ms + took + NEWS_MS >= view.now_ms)
+    })
+}
+
+/// Whether Sentinels agreed a moment ago that a node is down.
+pub fn was_odown(view: &LabView, node: usize) -> bool {
+    let port = format!(" {}", view.nodes[node].port);
+    news(view).any(|entry| match &entry.event {
+        Event::Node(Fact::Sentinel { event: "+odown", text, .. }) => {
+            text.split(" #").next().is_some_and(|about| about.ends_with(&port))
+        }
+        _ => false,
+    })
 }
 
 /// The running nodes of a monitored group that are primaries by their own account: one, if all is

@@ -135,9 +135,8 @@ fn row(time: &PhaseTime, so_far: Option<Millis>, columns: [usize; 3], ui: &Ui) -
 
 fn total(report: &FailoverReport, view: &LabView, ui: &Ui) -> Line<'static> {
     let theme = ui.theme();
-    let least: Millis = report.phases.iter().map(|time| time.least_ms).sum();
     let took = format!("{} ms", elapsed(report, view));
-    let least = format!("{least} ms");
+    let least = format!("{} ms", report.least_ms());
     Line::from(vec![
         Span::styled(format!("{:<9}{took:>9}", "all"), theme.title),
         Span::styled(format!("{least:>10}"), theme.title),

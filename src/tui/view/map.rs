@@ -188,7 +188,12 @@ fn draw_box(buffer: &mut Buffer, area: Rect, view: &LabView, index: usize, ui: &
 /// What the Sentinels say of a node, for its lower border, left of where its links leave it.
 fn doubts(view: &LabView, index: usize, room: usize, ui: &Ui) -> Option<node::Said> {
     let theme = ui.theme();
-    let said = beliefs::opinions(view, index)?;
+    let Some(said) = beliefs::opinions(view, index) else {
+        let was = [" was ODOWN ", "was OD"].into_iter().find(|text| text.width() <= room);
+        return was
+            .filter(|_| beliefs::was_odown(view, index))
+            .map(|text| (text.into(), theme.dim));
+    };
     let (word, short, style) = if said.odown {
         ("ODOWN", "OD", theme.bad.add_modifier(Modifier::REVERSED))
     } else {

@@ -38,7 +38,7 @@ fn sentinel_word(row: &NodeRow, ui: &Ui) -> Said {
     match beliefs::sentinel(row) {
         None => ("starting".to_owned(), theme.dim),
         Some(own) if own.monitors.iter().any(beliefs::is_leading) => {
-            (format!("{} LEADER", glyphs.leader), theme.bad)
+            (format!("{} LEADER", glyphs.leader), theme.primary)
         }
         Some(_) => (format!("{} up", glyphs.up), theme.good),
     }

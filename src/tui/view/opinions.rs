@@ -116,13 +116,10 @@ fn row(view: &LabView, belief: &Belief<'_>, width: u16, ui: &Ui) -> Line<'static
     let (theme, glyphs) = (ui.theme(), ui.glyphs());
     let monitor = belief.monitor;
     let error = beliefs::error_of(view, belief);
-    let vote = monitor.vote.as_ref().map_or_else(
-        || glyphs.none.to_owned(),
-        |(id, epoch)| {
-            let of = beliefs::by_id(view, id).map_or("?", |at| &view.nodes[at].name);
-            format!("{of} e{epoch}")
-        },
-    );
+    let vote = monitor.vote.as_ref().map(|(id, epoch)| {
+        let of = beliefs::by_id(view, id).map_or("?", |at| &view.nodes[at].name);
+        format!("{of} e{epoch}")
+    });
     let mark = if error.is_some() { glyphs.differs } else { " " };
     let state = match belief.own.tilt_ms {
         Some(ms) => (format!("TILT {}", age(ms)), theme.bad),
@@ -134,13 +131,14 @@ fn row(view: &LabView, belief: &Belief<'_>, width: u16, ui: &Ui) -> Line<'static
         (Some(error), _) => (error, theme.bad),
         _ => failover(belief, ui),
     };
-    let state = if width < WIDE { narrow(belief, state, &beside, &vote, ui) } else { state };
+    let state =
+        if width < WIDE { narrow(belief, state, &beside, vote.as_deref(), ui) } else { state };
     let cells: [node::Said; 6] = [
         (format!("{mark} {}", belief.row.name), theme.title),
         (beliefs::name_of(view, &monitor.addr), theme.title),
         state,
         beside,
-        (vote, Style::new()),
+        (vote.unwrap_or_else(|| glyphs.none.to_owned()), Style::new()),
         (format!("e{}", monitor.config_epoch), Style::new()),
     ];
     let mut spans = Vec::new();
@@ -169,7 +167,7 @@ fn narrow(
     belief: &Belief<'_>,
     (state, style): node::Said,
     beside: &node::Said,
-    vote: &str,
+    vote: Option<&str>,
     ui: &Ui,
 ) -> node::Said {
     let glyphs = ui.glyphs();
@@ -177,7 +175,8 @@ fn narrow(
         return (format!("{state:<12} {} leads", glyphs.leader), style);
     }
     if beside.0.is_empty() {
-        return (format!("{state:<12} {} {vote}", glyphs.vote), style);
+        let vote = vote.map_or(String::new(), |vote| format!("voted {vote}"));
+        return (format!("{state:<12} {vote}"), style);
     }
     // Without the time there is room for what is wrong.
     let state = state.split(' ').next().unwrap_or_default();

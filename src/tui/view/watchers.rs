@@ -92,10 +92,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, band: Band, view: &LabView, ui: &Ui
     }
 }
 
-/// The election that is going on, or was a moment ago.
+/// The election that is news.
 pub fn news(view: &LabView) -> Option<Election> {
     let elections = monitors(view).into_iter().filter_map(|name| beliefs::election(view, name));
-    elections.filter(|election| election.is_news).max_by_key(|election| election.epoch)
+    elections.max_by_key(|election| election.epoch)
 }
 
 /// The names of the watched primaries.
@@ -143,7 +143,10 @@ fn standing(view: &LabView, ui: &Ui) -> Option<Said> {
     let name = |at: usize| view.nodes[at].name.as_str();
     let Some(election) = news(view) else {
         let leading = monitors(view).into_iter().find_map(|m| beliefs::leader(view, m))?;
-        return Some((format!("{} {} fails over", glyphs.leader, name(leading)), theme.bad));
+        return Some((
+            format!("{} {} leads the failover", glyphs.leader, name(leading)),
+            theme.good,
+        ));
     };
     let Election { epoch, needed, .. } = election;
     if let Some(leader) = election.leader {
@@ -161,9 +164,18 @@ fn standing(view: &LabView, ui: &Ui) -> Option<Said> {
     Some((format!("epoch {epoch}: votes {}, {needed} needed", counts.join(", ")), theme.warn))
 }
 
+/// The word on a Sentinel's box.
+fn word(at: usize, view: &LabView, ui: &Ui) -> Said {
+    let leads = || monitors(view).into_iter().any(|m| beliefs::leader(view, m) == Some(at));
+    if view.nodes[at].status == NodeStatus::Running && leads() {
+        return (format!("{} LEADER", ui.glyphs().leader), ui.theme().primary);
+    }
+    node::word(&view.nodes[at], ui)
+}
+
 fn draw_text(buffer: &mut Buffer, area: Rect, at: usize, view: &LabView, ui: &Ui) {
     let row = &view.nodes[at];
-    let (word, style) = node::word(row, ui);
+    let (word, style) = word(at, view, ui);
     let room = usize::from(area.width).saturating_sub(row.name.width() + word.width() + 2);
     let lines = thoughts::lines(at, view, room, 1, ui);
     let mut spans = vec![
@@ -182,7 +194,7 @@ fn name_style(at: usize, ui: &Ui) -> ratatui::style::Style {
 fn draw_box(buffer: &mut Buffer, area: Rect, at: usize, view: &LabView, ui: &Ui) {
     let glyphs = ui.glyphs();
     let row = &view.nodes[at];
-    let (word, style) = node::word(row, ui);
+    let (word, style) = word(at, view, ui);
     let set = match (at == ui.selected, row.status == NodeStatus::Running) {
         (true, _) => glyphs.selected,
         (false, true) => glyphs.node,
