@@ -12,6 +12,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::num::NonZeroU16;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,15 +41,9 @@ struct Shown {
 
 impl Terminal {
     /// Starts `replab` with these arguments on a terminal of so many columns and rows.
-    fn start(args: &[&str], columns: u16, rows: u16, state_dir: &std::path::Path) -> Self {
+    fn start(args: &[&str], columns: u16, rows: u16, state_dir: &Path) -> Self {
         let pair = native_pty_system().openpty(size(columns, rows)).expect("a pseudo-terminal");
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_replab"));
-        command.args(args);
-        command.env("TERM", "xterm-256color");
-        command.env("LC_ALL", "C.UTF-8");
-        command.env("XDG_STATE_HOME", state_dir);
-        command.env_remove("NO_COLOR");
-        let child = pair.slave.spawn_command(command).expect("replab starts");
+        let child = pair.slave.spawn_command(replab(args, state_dir)).expect("replab starts");
         // With the last copy of the far end the reader below comes to its end.
         drop(pair.slave);
         let parser = Parser::new(cells(rows), cells(columns), 0);
@@ -129,6 +124,17 @@ impl Shown {
             state = self.changed.wait_timeout(state, left).unwrap().0;
         }
     }
+}
+
+/// The binary with these arguments, in an environment that is the same everywhere.
+fn replab(args: &[&str], state_dir: &Path) -> CommandBuilder {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_replab"));
+    command.args(args);
+    command.env("TERM", "xterm-256color");
+    command.env("LC_ALL", "C.UTF-8");
+    command.env("XDG_STATE_HOME", state_dir);
+    command.env_remove("NO_COLOR");
+    command
 }
 
 fn size(cols: u16, rows: u16) -> PtySize {
@@ -217,4 +223,29 @@ fn a_person_breaks_and_mends_a_lab_with_keys_and_leaves_the_terminal_as_it_was()
     assert!(!screen.alternate_screen(), "the alternate screen was left");
     assert!(!screen.hide_cursor(), "the cursor is shown");
     assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+}
+
+#[test]
+fn a_terminal_that_goes_away_takes_the_lab_with_it() {
+    let state = tempfile::tempdir().expect("a directory");
+    let pair = native_pty_system().openpty(size(80, 24)).expect("a pseudo-terminal");
+    let command = replab(&["--port-offset", &free_offset()], state.path());
+    let mut child = pair.slave.spawn_command(command).expect("replab starts");
+    drop(pair.slave);
+    let mut reader = pair.master.try_clone_reader().expect("what the terminal shows");
+    let (mut parser, mut bytes) = (Parser::new(cells(24), cells(80), 0), [0; 4096]);
+    while !parser.screen().contents().contains("welcome to replab") {
+        let read = reader.read(&mut bytes).expect("the terminal shows something");
+        parser.process(&bytes[..read]);
+    }
+    // With the last descriptor of this end the terminal hangs up.
+    drop((reader, pair.master));
+    let until = Instant::now() + PATIENCE;
+    while child.try_wait().expect("a child").is_none() {
+        if Instant::now() > until {
+            child.kill().expect("a child that runs");
+            panic!("replab goes on without a terminal");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
