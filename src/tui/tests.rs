@@ -1,5 +1,7 @@
 //! Frames as people see them, and keys as the script.
 
+mod sentinels;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
