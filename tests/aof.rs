@@ -392,13 +392,16 @@ fn a_cut_tail_is_cut_off_or_refused_as_the_directive_says() {
     }
 }
 
+/// What happens to a file before it is looked at.
+type Spoil = fn(&Path);
+
 #[test]
 fn what_cannot_be_followed_is_refused_in_the_same_words() {
     let source = directory();
     let server = Server::start(Real, source.path(), &[]);
     server.client().run("SET a 1");
     server.kill();
-    let spoil: [(&str, fn(&Path)); 5] = [
+    let spoil: [(&str, Spoil); 5] = [
         ("Bad file format reading the append only file appendonly.aof.1.incr.aof", |dir| {
             append(&increment(dir), b"garbage\r\n");
         }),

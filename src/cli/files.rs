@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
+use replab::machine::LoadOptions;
 use replab::persist::aof::{AofError, Entry, Fault, Manifest, Reader};
 use replab::persist::rdb::Decoder;
 
@@ -192,7 +193,7 @@ fn cut(path: &Path, verdict: &Verdict) -> anyhow::Result<bool> {
 }
 
 fn decoder() -> Decoder {
-    Decoder::with(DATABASES, 0, None)
+    Decoder::with(&LoadOptions { databases: DATABASES, ..LoadOptions::default() })
 }
 
 fn open(path: &Path) -> anyhow::Result<File> {

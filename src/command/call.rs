@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::CommandError;
 use crate::base::number;
 use crate::base::rng::Dice;
-use crate::keyspace::types::stream::BlockMax;
 use crate::keyspace::types::{Collection, Packing};
 use crate::keyspace::{Blob, Db, Keyspace, Kind, Value};
 use crate::resp::Reply;
@@ -46,12 +45,8 @@ pub struct Call<'a> {
     pub ready: Option<&'a [u8]>,
     /// `proto-max-bulk-len`: no string may become longer.
     pub bulk_bytes_max: u64,
-    /// Up to what size collections are kept in one piece.
+    /// Up to what size values are kept in one piece.
     pub packing: &'a Packing,
-    /// `hll-sparse-max-bytes`: a longer HyperLogLog is dense.
-    pub hll_sparse_bytes_max: usize,
-    /// How large a block of a stream may become.
-    pub block_max: BlockMax,
 }
 
 /// What a command did, for replication, WATCH and statistics.

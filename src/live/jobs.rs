@@ -20,9 +20,7 @@ use super::crash;
 use super::files::{Files, LogSync};
 use super::ready::Ready;
 use crate::keyspace::Keyspace;
-use crate::machine::{
-    CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, SaveTarget, ScriptEnd,
-};
+use crate::machine::{CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, SaveTarget, ScriptEnd};
 use crate::persist::Encoder;
 use crate::persist::rdb::Decoder;
 

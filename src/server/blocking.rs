@@ -45,7 +45,7 @@ impl Blocked {
         match self {
             Self::Replicas { until, .. } => *until,
             Self::Keys(wait) => wait.until,
-            Self::Save | Self::Paused => None,
+            Self::Save | Self::Loading | Self::Paused => None,
         }
     }
 
@@ -186,7 +186,7 @@ impl Server {
                 self.waits.for_replicas.insert(conn);
             }
             Blocked::Keys(wait) => self.awaited.add(conn, wait),
-            Blocked::Save | Blocked::Paused => {}
+            Blocked::Save | Blocked::Loading | Blocked::Paused => {}
         }
         client.blocked = Some(blocked);
         self.track_touched();
@@ -215,7 +215,7 @@ impl Server {
                 self.waits.for_replicas.remove(&conn);
             }
             Blocked::Keys(wait) => self.awaited.remove(wait),
-            Blocked::Save | Blocked::Paused => {}
+            Blocked::Save | Blocked::Loading | Blocked::Paused => {}
         }
         self.track_touched();
     }

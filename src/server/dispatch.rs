@@ -8,7 +8,6 @@ use super::table::{self, Command, Run};
 use super::transaction::effective_flags;
 use super::{Ask, Server};
 use crate::command::{Call, CommandError, ExpiryRule, flags};
-use crate::keyspace::types::stream::BlockMax;
 use crate::machine::{Closing, ConnId, Endpoint, LogLevel, Outbox, Output};
 use crate::resp::Limits;
 
@@ -247,11 +246,6 @@ impl Server {
             ready,
             bulk_bytes_max: if from_primary { u64::MAX } else { self.config.proto_max_bulk_len },
             packing: &self.config.packing,
-            hll_sparse_bytes_max: self.config.hll_sparse_max_bytes,
-            block_max: BlockMax {
-                bytes: self.config.stream_node_max_bytes,
-                entries: self.config.stream_node_max_entries,
-            },
         };
         let result = run(&mut call);
         self.settle(db, words);

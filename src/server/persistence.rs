@@ -16,7 +16,7 @@ use crate::machine::{
     SaveTarget, StreamHead,
 };
 use crate::persist::rdb::{Decoder, Encoder, RdbError};
-use crate::resp::write_command;
+use crate::resp::{Reply, write_command};
 
 /// After a failed save, the next automatic one is this far away.
 const RETRY_MS: Millis = 5000;
@@ -178,10 +178,7 @@ impl Server {
         self.persistence.loading = None;
         let reloaders = self.clients.ids(|client| client.blocked == Some(Blocked::Loading));
         for conn in &reloaders {
-            if let Some(client) = self.clients.get_mut(*conn) {
-                client.reply.ok();
-            }
-            self.unblock(*conn);
+            self.unblock(*conn, Reply::ok);
         }
         if !reloaders.is_empty() {
             return self.serve_those_who_came_first();

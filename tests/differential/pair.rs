@@ -87,7 +87,9 @@ impl Side {
         self.stream.send(b"*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$1\r\n0\r\n");
         let mut effects = Vec::new();
         loop {
-            let Answer::Array(words) = self.stream.next_answer().expect("a command") else { continue };
+            let Answer::Array(words) = self.stream.next_answer().expect("a command") else {
+                continue;
+            };
             let words: Line = words
                 .into_iter()
                 .map(|word| match word {

@@ -42,7 +42,7 @@ fn pfadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut changed = there.is_none();
     let mut sketch = there.unwrap_or_default();
     let added = call.args[2..].iter().try_for_each(|element| {
-        changed |= sketch.add(element, call.hll_sparse_bytes_max)?;
+        changed |= sketch.add(element, call.packing.hll_sparse_bytes_max)?;
         Ok::<_, Corrupt>(())
     });
     added?;
@@ -100,7 +100,7 @@ fn pfmerge(call: &mut Call<'_>) -> Result<(), CommandError> {
         sketch.make_dense()?;
     }
     for (index, value) in registers.iter().enumerate().filter(|(_, value)| *value > 0) {
-        sketch.raise(index, value, call.hll_sparse_bytes_max)?;
+        sketch.raise(index, value, call.packing.hll_sparse_bytes_max)?;
     }
     sketch.forget_count();
     put(call, target, sketch);

@@ -41,7 +41,7 @@ pub(super) fn xadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     if pairs.iter().flatten().map(|text| text.len()).sum::<usize>() > ENTRY_BYTES_MAX {
         return Err(CommandError::fixed("ERR Elements are too large to be stored"));
     }
-    let max = call.block_max;
+    let max = call.packing.stream_block_max;
     let trimmed = call.edit_or_create(key, |stream: &mut Stream| {
         stream.push(id, pairs, max);
         trim.map(|trim| trim.apply(stream))

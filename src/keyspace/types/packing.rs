@@ -1,4 +1,6 @@
-//! When Redis keeps a collection in one piece.
+//! When Redis keeps a value in one piece.
+
+use super::stream::BlockMax;
 
 /// Up to what size Redis keeps a collection in one piece, a listpack or an intset. A larger one is
 /// spread over a table, and never goes back.
@@ -14,6 +16,10 @@ pub struct Packing {
     pub zset_members_max: usize,
     /// `zset-max-listpack-value`, bytes of a member.
     pub zset_bytes_max: usize,
+    /// `stream-node-max-bytes`, `stream-node-max-entries`: of a block of a stream.
+    pub stream_block_max: BlockMax,
+    /// `hll-sparse-max-bytes`: a longer HyperLogLog is dense.
+    pub hll_sparse_bytes_max: usize,
 }
 
 impl Default for Packing {
@@ -24,6 +30,8 @@ impl Default for Packing {
             set_integers_max: 512,
             zset_members_max: 128,
             zset_bytes_max: 64,
+            stream_block_max: BlockMax::default(),
+            hll_sparse_bytes_max: 3000,
         }
     }
 }

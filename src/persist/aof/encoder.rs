@@ -3,6 +3,8 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::base::number::{text_f64, text_i64};
+use crate::keyspace::types::stream::Group;
+use crate::keyspace::types::{Stream, StreamId};
 use crate::keyspace::{Blob, Snapshot, Value};
 use crate::resp::write_command;
 
@@ -101,11 +103,57 @@ impl Encoder {
                     pairs.map(|(member, x)| vec![text_f64(x).into_bytes(), member.to_vec()]);
                 self.put_elements("ZADD", key, pairs);
             }
+            Value::Stream(stream) => self.put_stream(key, stream),
         }
         if let Some(at) = expiry {
             write_command(&mut self.out, &[b"PEXPIREAT", key, text_i64(at).as_bytes()]);
         }
         self.keys += 1;
+    }
+
+    fn put_stream(&mut self, key: &[u8], stream: &Stream) {
+        for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+            let mut words = vec![b"XADD".to_vec(), key.to_vec(), entry.id.to_string().into_bytes()];
+            words.extend(entry.pairs().flat_map(|(field, value)| [field.to_vec(), value.to_vec()]));
+            write_command(&mut self.out, &words);
+        }
+        let last = stream.last_id.to_string();
+        if stream.is_empty() {
+            // Only an entry makes a stream; this one goes at once.
+            let id = stream.last_id.max(StreamId::new(0, 1)).to_string();
+            self.put_words(&[b"XADD", key, b"MAXLEN", b"0", id.as_bytes(), b"x", b"y"]);
+        }
+        let (added, deleted) =
+            (stream.entries_added.to_string(), stream.max_deleted_id.to_string());
+        let added = [b"ENTRIESADDED".as_slice(), added.as_bytes()];
+        let deleted = [b"MAXDELETEDID".as_slice(), deleted.as_bytes()];
+        self.put_words(&[&[b"XSETID", key, last.as_bytes()], &added[..], &deleted[..]].concat());
+        for (name, group) in stream.groups() {
+            self.put_group(key, name, group);
+        }
+    }
+
+    fn put_group(&mut self, key: &[u8], name: &[u8], group: &Group) {
+        let last = group.last_id.to_string();
+        let read = group.entries_read.map_or_else(|| "-1".to_owned(), |read| read.to_string());
+        let create = [b"XGROUP".as_slice(), b"CREATE", key, name, last.as_bytes()];
+        self.put_words(&[&create[..], &[b"ENTRIESREAD", read.as_bytes()]].concat());
+        for (consumer, state) in group.consumers() {
+            if state.pending().is_empty() {
+                self.put_words(&[b"XGROUP", b"CREATECONSUMER", key, name, consumer]);
+            }
+        }
+        for (id, pending) in group.pending() {
+            let (id, at) = (id.to_string(), pending.delivered_at.to_string());
+            let count = pending.deliveries.to_string();
+            let claim = [b"XCLAIM".as_slice(), key, name, &pending.consumer, b"0", id.as_bytes()];
+            let state = [b"TIME".as_slice(), at.as_bytes(), b"RETRYCOUNT", count.as_bytes()];
+            self.put_words(&[&claim[..], &state[..], &[b"JUSTID".as_slice(), b"FORCE"]].concat());
+        }
+    }
+
+    fn put_words(&mut self, words: &[&[u8]]) {
+        write_command(&mut self.out, words);
     }
 
     fn put_elements(

@@ -127,9 +127,7 @@ impl Server {
         self.spoil_flushed(None);
         self.persistence.begin_loading();
         self.begin_log_load(out);
-        if let Some(client) = self.clients.get_mut(ask.conn) {
-            client.blocked = Some(Blocked::Loading);
-        }
+        self.block(ask.conn, Blocked::Loading);
         Ok(())
     }
 
@@ -234,7 +232,7 @@ impl Server {
         let job = Job::ReadFile { name: file.path.clone() };
         let job = self.start_job(Work::LoadLog, job, out);
         // Deleting what has expired is decided by the commands that follow, or by the cron.
-        let decoder = Decoder::with(self.config.databases, self.dice.bits(), None);
+        let decoder = Decoder::with(&self.load_options(None));
         let play = Play {
             file,
             job,
@@ -399,7 +397,10 @@ impl Server {
                     effect: &mut self.effect,
                     dice: &mut self.dice,
                     expiry: ExpiryRule::Ignore,
+                    may_wait: false,
+                    ready: None,
                     bulk_bytes_max: u64::MAX,
+                    packing: &self.config.packing,
                 });
             }
             Run::Server(run) => {

@@ -35,7 +35,7 @@ pub struct Config {
     pub requirepass: String,
     /// `proto-max-bulk-len`, bytes.
     pub proto_max_bulk_len: u64,
-    /// Up to what size collections are kept in one piece.
+    /// Up to what size values are kept in one piece.
     pub packing: Packing,
     /// `client-query-buffer-limit`, bytes.
     pub client_query_buffer_limit: usize,
@@ -127,10 +127,6 @@ pub struct Config {
     pub slowlog_log_slower_than: i64,
     /// `slowlog-max-len`, entries.
     pub slowlog_max_len: usize,
-    /// `stream-node-max-bytes`; 0 for no limit.
-    pub stream_node_max_bytes: usize,
-    /// `stream-node-max-entries`; 0 for no limit.
-    pub stream_node_max_entries: usize,
     /// `latency-tracking`
     pub latency_tracking: bool,
     /// `latency-monitor-threshold`, milliseconds; 0 for off.
@@ -143,8 +139,6 @@ pub struct Config {
     pub protected_mode: bool,
     /// `hz`
     pub hz: u64,
-    /// `hll-sparse-max-bytes`
-    pub hll_sparse_max_bytes: usize,
     /// `maxmemory`, bytes.
     pub maxmemory: u64,
     /// The file it was read from, for CONFIG REWRITE.
@@ -260,15 +254,12 @@ impl Default for Config {
             },
             slowlog_log_slower_than: 10_000,
             slowlog_max_len: 128,
-            stream_node_max_bytes: 4096,
-            stream_node_max_entries: 100,
             latency_tracking: true,
             latency_monitor_threshold: 0,
             enable_debug_command: "no".to_owned(),
             enable_protected_configs: "no".to_owned(),
             protected_mode: true,
             hz: 10,
-            hll_sparse_max_bytes: 3000,
             maxmemory: 0,
             file: None,
             others: OtherDirectives::default(),

@@ -343,7 +343,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("hash-max-listpack-value", Kind::Memory(0, MAX), "64")
         .alias("hash-max-ziplist-value")
         .at(at!(packing.hash_bytes_max)),
-    row("hll-sparse-max-bytes", Kind::Memory(0, MAX), "3000").at(at!(hll_sparse_max_bytes)),
+    row("hll-sparse-max-bytes", Kind::Memory(0, MAX), "3000").at(at!(packing.hll_sparse_bytes_max)),
     row("hz", Kind::Number(0, INT), "10").at(at!(hz)),
     row("ignore-warnings", Kind::Text, ""),
     row("io-threads", Kind::Number(1, 128), "1").fixed(),
@@ -422,8 +422,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("slowlog-max-len", Kind::Number(0, MAX), "128").at(at!(slowlog_max_len)),
     row("socket-mark-id", Kind::Number(0, UINT), "0").fixed(),
     row("stop-writes-on-bgsave-error", Kind::YesNo, "yes").at(at!(stop_writes_on_bgsave_error)),
-    row("stream-node-max-bytes", Kind::Memory(0, MAX), "4096").at(at!(stream_node_max_bytes)),
-    row("stream-node-max-entries", Kind::Number(0, MAX), "100").at(at!(stream_node_max_entries)),
+    row("stream-node-max-bytes", Kind::Memory(0, MAX), "4096").at(at!(packing.stream_block_max.bytes)),
+    row("stream-node-max-entries", Kind::Number(0, MAX), "100").at(at!(packing.stream_block_max.entries)),
     row("supervised", Kind::OneOf(&["upstart", "systemd", "auto", "no"]), "no").fixed(),
     row("syslog-enabled", Kind::YesNo, "no").fixed(),
     row("syslog-facility", Kind::OneOf(&["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]), "local0").fixed(),
