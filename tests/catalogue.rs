@@ -1,6 +1,6 @@
 //! What a node tells of itself, beside the real redis-server: COMMAND, INFO, CONFIG, MEMORY STATS.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails so")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails so")]
 
 #[allow(dead_code, unused_imports, reason = "each file of tests uses its part of the kit")]
 mod kit;

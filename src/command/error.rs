@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::base::number::until_nul;
+
 /// Bytes of a request that a refusal repeats.
 const SHOWN_BYTES_MAX: usize = 128;
 
@@ -76,7 +78,9 @@ impl CommandError {
     }
 }
 
+/// A word as far as a C string would go, and no further than so many bytes.
 fn shown(word: &[u8], bytes_max: usize) -> Cow<'_, str> {
+    let word = until_nul(word);
     String::from_utf8_lossy(&word[..word.len().min(bytes_max)])
 }
 

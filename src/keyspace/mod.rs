@@ -25,7 +25,8 @@
 //!
 //! # Differences from Redis
 //!
-//! A SCAN cursor is a number below 2^48 that grows, and no key that stays is returned twice.
+//! * A string of up to 44 bytes is `embstr` also after APPEND and SETRANGE: Redis says `raw` then.
+//! * A SCAN cursor is a number below 2^48 that grows, and no key that stays is returned twice.
 
 mod db;
 mod digest;

@@ -21,8 +21,7 @@ use super::files::Files;
 use super::ready::Ready;
 use crate::keyspace::{Keyspace, Snapshot};
 use crate::machine::{
-    CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, LoadOptions, ReplicationMeta, SaveTarget,
-    ScriptEnd,
+    CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, ReplicationMeta, SaveTarget, ScriptEnd,
 };
 use crate::persist::rdb::{Decoder, Encoder};
 
@@ -228,12 +227,12 @@ impl Task {
             }
             Job::LoadFile { name, options } => {
                 let delay = Duration::from_micros(options.key_delay_us);
-                Self::LoadFile(files.path(&name), decoder(&options), delay)
+                Self::LoadFile(files.path(&name), Decoder::with(&options), delay)
             }
             Job::LoadStream { copy_to, options } => {
                 let copy_to = copy_to.map(|name| files.loose_path(&name));
                 let delay = Duration::from_micros(options.key_delay_us);
-                Self::LoadStream(copy_to, decoder(&options), delay)
+                Self::LoadStream(copy_to, Decoder::with(&options), delay)
             }
             Job::Discard(data) => Self::Discard(data),
             Job::RunScript { path, args, limit_ms } => {
@@ -242,10 +241,6 @@ impl Task {
             Job::ReadFile { name } => Self::ReadFile(files.path(&name)),
         }
     }
-}
-
-fn decoder(options: &LoadOptions) -> Decoder {
-    Decoder::with(options.databases, options.seed, options.expire_before)
 }
 
 /// Why a job ended without a result.

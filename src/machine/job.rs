@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use crate::keyspace::types::Packing;
 use crate::keyspace::{Keyspace, Snapshot};
 
 /// Unacknowledged chunk bytes at which a chunk-making job waits for [`super::Output::AckJob`].
@@ -74,12 +75,15 @@ pub struct LoadOptions {
     pub expire_before: Option<i64>,
     /// Directive `key-load-delay`: microseconds to wait after each key.
     pub key_delay_us: u64,
+    /// Up to what size collections are kept in one piece.
+    pub packing: Packing,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
         let databases = crate::keyspace::DATABASES_DEFAULT;
-        Self { databases, seed: 0, expire_before: None, key_delay_us: 0 }
+        let packing = Packing::default();
+        Self { databases, seed: 0, expire_before: None, key_delay_us: 0, packing }
     }
 }
 

@@ -163,14 +163,14 @@ impl Server {
     fn run_command(&mut self, conn: ConnId, words: &[&[u8]], out: &mut Outbox) {
         let command = match table::find(words) {
             Ok(command) => command,
-            Err(error) => return self.reject(conn, &error),
+            Err(error) => return self.reject(conn, words, &error),
         };
         if let Some(client) = self.clients.get_mut(conn) {
             client.last_command = Some(&command.name);
         }
         if let Err(error) = self.check(conn, command) {
             self.stats.commands[command.index].rejected += 1;
-            return self.reject_checked(conn, command, &error);
+            return self.reject(conn, words, &error);
         }
         if self.postpone(conn, command) || self.queue(conn, command, words) {
             return;
@@ -236,6 +236,7 @@ impl Server {
                 ExpiryRule::Delete
             },
             bulk_bytes_max: if from_primary { u64::MAX } else { self.config.proto_max_bulk_len },
+            packing: &self.config.packing,
         };
         let result = run(&mut call);
         self.settle(db, words);
@@ -275,17 +276,18 @@ impl Server {
         Ok(())
     }
 
-    /// Answers a known command that is not run. A block whose EXEC is refused is gone.
-    fn reject_checked(&mut self, conn: ConnId, command: &Command, error: &CommandError) {
-        if command.name == "exec" && self.end_transaction(conn).is_some() {
-            let text = format!("EXECABORT Transaction discarded because of: {}", error.text());
+    /// Answers a request that is not run. An open transaction is spoiled by it, and is gone if this
+    /// is an EXEC.
+    fn reject(&mut self, conn: ConnId, words: &[&[u8]], error: &CommandError) {
+        let is_exec = words.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec"));
+        if is_exec {
+            // Also without an open one: what was watched is not watched any more.
+            self.end_transaction(conn);
+            self.unwatch(conn);
+            let why = error.text().strip_prefix("ERR ").unwrap_or(error.text());
+            let text = format!("EXECABORT Transaction discarded because of: {why}");
             return self.reply_error(conn, &CommandError::new(text));
         }
-        self.reject(conn, error);
-    }
-
-    /// Answers a request that is not run; an open transaction is spoiled by it.
-    fn reject(&mut self, conn: ConnId, error: &CommandError) {
         if let Some(client) = self.clients.get_mut(conn)
             && let Some(transaction) = &mut client.transaction
         {

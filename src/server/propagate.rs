@@ -3,7 +3,8 @@
 //! A *unit* is what must reach a replica all or nothing: one command, a MULTI block, a script. What
 //! happens in a unit is collected here and leaves when the unit ends, wrapped in MULTI and EXEC if
 //! it is more than one command; except deletions of expired keys that SCAN or RANDOMKEY came
-//! across, which have nothing to do with each other. A SELECT goes before whenever the stream is in another database.
+//! across, which have nothing to do with each other. A SELECT goes before whenever the stream is in
+//! another database.
 
 use bytes::BytesMut;
 

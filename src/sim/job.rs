@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::disk::Disk;
 use crate::machine::{
-    CHUNK_WINDOW_BYTES, Job, JobEvent, JobOutcome, LoadOptions, Millis, SaveTarget, ScriptEnd,
+    CHUNK_WINDOW_BYTES, Job, JobEvent, JobOutcome, Millis, SaveTarget, ScriptEnd,
 };
 use crate::persist::rdb::{Decoder, Encoder};
 
@@ -70,10 +70,6 @@ enum Source {
     Stream { fed: VecDeque<Bytes>, ended: bool },
 }
 
-fn decoder(options: &LoadOptions) -> Decoder {
-    Decoder::with(options.databases, options.seed, options.expire_before)
-}
-
 /// What came of a step.
 pub(super) enum Step {
     /// News for the machine, and the job goes on.
@@ -98,7 +94,7 @@ impl Running {
             Job::LoadFile { name, options } => {
                 let work = match disk.open(&name) {
                     Some(data) => Work::Load {
-                        decoder: Box::new(decoder(&options)),
+                        decoder: Box::new(Decoder::with(&options)),
                         input: Source::File { data, at: 0 },
                     },
                     None => Work::Over(Some(JobEvent::Done(JobOutcome::NoFile))),
@@ -108,7 +104,7 @@ impl Running {
             Job::Discard(_) => (Work::Over(Some(JobEvent::Done(JobOutcome::Discarded))), None, 0),
             Job::LoadStream { copy_to, options } => {
                 let input = Source::Stream { fed: VecDeque::new(), ended: false };
-                let decoder = Box::new(decoder(&options));
+                let decoder = Box::new(Decoder::with(&options));
                 (Work::Load { decoder, input }, copy_to, options.key_delay_us)
             }
             // No program runs in a simulated world; each is taken to have done its work.

@@ -85,7 +85,8 @@ impl Client {
         self.input.drain(..count).collect()
     }
 
-    fn answer(&mut self) -> std::io::Result<Answer> {
+    /// The reply to the oldest command that has none yet.
+    pub fn answer(&mut self) -> std::io::Result<Answer> {
         loop {
             if let Some((answer, taken)) = read_answer(&self.input).expect("a reply") {
                 self.input.drain(..taken);

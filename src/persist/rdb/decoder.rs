@@ -13,8 +13,9 @@ use super::format::{MAGIC, VERSION_CHECKSUM, VERSION_READ_MAX, opcode, value_typ
 use super::input::{Reader, Stop, Text};
 use crate::base::crc64::Crc64;
 use crate::base::number;
-use crate::keyspace::{DATABASES_DEFAULT, Keyspace, Value};
-use crate::machine::{Loaded, StreamHead};
+use crate::keyspace::types::Packing;
+use crate::keyspace::{Keyspace, Value};
+use crate::machine::{LoadOptions, Loaded, StreamHead};
 
 /// However much is fed at once, it is looked at in pieces of this size.
 const PIECE_BYTES: usize = 64 << 10;
@@ -24,6 +25,7 @@ const PIECE_BYTES: usize = 64 << 10;
 pub struct Decoder {
     data: Keyspace,
     expire_before: Option<i64>,
+    packing: Packing,
     expired: Vec<(usize, Bytes)>,
     keys: u64,
     head: Head,
@@ -66,14 +68,15 @@ impl Decoder {
     /// Decodes into 16 databases. Keys that expired before `expire_before` (ms since the epoch) are
     /// left out and listed; `None` keeps all.
     pub fn new(expire_before: Option<i64>) -> Self {
-        Self::with(DATABASES_DEFAULT, 0, expire_before)
+        Self::with(&LoadOptions { expire_before, ..LoadOptions::default() })
     }
 
-    /// Decodes into `databases` databases whose tables are seeded with `seed`.
-    pub fn with(databases: usize, seed: u64, expire_before: Option<i64>) -> Self {
+    /// Decodes as these options say, but for the delay.
+    pub fn with(options: &LoadOptions) -> Self {
         Self {
-            data: Keyspace::new(databases, seed),
-            expire_before,
+            data: Keyspace::new(options.databases, options.seed),
+            expire_before: options.expire_before,
+            packing: options.packing,
             expired: Vec::new(),
             keys: 0,
             head: Head::default(),
@@ -262,7 +265,8 @@ impl Decoder {
         let Some((key, collection)) = self.unfinished.take_if(|(_, c)| c.is_whole()) else {
             return Ok(());
         };
-        if let Some(value) = collection.into_value()? {
+        if let Some(mut value) = collection.into_value()? {
+            value.settle(&self.packing);
             self.store(&key, value)
         } else {
             self.expiry = None;

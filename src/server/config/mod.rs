@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use self::table::Directive;
 pub use self::table::bytes as memory_bytes;
 use crate::keyspace::DATABASES_DEFAULT;
+use crate::keyspace::types::Packing;
 use crate::machine::Endpoint;
 use crate::resp::request::split_words;
 
@@ -34,6 +35,8 @@ pub struct Config {
     pub requirepass: String,
     /// `proto-max-bulk-len`, bytes.
     pub proto_max_bulk_len: u64,
+    /// Up to what size collections are kept in one piece.
+    pub packing: Packing,
     /// `client-query-buffer-limit`, bytes.
     pub client_query_buffer_limit: usize,
     /// `dbfilename`
@@ -164,6 +167,7 @@ impl Default for Config {
             maxclients: 10_000,
             requirepass: String::new(),
             proto_max_bulk_len: 512 << 20,
+            packing: Packing::default(),
             client_query_buffer_limit: 1 << 30,
             dbfilename: "dump.rdb".to_owned(),
             save: vec![(3600, 1), (300, 100), (60, 10_000)],

@@ -201,8 +201,11 @@ impl Field for Vec<(u64, u64)> {
 }
 
 macro_rules! at {
-    ($field:ident) => {
-        (|config| Field::show(&config.$field), |config, text| Field::put(&mut config.$field, text))
+    ($($field:ident).+) => {
+        (
+            |config| Field::show(&config.$($field).+),
+            |config, text| Field::put(&mut config.$($field).+, text),
+        )
     };
 }
 
@@ -315,8 +318,12 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("enable-debug-command", Kind::OneOf(&["no", "yes", "local"]), "no").fixed().at(at!(enable_debug_command)),
     row("enable-module-command", Kind::OneOf(&["no", "yes", "local"]), "no").fixed(),
     row("enable-protected-configs", Kind::OneOf(&["no", "yes", "local"]), "no").fixed().at(at!(enable_protected_configs)),
-    row("hash-max-listpack-entries", Kind::Number(0, MAX), "512").alias("hash-max-ziplist-entries"),
-    row("hash-max-listpack-value", Kind::Memory(0, MAX), "64").alias("hash-max-ziplist-value"),
+    row("hash-max-listpack-entries", Kind::Number(0, MAX), "512")
+        .alias("hash-max-ziplist-entries")
+        .at(at!(packing.hash_fields_max)),
+    row("hash-max-listpack-value", Kind::Memory(0, MAX), "64")
+        .alias("hash-max-ziplist-value")
+        .at(at!(packing.hash_bytes_max)),
     row("hll-sparse-max-bytes", Kind::Memory(0, MAX), "3000"),
     row("hz", Kind::Number(0, INT), "10").at(at!(hz)),
     row("ignore-warnings", Kind::Text, ""),
@@ -387,7 +394,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("sanitize-dump-payload", Kind::OneOf(&["no", "yes", "clients"]), "no"),
     row("save", Kind::Words(special::save), "3600 1 300 100 60 10000").at(at!(save)),
     row("server_cpulist", Kind::Text, "").fixed(),
-    row("set-max-intset-entries", Kind::Number(0, MAX), "512"),
+    row("set-max-intset-entries", Kind::Number(0, MAX), "512").at(at!(packing.set_integers_max)),
     row("set-proc-title", Kind::YesNo, "yes").fixed(),
     row("shutdown-on-sigint", Kind::OneOf(&["default", "save", "nosave", "now", "force"]), "default"),
     row("shutdown-on-sigterm", Kind::OneOf(&["default", "save", "nosave", "now", "force"]), "default"),
@@ -428,6 +435,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("tracking-table-max-keys", Kind::Number(0, MAX), "1000000"),
     row("unixsocket", Kind::Text, "").fixed(),
     row("unixsocketperm", Kind::Words(special::octal), "0").fixed(),
-    row("zset-max-listpack-entries", Kind::Number(0, MAX), "128").alias("zset-max-ziplist-entries"),
-    row("zset-max-listpack-value", Kind::Memory(0, MAX), "64").alias("zset-max-ziplist-value"),
+    row("zset-max-listpack-entries", Kind::Number(0, MAX), "128")
+        .alias("zset-max-ziplist-entries")
+        .at(at!(packing.zset_members_max)),
+    row("zset-max-listpack-value", Kind::Memory(0, MAX), "64")
+        .alias("zset-max-ziplist-value")
+        .at(at!(packing.zset_bytes_max)),
 ];

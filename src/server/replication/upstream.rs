@@ -518,6 +518,7 @@ impl Server {
             seed: self.dice.bits(),
             expire_before,
             key_delay_us: self.config.key_load_delay,
+            packing: self.config.packing,
         }
     }
 }
