@@ -78,6 +78,7 @@ impl CommandError {
     }
 }
 
+/// A word as far as a C string would go, and no further than so many bytes.
 fn shown(word: &[u8], bytes_max: usize) -> Cow<'_, str> {
     let word = until_nul(word);
     String::from_utf8_lossy(&word[..word.len().min(bytes_max)])

@@ -1,7 +1,8 @@
 //! What 7.0 says of each command beyond its row: for COMMAND, and for finding keys.
 //!
-//! The text beside this file has a paragraph for every command of 7.0, whether there is a row for it
-//! or not, and for the few later ones that there is a row for: its name, and indented below it one fact a line.
+//! The text beside this file has a paragraph for every command of 7.0, whether there is a row for
+//! it or not, and for the few later ones that there is a row for: its name, and indented below it
+//! one fact a line.
 //!
 //! | line | what |
 //! |---|---|

@@ -19,7 +19,8 @@ pub struct Latency {
 /// What is known of an event.
 #[derive(Debug, Default)]
 pub struct Event {
-    /// Seconds since the epoch, and how long it took then (ms), oldest first; the worst of a second.
+    /// Seconds since the epoch, and how long it took then (ms), oldest first: the worst of each
+    /// second.
     pub samples: VecDeque<(i64, u64)>,
     /// The worst since the last reset (ms).
     pub worst_ms: u64,

@@ -63,7 +63,7 @@ fn get(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Command
 fn set(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), CommandError> {
     let words = &ask.args[2..];
     if !words.len().is_multiple_of(2) {
-        return Err(CommandError::wrong_arity("config|set"));
+        return Err(CommandError::SYNTAX);
     }
     let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
     let pairs: Vec<_> = words.chunks_exact(2).map(|pair| (text(pair[0]), text(pair[1]))).collect();
@@ -168,6 +168,7 @@ mod tests {
                 "CONFIG SET maxclients",
                 "(error) ERR wrong number of arguments for 'config|set' command".to_owned(),
             ),
+            ("CONFIG SET hz 20 maxclients", "(error) ERR syntax error".to_owned()),
             ("CONFIG GET hz", "1) \"hz\"\n2) \"10\"".to_owned()),
             ("CONFIG SET hz 1000 slave-read-only no", "OK".to_owned()),
             (

@@ -1,4 +1,10 @@
 //! INFO: sections of fields, each section a function of a table; and TIME.
+//!
+//! # Differences from Redis
+//!
+//! * A node knows its own bytes, not the process's: what the system and the allocator would say is
+//!   what it says of itself, and `total_system_memory` is 0.
+//! * `gcc_version` is 0.0.0, as of any server that gcc did not compile.
 
 use super::row;
 use crate::command::flags::{FAST, LOADING, STALE};

@@ -9,6 +9,7 @@
 //! # Differences from Redis
 //!
 //! * `rename-command`, `loadmodule`, and users other than `default` are refused, not ignored.
+//! * `activedefrag yes` and a `tls-port` are refused: there is neither.
 //! * CONFIG REWRITE writes neither users nor defaults that the file does not name.
 
 pub mod file;
@@ -494,6 +495,13 @@ mod tests {
             ("repl-timeout", "0", "argument must be between 1 and 2147483647 inclusive"),
             ("repl-backlog-size", "x", "argument must be a memory value"),
             ("appendonly", "maybe", "argument must be 'yes' or 'no'"),
+            ("maxmemory-clients", "101%", "percentage argument must be less or equal to 100"),
+            ("tls-port", "6380", "Unable to update TLS configuration. Check server logs."),
+            (
+                "proc-title-template",
+                "{foo}",
+                "template format is invalid or contains unknown variables",
+            ),
         ] {
             assert_eq!(Config::check_directive(name, value), Err(reason.to_owned()), "{name}");
         }
