@@ -5,14 +5,17 @@
 //!
 //! Nobody may call a primary down before `down-after-milliseconds` are over. Then one question to
 //! as many Sentinels as the quorum needs, one to as many as elect a leader, one order to the
-//! replica with its answer, and one message to each Sentinel: with nothing but the links' delays
+//! replica with its answer, and one message to each Sentinel, straight or through a server: with
+//! nothing but the links' delays
 //! these are the least times of the phases. On a link without delay they are 0.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::faults::{Faults, describe};
 use super::nodes::Node;
-use super::view::{FailoverReport, FailoverState, MonitorRow, NodeStatus, Phase, PhaseTime};
+use super::view::{
+    FailoverReport, FailoverState, MonitorRow, NodeKind, NodeStatus, Phase, PhaseTime,
+};
 use crate::machine::Millis;
 
 /// Failovers that are kept; older ones go.
@@ -331,7 +334,13 @@ fn least(
         (row.down_after_ms, answers(quorum), answers(majority.max(quorum)))
     };
     let promote = report.to.map_or(0, |to| delay(leader, to) + delay(to, leader));
-    let tell = others().map(|other| delay(leader, other)).max().unwrap_or(0);
+    // A hello goes straight to the others, and through every server.
+    let servers = || (0..truth.nodes.len()).filter(|at| truth.nodes[*at].kind == NodeKind::Server);
+    let reaches = |other: usize| {
+        let through = servers().map(|at| delay(leader, at) + delay(at, other)).min();
+        through.into_iter().fold(delay(leader, other), Millis::min)
+    };
+    let tell = others().map(reaches).max().unwrap_or(0);
     [detect, agree, elect, promote, tell]
 }
 
