@@ -291,7 +291,8 @@ fn quorum_questions_are_answered_by_every_sentinel_that_runs() {
             _ => None,
         })
         .collect();
-    let nodes: Vec<_> = answers.iter().map(|(node, _)| node.expect("a node")).collect();
+    let mut nodes: Vec<_> = answers.iter().map(|(node, _)| node.expect("a node")).collect();
+    nodes.sort_unstable();
     assert_eq!(nodes, ["s1", "s2"]);
     assert!(answers.iter().all(|(_, reply)| reply.starts_with("OK ")), "{answers:?}");
 }
@@ -359,7 +360,7 @@ fn actions_on_primaries_that_nobody_watches_say_who_is_watched() {
     let told = Told::of(
         1,
         THREE,
-        &["failover mymastre", "ckquorum zulu", "split-vote alpha", "write 10/s s1"],
+        &["failover mymastre", "ckquorum zulu", "split-vote alpha", "write 10/s s1", "promote s2"],
     );
     let refused: Vec<String> = told
         .rows
@@ -374,6 +375,7 @@ fn actions_on_primaries_that_nobody_watches_say_who_is_watched() {
             "refused: ckquorum zulu: no Sentinel watches a primary `zulu`; they watch mymaster",
             "refused: split-vote alpha: no Sentinel watches a primary `alpha`; they watch mymaster",
             "refused: write 10/s s1: s1 is a Sentinel and takes no writes",
+            "refused: promote s2: s2 is a Sentinel and holds no data",
         ]
     );
 }

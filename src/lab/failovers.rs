@@ -18,7 +18,7 @@ use super::view::{
 };
 use crate::machine::Millis;
 
-/// Failovers that are kept; older ones go.
+/// Failovers that are kept; what comes after them is only in the journal.
 pub(super) const FAILOVERS_MAX: usize = 200;
 
 /// A fault that ended is still the cause of a doubt that begins so many milliseconds later.

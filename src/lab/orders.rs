@@ -6,7 +6,7 @@ use super::journal::Event;
 use super::nodes::Node;
 use super::parse::did_you_mean;
 use super::run::Lab;
-use super::view::NodeStatus;
+use super::view::{NodeKind, NodeStatus};
 use crate::machine::Millis;
 use crate::world::{LinkPolicy, World};
 
@@ -47,11 +47,14 @@ impl<W: World> Lab<W> {
                 self.world.reset_link(self.nodes[a].id, self.nodes[b].id);
             }
             Action::Promote { node } => {
+                self.is_server(node)?;
                 let words = ["REPLICAOF", "NO", "ONE"].map(str::to_owned).to_vec();
                 self.ask(action, by, node, words)?;
                 self.warn_of_sentinels(node);
             }
             Action::ReplicaOf { node, primary } => {
+                self.is_server(node)?;
+                self.is_server(primary)?;
                 let port = self.nodes[self.find(primary)?].port.to_string();
                 let words = ["REPLICAOF", "127.0.0.1", &port].map(str::to_owned).to_vec();
                 self.ask(action, by, node, words)?;
@@ -99,6 +102,13 @@ impl<W: World> Lab<W> {
             );
             format!("there is no node `{name}`; {help}")
         })
+    }
+
+    fn is_server(&self, name: &str) -> Result<(), String> {
+        match self.nodes[self.find(name)?].kind {
+            NodeKind::Server => Ok(()),
+            NodeKind::Sentinel => Err(format!("{name} is a Sentinel and holds no data")),
+        }
     }
 
     fn can_live_through(&self, action: &Action, node: usize) -> Result<(), String> {

@@ -14,6 +14,7 @@
 //! ```toml
 //! title = "Chained replication"
 //! about = "alpha feeds bravo; charlie follows bravo."
+//! sentinel-timing = "fast"      # or "redis": the real program's ticks
 //!
 //! [server]                      # defaults for every server
 //! repl-backlog-size = "1mb"     # any redis.conf directive
@@ -31,8 +32,6 @@
 //! [servers.charlie]
 //! count = 3                     # charlie1 to charlie3, on consecutive ports
 //! replicaof = "bravo"
-//!
-//! sentinel-timing = "fast"      # or "redis": the real program's ticks; stands above all tables
 //!
 //! [sentinels.s]                 # s1 to s3; sentinel.conf's statements about itself as well
 //! count = 3

@@ -13,6 +13,7 @@ use crate::base::time::Millis;
 use crate::lab::action::{Action, Claim, HealRef};
 use crate::lab::claim::{Subject, check};
 use crate::lab::parse::{self, ParseError};
+use crate::lab::view::NodeKind;
 
 /// What steps may speak of.
 pub struct Subjects<'d> {
@@ -52,8 +53,22 @@ impl Subjects<'_> {
 /// A name in a step, and what it shall be.
 enum Mention<'t> {
     Node(&'t str),
+    Server(&'t str),
     Monitor(&'t str),
-    Either(&'t str),
+    NodeOrMonitor(&'t str),
+    ServerOrMonitor(&'t str),
+}
+
+impl<'t> Mention<'t> {
+    fn name(&self) -> &'t str {
+        match *self {
+            Self::Node(name)
+            | Self::Server(name)
+            | Self::Monitor(name)
+            | Self::NodeOrMonitor(name)
+            | Self::ServerOrMonitor(name) => name,
+        }
+    }
 }
 
 /// Reads `[[steps]]`.
@@ -193,12 +208,21 @@ fn check_mention(
     subjects: &Subjects<'_>,
     notes: &mut Notes<'_>,
 ) -> bool {
-    let (Mention::Node(name) | Mention::Monitor(name) | Mention::Either(name)) = *mention;
+    let name = mention.name();
     let part = find_word(text, name).unwrap_or(0..text.len());
     let span = notes.within(&field.span(), text, part);
     match mention {
         Mention::Monitor(_) => subjects.check_monitor(name, span, notes),
-        Mention::Either(_) if subjects.has_monitor(name) => true,
+        Mention::NodeOrMonitor(_) | Mention::ServerOrMonitor(_) if subjects.has_monitor(name) => {
+            true
+        }
+        Mention::Server(_) | Mention::ServerOrMonitor(_)
+            if subjects.names.kind(name) == Some(NodeKind::Sentinel) =>
+        {
+            let message = format!("`{name}` is a Sentinel, and a server is wanted");
+            notes.add(Diagnostic::error(span, message));
+            false
+        }
         _ => subjects.names.is_empty() || subjects.names.check(name, span, notes),
     }
 }
@@ -241,15 +265,17 @@ fn named_in_action(action: &Action) -> Vec<Mention<'_>> {
         | Action::PowerLoss { node }
         | Action::Shutdown { node }
         | Action::Isolate { node, .. }
-        | Action::Promote { node }
         | Action::Redis { node, .. }
         | Action::Heal { what: HealRef::Node(node) } => vec![Mention::Node(node)],
-        Action::Write { node: Some(node), .. } => vec![Mention::Either(node)],
+        Action::Promote { node } => vec![Mention::Server(node)],
+        Action::Write { node: Some(node), .. } => vec![Mention::ServerOrMonitor(node)],
         Action::Failover { monitor }
         | Action::SentinelReset { monitor }
         | Action::CkQuorum { monitor }
         | Action::SplitVote { monitor } => vec![Mention::Monitor(monitor)],
-        Action::ReplicaOf { node, primary } => vec![Mention::Node(node), Mention::Node(primary)],
+        Action::ReplicaOf { node, primary } => {
+            vec![Mention::Server(node), Mention::Server(primary)]
+        }
         Action::Cut { link, .. }
         | Action::Delay { link, .. }
         | Action::Throttle { link, .. }
@@ -279,7 +305,7 @@ fn named_in_claim(claim: &Claim) -> Vec<Mention<'_>> {
         };
         (names_node && value.len() < 40).then_some(Mention::Node(value))
     });
-    subject.into_iter().map(Mention::Either).chain(compared).collect()
+    subject.into_iter().map(Mention::NodeOrMonitor).chain(compared).collect()
 }
 
 /// Milliseconds in the largest unit that loses nothing: `1500ms`, `3s`, `2m`.
