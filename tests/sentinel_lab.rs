@@ -379,3 +379,22 @@ fn actions_on_primaries_that_nobody_watches_say_who_is_watched() {
         ]
     );
 }
+
+#[test]
+fn what_sentinels_made_of_a_node_it_is_again_after_a_restart() {
+    Told::of(
+        1,
+        THREE,
+        &[
+            "kill alpha",
+            "expect mymaster failovers=1 primary=bravo agreed=yes within 8s",
+            "expect charlie primary=bravo link=up",
+            "restart bravo",
+            "restart charlie",
+            "expect bravo role=primary",
+            "expect charlie primary=bravo link=up within 5s",
+            "wait 3s",
+            "expect mymaster failovers=1 primary=bravo sees=ok",
+        ],
+    );
+}

@@ -16,6 +16,11 @@
 //! happens or is due, and so the lab works the same in real and in virtual time. [`Remote`] puts a
 //! lab on a thread of its own for the screen.
 //!
+//! # Restarts
+//!
+//! A server starts again from what its topology says, until CONFIG REWRITE wrote down something
+//! else, as Sentinels order it after each change of role. A Sentinel starts again from its file.
+//!
 //! # Truth and belief
 //!
 //! Whether a node runs, is paused or dead, and what is wrong with a link, the lab knows since it

@@ -2,12 +2,13 @@
 //! world.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::topology::{MonitorSpec, SentinelSpec, ServerSpec, Topology};
 use super::view::{MonitorRow, NodeKind, NodeStatus};
 use crate::machine::{Machine, Millis, NodeView};
 use crate::sentinel::{self, Sentinel, Timing};
+use crate::server::config::{ConfigFile, file};
 use crate::server::{self, Server};
 use crate::world::{Birth, NodeId, NodeSpec, World, WorldError};
 
@@ -21,7 +22,10 @@ pub fn machines() -> Build {
     Arc::new(|kind, directives, birth| -> Box<dyn Machine> {
         match kind {
             NodeKind::Server => {
-                let config = server::Config::from_directives(directives).unwrap_or_default();
+                let mut config = server::Config::from_directives(directives).unwrap_or_default();
+                let lines = directives.iter().map(|(name, value)| format!("{name} {value}\n"));
+                let (name, text) = ("redis.conf".to_owned(), lines.collect());
+                config.file = Some(ConfigFile { name, text });
                 Box::new(Server::new(config, birth.port, birth.seed))
             }
             NodeKind::Sentinel => {
@@ -34,6 +38,9 @@ pub fn machines() -> Build {
 
 /// Why a node is dead that the lab did not start yet.
 pub(super) const NOT_STARTED: &str = "not started";
+
+/// The text of a server's redis.conf since CONFIG REWRITE: what it is started from again.
+pub(super) type Rewritten = Arc<Mutex<Option<String>>>;
 
 /// Nodes' ports by name, known when all nodes were added.
 type Ports = Arc<OnceLock<BTreeMap<String, u16>>>;
@@ -53,6 +60,7 @@ pub(super) struct Node {
     pub behind: VecDeque<u64>,
     /// The node that it follows by the topology, if that is one of the lab.
     pub follows_at_first: Option<usize>,
+    pub rewritten: Rewritten,
     /// What clients must AUTH with.
     pub password: Option<String>,
     pub auto_restart: Option<Millis>,
@@ -70,15 +78,17 @@ pub(super) fn add(
     let mut nodes = Vec::new();
     for spec in &topology.servers {
         let followed = |server: &ServerSpec| Some(&server.name) == spec.replicaof.as_ref();
-        let spec = spec.clone();
+        let (spec, rewritten) = (spec.clone(), Rewritten::default());
+        let build = (Arc::clone(&rewritten), Arc::clone(build));
         let node = NodeSpec {
             name: spec.name.clone(),
             port: spec.port.unwrap_or(0),
             dir: spec.dir.clone(),
-            build: birth_of_server(spec.clone(), Arc::clone(&ports), Arc::clone(build)),
+            build: birth_of_server(spec.clone(), Arc::clone(&ports), build),
         };
         nodes.push(Node {
             follows_at_first: topology.servers.iter().position(followed),
+            rewritten,
             ..added(world, node, NodeKind::Server, &spec.config, spec.auto_restart)?
         });
     }
@@ -116,6 +126,7 @@ fn added(
         view: None,
         behind: VecDeque::new(),
         follows_at_first: None,
+        rewritten: Rewritten::default(),
         password: password.map(|(_, word)| word.clone()).filter(|word| !word.is_empty()),
         auto_restart,
         wakes_at: None,
@@ -123,8 +134,17 @@ fn added(
 }
 
 /// A server may follow one that is added after it, so ports are looked up when it is born.
-fn birth_of_server(spec: ServerSpec, ports: Ports, build: Build) -> crate::world::Factory {
+fn birth_of_server(
+    spec: ServerSpec,
+    ports: Ports,
+    (rewritten, build): (Rewritten, Build),
+) -> crate::world::Factory {
     Arc::new(move |birth| {
+        let text = rewritten.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let no_includes = &mut |_: &str| Err("no includes".to_owned());
+        if let Some(directives) = text.and_then(|text| file::parse(&text, no_includes).ok()) {
+            return build(NodeKind::Server, &directives, birth);
+        }
         let mut directives = spec.config.clone();
         let port = |name: &str| ports.get().and_then(|ports| ports.get(name));
         if let Some(primary) = &spec.replicaof {

@@ -1,6 +1,7 @@
 //! The running lab: nodes in a world, what they report, and what becomes due by itself.
 
 use std::collections::VecDeque;
+use std::sync::PoisonError;
 
 use super::audit::{Audit, Audited, Purpose};
 use super::client::Console;
@@ -388,6 +389,10 @@ impl<W: World> Lab<W> {
             _ => {}
         }
         if let Some(at) = self.place(node) {
+            if let Fact::ConfigRewritten { text, .. } = &fact {
+                let rewritten = &self.nodes[at].rewritten;
+                *rewritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+            }
             self.account(at, &fact);
             self.note_of(at, Event::Node(fact));
         }

@@ -93,6 +93,7 @@ impl Fact {
                 "Clients get MISCONF: better no write than one that is not on disk.".to_owned()
             }
             Self::FileFailed { .. } => "The node goes on without it.".to_owned(),
+            Self::ConfigRewritten { .. } => "What it is now, it is again after a restart.".to_owned(),
             Self::FailoverState { .. } => {
                 "FAILOVER hands the role over without losing a write.".to_owned()
             }

@@ -234,6 +234,13 @@ pub enum Fact {
         /// Why.
         reason: String,
     },
+    /// CONFIG REWRITE, as Sentinels order it after a change of role.
+    ConfigRewritten {
+        /// The file.
+        name: String,
+        /// Its new text.
+        text: String,
+    },
     /// A `FAILOVER` of the node changed state.
     FailoverState {
         /// `no-failover`, `waiting-for-sync` or `failover-in-progress`.
@@ -290,6 +297,7 @@ impl Fact {
             Self::LogCut { .. } => "log-cut",
             Self::LogWritable { .. } => "log-writable",
             Self::FileFailed { .. } => "file-failed",
+            Self::ConfigRewritten { .. } => "config-rewritten",
             Self::FailoverState { .. } => "failover-state",
             Self::Flushed { .. } => "flushed",
             Self::ShuttingDown { .. } => "shutting-down",
@@ -302,6 +310,7 @@ impl Fact {
         match self {
             Self::SaveStarted { .. }
             | Self::SaveDone { .. }
+            | Self::ConfigRewritten { .. }
             | Self::LogRewriteStarted
             | Self::LogRewritten { .. } => Severity::Quiet,
             Self::Ready { .. }
@@ -383,6 +392,7 @@ impl Fact {
             Self::LogWritable { writable: true, .. } => "the log is written again".to_owned(),
             Self::LogWritable { reason, .. } => format!("the log is not written: {reason}"),
             Self::FileFailed { name, reason } => format!("{name}: {reason}"),
+            Self::ConfigRewritten { name, .. } => format!("{name} rewritten"),
             Self::FailoverState { state, reason } if reason.is_empty() => {
                 format!("failover: {state}")
             }
@@ -456,6 +466,7 @@ impl Fact {
             Self::FileFailed { name, reason } => {
                 vec![("name", name.clone().into()), ("reason", reason.clone().into())]
             }
+            Self::ConfigRewritten { name, .. } => vec![("name", name.clone().into())],
             Self::FailoverState { state, reason } => {
                 vec![("state", (*state).into()), ("reason", reason.clone().into())]
             }

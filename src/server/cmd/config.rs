@@ -4,7 +4,7 @@ use super::{container, help, row};
 use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
-use crate::machine::{LogLevel, Output};
+use crate::machine::{Fact, LogLevel, Output};
 use crate::server::config::{SetError, file};
 use crate::server::protected::is_local;
 use crate::server::table::ServerRun;
@@ -93,6 +93,7 @@ fn rewrite(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), C
     let data = file.text.clone().into_bytes().into();
     out.push(Output::WriteFile { name: file.name.clone(), data });
     out.log(LogLevel::Notice, "CONFIG REWRITE executed with success.");
+    out.emit(Fact::ConfigRewritten { name: file.name.clone(), text: file.text.clone() });
     server.config.file = Some(file);
     server.reply(ask).ok();
     Ok(())
