@@ -33,8 +33,8 @@ impl Bench {
         bench
     }
 
-    /// A server that has begun to look for its snapshot file.
-    fn beginning(config: Config) -> Self {
+    /// A server that has begun to look for its files.
+    pub fn beginning(config: Config) -> Self {
         let now = Now { mono: 0, wall_us: 1_700_000_000_000_000 };
         let server = Server::new(config, 6379, 1);
         let mut bench =

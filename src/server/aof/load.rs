@@ -39,9 +39,31 @@ pub struct Loading {
     last_bytes: u64,
     /// What must be done to the files before the log can be written.
     repairs: Vec<FileStep>,
-    /// With `key-load-delay`: when to go on, and what is not waited for yet.
-    resume_at: Millis,
+    pace: Pace,
+}
+
+/// Waiting after keys and commands, as `key-load-delay` asks for.
+#[derive(Debug, Default)]
+struct Pace {
+    /// When to go on; `None` for at once.
+    resume_at: Option<Millis>,
+    /// What is not waited for yet.
     owed_us: u64,
+}
+
+impl Pace {
+    fn owe(&mut self, delay_us: u64, now: Millis) {
+        self.owed_us += delay_us;
+        if self.owed_us >= DELAY_US_MIN {
+            self.resume_at = Some(now + self.owed_us / 1000);
+            self.owed_us = 0;
+        }
+    }
+
+    fn is_waiting(&mut self, now: Millis) -> bool {
+        self.resume_at = self.resume_at.filter(|at| *at > now);
+        self.resume_at.is_some()
+    }
 }
 
 #[derive(Debug)]
@@ -90,7 +112,7 @@ struct Play {
 impl Aof {
     /// When the next piece is due, if a delay is being waited for.
     pub fn resume_at(&self) -> Option<Millis> {
-        self.loading.as_ref().map(|loading| loading.resume_at).filter(|at| *at > 0)
+        self.loading.as_ref()?.pace.resume_at
     }
 }
 
@@ -106,8 +128,7 @@ impl Server {
             base_bytes: 0,
             last_bytes: 0,
             repairs: Vec::new(),
-            resume_at: 0,
-            owed_us: 0,
+            pace: Pace::default(),
         });
     }
 
@@ -274,9 +295,7 @@ impl Server {
     pub(in crate::server) fn play(&mut self, out: &mut Outbox) {
         let Some(mut loading) = self.aof.loading.take() else { return };
         let played = match &mut loading.step {
-            Step::File(play) => {
-                self.play_file(play, &mut loading.resume_at, &mut loading.owed_us, out)
-            }
+            Step::File(play) => self.play_file(play, &mut loading.pace, out),
             Step::Manifest(_) | Step::Opening => Ok(false),
         };
         self.aof.loading = Some(loading);
@@ -291,16 +310,14 @@ impl Server {
     fn play_file(
         &mut self,
         play: &mut Play,
-        resume_at: &mut Millis,
-        owed_us: &mut u64,
+        pace: &mut Pace,
         out: &mut Outbox,
     ) -> Result<bool, String> {
         let delay_us = self.config.key_load_delay;
         loop {
-            if *resume_at > self.now.mono {
+            if pace.is_waiting(self.now.mono) {
                 return Ok(false);
             }
-            *resume_at = 0;
             let entry = match play.reader.next() {
                 Ok(Some(entry)) => entry,
                 Ok(None) => break,
@@ -317,10 +334,10 @@ impl Server {
                     );
                     self.keyspace = loaded.keyspace;
                     self.persistence.keys_loaded = loaded.keys;
-                    *owed_us += loaded.keys * delay_us;
+                    pace.owe(loaded.keys * delay_us, self.now.mono);
                 }
                 Entry::Command(words) => {
-                    *owed_us += delay_us;
+                    pace.owe(delay_us, self.now.mono);
                     self.take_command(&words, &mut play.db, &mut play.block, out).map_err(
                         |name| {
                             let file = &play.file.name;
@@ -328,10 +345,6 @@ impl Server {
                         },
                     )?;
                 }
-            }
-            if *owed_us >= DELAY_US_MIN {
-                *resume_at = self.now.mono + *owed_us / 1000;
-                *owed_us = 0;
             }
         }
         if play.untaken > 0 {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::machine::{ConnId, Durable, FileStep, Input, Job, JobEvent, JobId, JobOutcome, Output};
+use crate::server::Config;
 use crate::server::testing::Bench;
 
 const INCREMENT: &str = "appendonlydir/appendonly.aof.1.incr.aof";
@@ -231,6 +232,44 @@ fn one_rewrite_at_a_time_and_none_beside_a_save() {
     bench.advance(200);
     assert_eq!(info(&mut bench, conn, "aof_rewrite_in_progress"), "1");
     assert_eq!(info(&mut bench, conn, "aof_rewrites"), "2");
+}
+
+#[test]
+fn nothing_is_synced_beside_a_rewrite_if_that_is_not_wanted() {
+    let (mut bench, conn) = bench("always");
+    bench.ask(conn, "CONFIG SET no-appendfsync-on-rewrite yes");
+    bench.ask(conn, "BGREWRITEAOF");
+    bench.ask(conn, "SET k v");
+    let synced = |bench: &Bench| {
+        let append = bench.outputs.iter().rev().find_map(|output| match output {
+            Output::AppendLog { sync, .. } => Some(*sync),
+            _ => None,
+        });
+        append.unwrap() == Durable::OrStop
+    };
+    assert!(!synced(&bench));
+    let [base] = saves(&mut bench)[..] else { panic!("a rewrite") };
+    done(&mut bench, base, JobOutcome::Saved { bytes: 10 });
+    bench.ask(conn, "SET k v");
+    assert!(synced(&bench));
+}
+
+#[test]
+fn a_log_is_read_as_slowly_as_is_asked_for() {
+    let config = Config { appendonly: true, key_load_delay: 5000, ..Config::default() };
+    let mut bench = Bench::beginning(config);
+    let conn = bench.connect();
+    let chunk = |bench: &mut Bench, job, data: String| {
+        let event = JobEvent::Chunk(Bytes::from(data));
+        bench.step(Input::Job { id: JobId(job), event });
+        done(bench, JobId(job), JobOutcome::Read { bytes: 1 });
+    };
+    chunk(&mut bench, 1, "file appendonly.aof.1.incr.aof seq 1 type i\n".to_owned());
+    chunk(&mut bench, 2, SET.repeat(100));
+    bench.advance(450);
+    assert_eq!(bench.ask(conn, "GET k"), "(error) LOADING Redis is loading the dataset in memory");
+    bench.advance(100);
+    assert_eq!(bench.ask(conn, "GET k"), "\"v\"");
 }
 
 #[test]
