@@ -321,12 +321,12 @@ mod tests {
     }
 
     #[test]
-    fn every_change_is_refused_or_read_and_never_panics() {
+    fn every_changed_bit_is_refused_or_read_and_never_panics() {
         let bytes = written(&stream());
         for index in 0..bytes.len() {
-            for change in 1..=255 {
+            for bit in 0..8 {
                 let mut bytes = bytes.clone();
-                bytes[index] ^= change;
+                bytes[index] ^= 1 << bit;
                 let (mut parts, mut reader) =
                     (StreamParts::new(Form::Of7_0), Reader::new(&bytes, 0));
                 while parts.read_part(&mut reader) == Ok(false) {}
