@@ -1,6 +1,8 @@
 //! Streams beside the real redis-server: the same commands have the same replies, leave the same
 //! data, go through either's replication and come back from either's snapshots.
 
+#![expect(clippy::expect_used, reason = "a test fails so")]
+
 #[allow(clippy::expect_used, clippy::panic, reason = "a test fails so")]
 #[allow(dead_code, unused_imports, reason = "each file of tests uses its part of the kit")]
 mod kit;
