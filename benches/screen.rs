@@ -6,15 +6,13 @@
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Rect;
 use replab::lab::topology::Topology;
-use replab::lab::{Build, Lab, LabView};
-use replab::server::{Config, Server};
+use replab::lab::{Lab, LabView, machines};
 use replab::sim::SimWorld;
 use replab::tui::{app::Ui, view};
 
@@ -69,11 +67,7 @@ fn twelve_nodes() -> Outcome<LabView> {
     }
     text += "[workload]\nwrites-per-second = 200\n";
     let topology = Topology::parse("twelve", &text)?;
-    let build: Build = Arc::new(|directives, birth| {
-        let config = Config::from_directives(directives).unwrap_or_default();
-        Box::new(Server::new(config, birth.port, birth.seed))
-    });
-    let mut lab = Lab::new(SimWorld::new(1), &topology, &build)?;
+    let mut lab = Lab::new(SimWorld::new(1), &topology, &machines())?;
     while lab.now_ms() < 10_000 {
         lab.turn(10_000);
     }

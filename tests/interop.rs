@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails so")]
 
+#[allow(dead_code, unused_imports, reason = "each file of tests uses its part of the kit")]
 mod kit;
 
 use std::io::{BufRead, BufReader, Write};

@@ -3,7 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails so")]
 
-#[allow(clippy::expect_used, clippy::panic, reason = "a test fails so")]
+#[allow(clippy::panic, reason = "a test fails so")]
 #[allow(dead_code, unused_imports, reason = "each file of tests uses its part of the kit")]
 mod kit;
 

@@ -58,6 +58,11 @@ fn without_zeros(text: &str) -> &str {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
+/// A text as C sees it: up to its first NUL.
+pub fn until_nul(text: &[u8]) -> &[u8] {
+    &text[..memchr::memchr(0, text).unwrap_or(text.len())]
+}
+
 /// Reads a floating point number: decimal with or without fraction and exponent, or `inf`,
 /// `infinity`, `nan` in any case. No spaces.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {

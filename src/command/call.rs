@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::CommandError;
 use crate::base::number;
 use crate::base::rng::Dice;
-use crate::keyspace::types::Collection;
-use crate::keyspace::types::stream::BlockMax;
+use crate::keyspace::types::{Collection, Packing};
 use crate::keyspace::{Blob, Db, Keyspace, Kind, Value};
 use crate::resp::Reply;
 
@@ -46,8 +45,8 @@ pub struct Call<'a> {
     pub ready: Option<&'a [u8]>,
     /// `proto-max-bulk-len`: no string may become longer.
     pub bulk_bytes_max: u64,
-    /// How large a block of a stream may become.
-    pub block_max: BlockMax,
+    /// Up to what size values are kept in one piece.
+    pub packing: &'a Packing,
 }
 
 /// What a command did, for replication, WATCH and statistics.
@@ -189,7 +188,8 @@ impl<'a> Call<'a> {
     }
 
     /// Stores a value; an expiry time is dropped unless `keep_expiry`. Counts one change.
-    pub fn store(&mut self, key: &[u8], value: Value, keep_expiry: bool) {
+    pub fn store(&mut self, key: &[u8], mut value: Value, keep_expiry: bool) {
+        value.settle(self.packing);
         let db = self.keyspace.db_mut(self.db);
         db.set(key, value);
         if !keep_expiry {
@@ -199,7 +199,8 @@ impl<'a> Call<'a> {
     }
 
     /// Stores the value of a key that is not there, to be filled. Counts no change.
-    pub fn create(&mut self, key: &[u8], value: Value) {
+    pub fn create(&mut self, key: &[u8], mut value: Value) {
+        value.settle(self.packing);
         let db = self.keyspace.db_mut(self.db);
         db.set(key, value);
         // A replica that hides a key whose time has come still has it.
@@ -277,7 +278,12 @@ impl<'a> Call<'a> {
         }
         let db = self.keyspace.db_mut(self.db);
         let edited = db.update(key, |value| {
-            T::of_mut(value).map(|collection| (change(collection), collection.is_empty()))
+            let collection = T::of_mut(value)?;
+            let result = change(collection);
+            if collection.outgrows(self.packing) {
+                collection.spread();
+            }
+            Some((result, collection.is_empty()))
         });
         Ok(edited.flatten().map(|(result, is_empty)| {
             if is_empty {

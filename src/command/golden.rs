@@ -92,5 +92,6 @@ macro_rules! transcripts {
 }
 
 transcripts!(
-    string key list hash set zset wait stream stream_group stream_claim stream_info stream_wait
+    string key list hash set zset wait bitmap hyperloglog
+    stream stream_group stream_claim stream_info stream_wait
 );

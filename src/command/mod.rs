@@ -19,14 +19,18 @@
 //! deletes a key whose time has come and replicates the deletion before the command's own effect; a
 //! replica only hides it, and deletes when its primary says so.
 
+mod bitmap;
 mod call;
 mod chance;
 mod database;
 mod error;
 mod expire;
+pub mod facts;
+pub mod find_keys;
 #[cfg(test)]
 mod golden;
 mod hash;
+mod hyperloglog;
 mod key;
 mod list;
 mod object;
@@ -47,8 +51,8 @@ pub use self::spec::{Flags, Group, Keys, Spec, flags};
 pub type Run = fn(&mut Call<'_>) -> Result<(), CommandError>;
 
 /// All rows of this floor, by group.
-pub fn tables() -> [&'static [Spec<Run>]; 11] {
-    [
+pub fn tables() -> Vec<&'static [Spec<Run>]> {
+    vec![
         key::COMMANDS,
         expire::COMMANDS,
         scan::COMMANDS,
@@ -59,6 +63,8 @@ pub fn tables() -> [&'static [Spec<Run>]; 11] {
         hash::COMMANDS,
         set::COMMANDS,
         zset::COMMANDS,
+        bitmap::COMMANDS,
+        hyperloglog::COMMANDS,
         stream::COMMANDS,
     ]
 }

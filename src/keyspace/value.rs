@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Blob;
-use super::types::{Hash, List, Set, Stream, Zset};
+use super::types::{Collection, Hash, List, Packing, Set, Stream, Zset};
 use crate::base::number;
 
 /// A value. Collections are behind `Arc`, so that copying a segment copies no collection.
@@ -90,6 +90,23 @@ impl Value {
             Self::Str(bytes) => Some(bytes.clone()),
             Self::Int(n) => Some(Blob::from(itoa::Buffer::new().format(*n).as_bytes())),
             _ => None,
+        }
+    }
+
+    /// Spreads a collection that is too large to be kept in one piece.
+    pub fn settle(&mut self, packing: &Packing) {
+        fn settle<T: Collection>(shared: &mut Arc<T>, packing: &Packing) {
+            if shared.outgrows(packing) {
+                Arc::make_mut(shared).spread();
+            }
+        }
+        match self {
+            Self::Str(_) | Self::Int(_) => {}
+            Self::List(list) => settle(list, packing),
+            Self::Hash(hash) => settle(hash, packing),
+            Self::Set(set) => settle(set, packing),
+            Self::Zset(zset) => settle(zset, packing),
+            Self::Stream(_) => {}
         }
     }
 

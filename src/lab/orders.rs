@@ -49,6 +49,7 @@ impl<W: World> Lab<W> {
             Action::Promote { node } => {
                 let words = ["REPLICAOF", "NO", "ONE"].map(str::to_owned).to_vec();
                 self.ask(action, by, node, words)?;
+                self.warn_of_sentinels(node);
             }
             Action::ReplicaOf { node, primary } => {
                 let port = self.nodes[self.find(primary)?].port.to_string();
@@ -56,14 +57,18 @@ impl<W: World> Lab<W> {
                 self.ask(action, by, node, words)?;
             }
             Action::Redis { node, words } => self.ask(action, by, node, words.clone())?,
+            Action::Failover { .. }
+            | Action::CkQuorum { .. }
+            | Action::SentinelReset { .. }
+            | Action::SplitVote { .. } => self.sentinel_order(action, by)?,
             Action::Write { per_second, node } => {
-                let node = node.as_ref().map(|name| self.find(name)).transpose()?;
+                let to = node.as_ref().map(|name| self.destination(name)).transpose()?;
                 self.did(action, by);
                 let now = self.now_ms();
-                self.workload.set(&mut self.world, *per_second, node, now);
+                self.workload.set(&mut self.world, *per_second, to, now);
             }
             Action::Expect { claim, within_ms } => {
-                if claim.subject != "lab" {
+                if claim.subject != "lab" && self.monitor(&claim.subject).is_none() {
                     self.find(&claim.subject)?;
                 }
                 self.did(action, by);
@@ -79,7 +84,7 @@ impl<W: World> Lab<W> {
         Ok(())
     }
 
-    fn did(&mut self, action: &Action, by: &'static str) {
+    pub(super) fn did(&mut self, action: &Action, by: &'static str) {
         let node = subject(action).map(str::to_owned);
         self.note(node, Event::Did { action: action.clone(), by });
     }
@@ -137,6 +142,7 @@ impl<W: World> Lab<W> {
                 let now = self.now_ms();
                 self.world.pause(id);
                 self.nodes[node].status = NodeStatus::Paused(now);
+                self.nodes[node].last_fault = Some((now, "paused".to_owned()));
                 self.nodes[node].wakes_at = for_ms.map(|ms| now.saturating_add(ms));
                 self.note_of(node, Event::Paused);
                 self.remember(Undo::Resume(node));
@@ -145,7 +151,7 @@ impl<W: World> Lab<W> {
         }
     }
 
-    fn kill(&mut self, node: usize, power_loss: bool) {
+    pub(super) fn kill(&mut self, node: usize, power_loss: bool) {
         let id = self.nodes[node].id;
         let cause = if power_loss { "power loss" } else { "killed" };
         if power_loss {
@@ -259,7 +265,7 @@ impl<W: World> Lab<W> {
         }
     }
 
-    fn remember(&mut self, undo: Undo) {
+    pub(super) fn remember(&mut self, undo: Undo) {
         if self.undo.len() == UNDO_MAX {
             self.undo.remove(0);
         }

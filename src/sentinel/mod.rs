@@ -30,15 +30,16 @@
 //!   growing pause, not after twice `failover-timeout`, and so is one whose winner died;
 //! * replicas are asked for fresh INFO before one is chosen, and every 10 to 100 ms while they are
 //!   promoted or reconfigured;
-//! * hello is sent at once to whoever is newly connected, and to everybody after a promotion.
-//!
-//! With either timing:
+//! * hello is sent at once to whoever is newly connected, and to everybody after a promotion;
 //! * nothing known about an address outlives a switch to another one, nothing is owed by a node
 //!   that was not called yet, and a failover that did nothing yet is recalled when the primary
-//!   answers again: no healthy primary is deposed;
+//!   answers again: no healthy primary is deposed. (With `sentinel-timing redis` one sometimes is,
+//!   as by the real program, where `down-after-milliseconds` is about a second.)
+//!
+//! With either timing:
 //! * votes are counted in the epoch of their election, so that many primaries can fail at once, and
 //!   an election is not refused for the epoch of another primary's;
-//! * time is monotonic; TILT is for stalls.
+//! * time is monotonic; TILT is for stalls;
 //! * hello and INFO that cannot be right are refused with the event `-hello-refused`.
 
 mod answers;
@@ -199,7 +200,7 @@ impl Machine for Sentinel {
             Input::Closed { conn, .. } if conn.is_dialled() => self.on_link_closed(conn),
             Input::Closed { conn, .. } => self.clients.remove(conn),
             Input::Job { id, event } => self.on_job(id, event),
-            Input::Unsent { .. } | Input::Tick => {}
+            Input::Unsent { .. } | Input::LogFailed { .. } | Input::Arranged(_) | Input::Tick => {}
             Input::Turn => self.end_turn(),
             Input::Stop => {
                 let text = "User requested shutdown...";

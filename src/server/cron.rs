@@ -14,11 +14,13 @@ impl Server {
     pub(super) fn next_deadline(&self) -> Millis {
         let waiter = self.waits.next_end().unwrap_or(self.next_cron);
         let pause = self.pauses.next_end().unwrap_or(self.next_cron);
-        self.next_cron.min(waiter).min(pause)
+        let log = self.aof.resume_at().unwrap_or(self.next_cron);
+        self.next_cron.min(waiter).min(pause).min(log)
     }
 
     /// The deadline has passed.
     pub(super) fn tick(&mut self, out: &mut Outbox) {
+        self.play(out);
         self.end_waits();
         self.end_pauses(out);
         if self.now.mono < self.next_cron {
@@ -32,6 +34,7 @@ impl Server {
         self.sample_rates();
         self.clients_cron(out);
         self.replication_cron(out);
+        self.log_cron(out);
         self.save_if_due(out);
     }
 
@@ -40,6 +43,7 @@ impl Server {
         self.run_unblocked(out);
         self.tend_failover(out);
         self.tend_shutdown(out);
+        self.flush_log(out);
         self.feed_replicas(out);
         self.pace_transfers(out);
         self.flush(out);

@@ -8,7 +8,6 @@ use super::table::{self, Command, Run};
 use super::transaction::effective_flags;
 use super::{Ask, Server};
 use crate::command::{Call, CommandError, ExpiryRule, flags};
-use crate::keyspace::types::stream::BlockMax;
 use crate::machine::{Closing, ConnId, Endpoint, LogLevel, Outbox, Output};
 use crate::resp::Limits;
 
@@ -25,6 +24,12 @@ impl Server {
         if self.clients.len() >= self.config.maxclients {
             self.stats.rejected_connections += 1;
             out.send(conn, &b"-ERR max number of clients reached\r\n"[..]);
+            out.push(Output::Close { conn, how: Closing::Flush });
+            return;
+        }
+        if let Some(refusal) = self.refusal_of_strangers(&peer) {
+            self.stats.rejected_connections += 1;
+            out.send(conn, refusal.as_bytes());
             out.push(Output::Close { conn, how: Closing::Flush });
             return;
         }
@@ -155,20 +160,22 @@ impl Server {
     fn run_command(&mut self, conn: ConnId, words: &[&[u8]], out: &mut Outbox) {
         let command = match table::find(words) {
             Ok(command) => command,
-            Err(error) => return self.reject(conn, &error),
+            Err(error) => return self.reject(conn, words, &error),
         };
         if let Some(client) = self.clients.get_mut(conn) {
             client.last_command = Some(&command.name);
         }
         if let Err(error) = self.check(conn, command) {
             self.stats.commands[command.index].rejected += 1;
-            return self.reject_checked(conn, command, &error);
+            return self.reject(conn, words, &error);
         }
         if self.postpone(conn, command) || self.queue(conn, command, words) {
             return;
         }
+        self.propagation.loosen(command.is(flags::TOUCHES_ARBITRARY_KEYS));
         self.run(conn, command, words, out);
         self.end_unit();
+        self.propagation.loosen(false);
         if let Some(client) = self.clients.get_mut(conn) {
             client.write_offset = self.replication.offset();
         }
@@ -194,13 +201,14 @@ impl Server {
             }
             Run::Server(run) => run(self, &Ask { conn, args: words }, out),
         };
-        let took = out.micros().saturating_sub(began);
+        let took = out.micros().saturating_sub(began) + std::mem::take(&mut self.stall_us);
         self.stats.count(command, took, result.is_err());
         if self.config.latency_tracking {
             self.stats.latencies[command.index].get_or_insert_default().add(took);
         }
         self.show_to_monitors(conn, command, words);
         self.note_slow(conn, command, words, took);
+        self.note_latency(command, took);
         if let Err(error) = result {
             self.reply_error(conn, &error);
         }
@@ -237,10 +245,7 @@ impl Server {
             may_wait: !from_primary && !self.propagation.is_open(),
             ready,
             bulk_bytes_max: if from_primary { u64::MAX } else { self.config.proto_max_bulk_len },
-            block_max: BlockMax {
-                bytes: self.config.stream_node_max_bytes,
-                entries: self.config.stream_node_max_entries,
-            },
+            packing: &self.config.packing,
         };
         let result = run(&mut call);
         self.settle(db, words);
@@ -259,8 +264,10 @@ impl Server {
         if command.is(flags::NO_MULTI) && client.transaction.is_some() {
             return Err(CommandError::fixed("ERR Command not allowed inside a transaction"));
         }
+        if (is_write || command.name == "ping") && !from_primary {
+            self.check_disk_error()?;
+        }
         if is_write && !from_primary {
-            self.check_save_error()?;
             self.check_good_replicas()?;
             if self.is_replica() && self.config.replica_read_only {
                 return Err(CommandError::fixed(
@@ -280,17 +287,18 @@ impl Server {
         Ok(())
     }
 
-    /// Answers a known command that is not run. A block whose EXEC is refused is gone.
-    fn reject_checked(&mut self, conn: ConnId, command: &Command, error: &CommandError) {
-        if command.name == "exec" && self.end_transaction(conn).is_some() {
-            let text = format!("EXECABORT Transaction discarded because of: {}", error.text());
+    /// Answers a request that is not run. An open transaction is spoiled by it, and is gone if this
+    /// is an EXEC.
+    fn reject(&mut self, conn: ConnId, words: &[&[u8]], error: &CommandError) {
+        let is_exec = words.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec"));
+        if is_exec {
+            // Also without an open one: what was watched is not watched any more.
+            self.end_transaction(conn);
+            self.unwatch(conn);
+            let why = error.text().strip_prefix("ERR ").unwrap_or(error.text());
+            let text = format!("EXECABORT Transaction discarded because of: {why}");
             return self.reply_error(conn, &CommandError::new(text));
         }
-        self.reject(conn, error);
-    }
-
-    /// Answers a request that is not run; an open transaction is spoiled by it.
-    fn reject(&mut self, conn: ConnId, error: &CommandError) {
         if let Some(client) = self.clients.get_mut(conn)
             && let Some(transaction) = &mut client.transaction
         {

@@ -5,7 +5,7 @@
 //! Bytes arrive ([`Input::Received`]); the client's requests are read one after the other
 //! ([`dispatch`]); the table is asked for the command ([`table`]); refusals are checked in Redis's
 //! order; the command runs, on the data alone or on the whole server; its effect goes through the
-//! one door to the replication stream ([`propagate`]); its reply waits in the client for the end of
+//! one door to the replication stream and the log ([`propagate`]); its reply waits in the client for the end of
 //! the turn, when everything that was written leaves in one piece.
 //!
 //! # The parts
@@ -19,6 +19,7 @@
 //! * Snapshots are made beside the node from a reference to the data, not in a forked child:
 //!   `latest_fork_usec` and copy-on-write sizes are 0.
 
+mod aof;
 mod awaited;
 pub mod blocking;
 mod client;
@@ -28,12 +29,16 @@ mod cron;
 mod dispatch;
 mod histogram;
 mod jobs;
+mod latency;
 mod limits;
+mod memory;
 mod persistence;
 mod propagate;
+mod protected;
 mod pubsub;
 mod rates;
 mod replication;
+mod shutdown;
 mod slow;
 mod stats;
 pub mod table;
@@ -48,7 +53,7 @@ use crate::machine::{Closing, ConnId, Input, Machine, Millis, NodeView, Now, Out
 use crate::resp::Reply;
 
 use self::client::{Client, ClientKind, Clients};
-pub use self::config::{BufferLimit, Config, ConfigError};
+pub use self::config::{BufferLimit, Config, ConfigError, Fsync};
 use self::jobs::Jobs;
 use self::persistence::Persistence;
 use self::propagate::Propagation;
@@ -77,6 +82,9 @@ pub struct Server {
     propagation: Propagation,
     replication: Replication,
     persistence: Persistence,
+    aof: aof::Aof,
+    /// An orderly end under way.
+    shutdown: Option<shutdown::Shutdown>,
     jobs: Jobs,
     /// Clients whose wait is over: their further requests can be run.
     unblocked: Vec<ConnId>,
@@ -88,6 +96,9 @@ pub struct Server {
     pauses: blocking::Pauses,
     rates: rates::Rates,
     slow: slow::SlowLog,
+    latency: latency::Latency,
+    /// Microseconds that the node will stand still because of the command being run.
+    stall_us: u64,
     /// Whether keys whose time has come are deleted without being asked for.
     active_expire: bool,
     /// Swallows replies to connections that are gone.
@@ -134,6 +145,8 @@ impl Server {
             effect: Effect::default(),
             propagation: Propagation::default(),
             persistence: Persistence::default(),
+            aof: aof::Aof::default(),
+            shutdown: None,
             jobs: Jobs::default(),
             unblocked: Vec::new(),
             stats: Stats::default(),
@@ -144,6 +157,8 @@ impl Server {
             pauses: blocking::Pauses::default(),
             rates: rates::Rates::default(),
             slow: slow::SlowLog::default(),
+            latency: latency::Latency::default(),
+            stall_us: 0,
             active_expire: true,
             nobody: Reply::default(),
             next_cron: 0,
@@ -229,6 +244,10 @@ impl Machine for Server {
                 }
             }
             Input::Job { id, event } => self.on_job(id, event, out),
+            Input::LogFailed { name, reason, unwritten } => {
+                self.on_log_failed(&name, reason, &unwritten, out);
+            }
+            Input::Arranged(result) => self.on_arranged(result, out),
             Input::Tick => self.tick(out),
             Input::Turn => self.end_turn(out),
             Input::Stop => self.begin_shutdown("SIGTERM", out),

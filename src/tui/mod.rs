@@ -19,6 +19,7 @@
 //! keeps for the whole process.
 
 pub mod app;
+pub mod beliefs;
 pub mod describe;
 pub mod export;
 pub mod keymap;

@@ -1,5 +1,7 @@
 //! Frames as people see them, and keys as the script.
 
+mod sentinels;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -348,17 +350,4 @@ fn the_picture_of_the_readme_is_a_real_frame() {
     if let Some(path) = std::env::var_os("REPLAB_SCREEN_SVG") {
         std::fs::write(path, picture).unwrap();
     }
-}
-
-/// Not a check, a measurement: `cargo test --release -- --ignored --nocapture time_of_a_frame`.
-#[test]
-#[ignore = "prints a time; run it by hand in a release build"]
-fn time_of_a_frame() {
-    let (view, ui) = (twelve(), ui(160, 50));
-    let mut terminal = Terminal::new(TestBackend::new(160, 50)).unwrap();
-    let begin = std::time::Instant::now();
-    for _ in 0..200 {
-        terminal.draw(|frame| view::draw(frame, &view, &ui)).unwrap();
-    }
-    println!("160x50, 12 nodes: {:?} a frame", begin.elapsed() / 200);
 }

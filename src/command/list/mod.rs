@@ -187,6 +187,10 @@ fn lpos(call: &mut Call<'_>) -> Result<(), CommandError> {
                      second ... or use negative to start from the end of the list",
                 ));
             }
+            // It has no opposite: Redis is content with the first match from the end.
+            if rank == i64::MIN {
+                rank = -1;
+            }
         } else if call.is(option, "COUNT") {
             let text = "ERR COUNT can't be negative";
             count = Some(count_at_least(call, option + 1, 0, text)?);

@@ -105,6 +105,9 @@ fn spop_some(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 pub(super) fn srandmember(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.args.len() > 3 {
+        return Err(CommandError::SYNTAX);
+    }
     let draw = Draw::read(call, None)?;
     let found = call.read_as::<Set>(call.arg(1))?;
     let Some(count) = draw.count else {

@@ -58,7 +58,7 @@ pub(super) fn xadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     if wish.pairs.iter().flatten().map(|text| text.len()).sum::<usize>() > ENTRY_BYTES_MAX {
         return Err(TOO_LARGE);
     }
-    let max = call.block_max;
+    let max = call.packing.stream_block_max;
     let trimmed = call.edit_or_create(key, |stream: &mut Stream| {
         stream.push(id, wish.pairs, max);
         wish.trim.map(|trim| trim.apply(stream))

@@ -85,7 +85,7 @@ impl TrimWords {
 fn limit_default(call: &Call<'_>) -> u64 {
     const WITHOUT_BLOCK_MAX: u64 = 10_000;
     const LIMIT_MAX: u64 = 1_000_000;
-    match call.block_max.entries as u64 {
+    match call.packing.stream_block_max.entries as u64 {
         0 => WITHOUT_BLOCK_MAX,
         entries => entries.saturating_mul(100).min(LIMIT_MAX),
     }

@@ -47,7 +47,7 @@ mod stream;
 mod ziplist;
 
 pub use self::decoder::Decoder;
-pub use self::encoder::Encoder;
+pub use self::encoder::{Encoder, serialized_len};
 pub use self::error::{RdbError, Reason};
 pub use self::format::REDIS_VERSION;
 

@@ -30,7 +30,12 @@ fn decode_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Loade
 
 fn meta() -> ReplicationMeta {
     let stream = StreamHead { replid: "0123456789".repeat(4), offset: 1 << 40, selected_db: 3 };
-    ReplicationMeta { stream: Some(stream), ctime_s: 1_700_000_000, used_memory_bytes: 1 << 20 }
+    ReplicationMeta {
+        stream: Some(stream),
+        ctime_s: 1_700_000_000,
+        used_memory_bytes: 1 << 20,
+        is_aof_base: false,
+    }
 }
 
 fn small() -> Keyspace {

@@ -39,7 +39,7 @@ fn ping(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
         .is_some_and(|c| !c.channels.is_empty() || !c.patterns.is_empty());
     let text = ask.words.get(1).copied();
     if ask.words.len() > 2 {
-        return Err(super::wrong_arity("ping"));
+        return Err(CommandError::wrong_arity("ping"));
     }
     let reply = sentinel.reply(ask);
     match text {

@@ -5,10 +5,9 @@ use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
 use crate::machine::{LogLevel, Output};
-use crate::server::client::Client;
 use crate::server::config::{SetError, file};
+use crate::server::protected::is_local;
 use crate::server::table::ServerRun;
-use crate::server::table::wrong_arity;
 use crate::server::{Ask, Server};
 use std::collections::BTreeMap;
 
@@ -61,14 +60,14 @@ fn get(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Command
     Ok(())
 }
 
-fn set(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
+fn set(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), CommandError> {
     let words = &ask.args[2..];
     if !words.len().is_multiple_of(2) {
-        return Err(wrong_arity("config|set"));
+        return Err(CommandError::wrong_arity("config|set"));
     }
     let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
     let pairs: Vec<_> = words.chunks_exact(2).map(|pair| (text(pair[0]), text(pair[1]))).collect();
-    let local = server.client(ask).is_some_and(is_local);
+    let local = server.client(ask).is_some_and(|client| is_local(&client.peer));
     let names = server.config.set_all(&pairs, local).map_err(|error| {
         CommandError::new(match error {
             SetError::Unknown(name) => {
@@ -80,6 +79,7 @@ fn set(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Command
         })
     })?;
     server.config_changed(&names);
+    server.switch_log(out);
     server.reply(ask).ok();
     Ok(())
 }
@@ -107,11 +107,6 @@ fn resetstat(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), C
 fn config_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     help(server, ask, HELP);
     Ok(())
-}
-
-/// Whether a client sits on the same machine.
-pub(super) fn is_local(client: &Client) -> bool {
-    client.peer.port == 0 || matches!(client.peer.host.as_str(), "127.0.0.1" | "::1" | "localhost")
 }
 
 impl Server {

@@ -18,7 +18,9 @@ mod table;
 use std::collections::BTreeMap;
 
 use self::table::Directive;
+pub use self::table::bytes as memory_bytes;
 use crate::keyspace::DATABASES_DEFAULT;
+use crate::keyspace::types::Packing;
 use crate::machine::Endpoint;
 use crate::resp::request::split_words;
 
@@ -33,12 +35,36 @@ pub struct Config {
     pub requirepass: String,
     /// `proto-max-bulk-len`, bytes.
     pub proto_max_bulk_len: u64,
+    /// Up to what size values are kept in one piece.
+    pub packing: Packing,
     /// `client-query-buffer-limit`, bytes.
     pub client_query_buffer_limit: usize,
     /// `dbfilename`
     pub dbfilename: String,
     /// `save`: after so many seconds if so many changes.
     pub save: Vec<(u64, u64)>,
+    /// `appendonly`
+    pub appendonly: bool,
+    /// `appenddirname`
+    pub appenddirname: String,
+    /// `appendfilename`
+    pub appendfilename: String,
+    /// `appendfsync`
+    pub appendfsync: Fsync,
+    /// `no-appendfsync-on-rewrite`
+    pub no_appendfsync_on_rewrite: bool,
+    /// `auto-aof-rewrite-percentage`; 0 for never.
+    pub auto_aof_rewrite_percentage: u64,
+    /// `auto-aof-rewrite-min-size`, bytes.
+    pub auto_aof_rewrite_min_size: u64,
+    /// `aof-load-truncated`
+    pub aof_load_truncated: bool,
+    /// `aof-use-rdb-preamble`
+    pub aof_use_rdb_preamble: bool,
+    /// `aof-timestamp-enabled`
+    pub aof_timestamp_enabled: bool,
+    /// `aof-disable-auto-gc`
+    pub aof_disable_auto_gc: bool,
     /// `replicaof`
     pub replicaof: Option<Endpoint>,
     /// `masterauth`; empty for none.
@@ -101,10 +127,6 @@ pub struct Config {
     pub slowlog_log_slower_than: i64,
     /// `slowlog-max-len`, entries.
     pub slowlog_max_len: usize,
-    /// `stream-node-max-bytes`; 0 for no limit.
-    pub stream_node_max_bytes: usize,
-    /// `stream-node-max-entries`; 0 for no limit.
-    pub stream_node_max_entries: usize,
     /// `latency-tracking`
     pub latency_tracking: bool,
     /// `latency-monitor-threshold`, milliseconds; 0 for off.
@@ -113,6 +135,8 @@ pub struct Config {
     pub enable_debug_command: String,
     /// `enable-protected-configs`: `no`, `yes` or `local`.
     pub enable_protected_configs: String,
+    /// `protected-mode`
+    pub protected_mode: bool,
     /// `hz`
     pub hz: u64,
     /// `maxmemory`, bytes.
@@ -147,6 +171,17 @@ pub enum DisklessLoad {
     SwapDb,
 }
 
+/// `appendfsync`: when the log of commands is made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    /// `always`: before a write is answered.
+    Always,
+    /// `everysec`: once a second, beside the node.
+    Everysec,
+    /// `no`: when the operating system likes to.
+    No,
+}
+
 /// One class of `client-output-buffer-limit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BufferLimit {
@@ -165,9 +200,21 @@ impl Default for Config {
             maxclients: 10_000,
             requirepass: String::new(),
             proto_max_bulk_len: 512 << 20,
+            packing: Packing::default(),
             client_query_buffer_limit: 1 << 30,
             dbfilename: "dump.rdb".to_owned(),
             save: vec![(3600, 1), (300, 100), (60, 10_000)],
+            appendonly: false,
+            appenddirname: "appendonlydir".to_owned(),
+            appendfilename: "appendonly.aof".to_owned(),
+            appendfsync: Fsync::Everysec,
+            no_appendfsync_on_rewrite: false,
+            auto_aof_rewrite_percentage: 100,
+            auto_aof_rewrite_min_size: 64 << 20,
+            aof_load_truncated: true,
+            aof_use_rdb_preamble: true,
+            aof_timestamp_enabled: false,
+            aof_disable_auto_gc: false,
             replicaof: None,
             masterauth: String::new(),
             masteruser: String::new(),
@@ -207,12 +254,11 @@ impl Default for Config {
             },
             slowlog_log_slower_than: 10_000,
             slowlog_max_len: 128,
-            stream_node_max_bytes: 4096,
-            stream_node_max_entries: 100,
             latency_tracking: true,
             latency_monitor_threshold: 0,
             enable_debug_command: "no".to_owned(),
             enable_protected_configs: "no".to_owned(),
+            protected_mode: true,
             hz: 10,
             maxmemory: 0,
             file: None,

@@ -9,6 +9,28 @@ pub(super) fn words(_: &Config, words: &[String]) -> Result<String, String> {
     Ok(words.join(" "))
 }
 
+/// `appendfilename appendonly.aof`
+pub(super) fn log_name(_: &Config, words: &[String]) -> Result<String, String> {
+    match words.join(" ") {
+        name if name.is_empty() => Err("appendfilename can't be empty".to_owned()),
+        name if name.contains(['/', '\\']) => {
+            Err("appendfilename can't be a path, just a filename".to_owned())
+        }
+        name => Ok(name),
+    }
+}
+
+/// `appenddirname appendonlydir`
+pub(super) fn log_dir(_: &Config, words: &[String]) -> Result<String, String> {
+    match words.join(" ") {
+        name if name.is_empty() => Err("appenddirname can't be empty".to_owned()),
+        name if name.contains(['/', '\\']) => {
+            Err("appenddirname can't be a path, just a dirname".to_owned())
+        }
+        name => Ok(name),
+    }
+}
+
 /// `save 100 1 10 2`: added to what is there.
 pub(super) fn save(config: &Config, words: &[String]) -> Result<String, String> {
     if words.iter().all(String::is_empty) {

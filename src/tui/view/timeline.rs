@@ -21,8 +21,7 @@ const NODE: usize = 9;
 /// Draws the panel.
 pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
     let theme = ui.theme();
-    let beside = super::has_side(view, ui.area);
-    let mut title = frame::tabs(Panel::Timeline, !view.steps.is_empty() && !beside, ui);
+    let mut title = frame::tabs(Panel::Timeline, view, ui);
     if !ui.filter.is_empty() {
         title.push_span(Span::styled(format!("  /{}", ui.filter), theme.warn));
     }

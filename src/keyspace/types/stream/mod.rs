@@ -56,7 +56,7 @@ pub struct Stream {
 }
 
 /// How large a block may become before the next entry begins a new one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockMax {
     /// `stream-node-max-bytes`; 0 for no such limit.
     pub bytes: usize,

@@ -144,7 +144,7 @@ fn every_change_of_a_block_is_refused_or_read_and_never_panics() {
     let mut stream = Stream::default();
     for ms in 1..5 {
         let pair = [[&b"field"[..], b"1234"], [b"g", b"value"]];
-        stream.push(StreamId::new(ms, 7), &pair[..=ms as usize % 2], BlockMax::default());
+        stream.push(StreamId::new(ms, 7), &pair[..=(ms as usize % 2)], BlockMax::default());
     }
     stream.delete(StreamId::new(2, 7));
     let (first, bytes) = stream.blocks().next().unwrap();
