@@ -1,14 +1,17 @@
 //! Streams beside the real redis-server: the same commands have the same replies, leave the same
 //! data, go through either's replication and come back from either's snapshots.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails so")]
+#![expect(clippy::expect_used, reason = "a test fails so")]
 
+#[allow(clippy::panic, reason = "a test fails so")]
 #[allow(dead_code, unused_imports, reason = "each file of tests uses its part of the kit")]
 mod kit;
 
 use kit::Kind::{Ours, Real};
 use kit::{Client, Kind, Node, assert_same_data, eventually};
 use replab::base::rng::Dice;
+use replab::keyspace::types::stream::BlockMax;
+use replab::keyspace::types::{Stream, StreamId};
 use replab::resp::Answer;
 
 const KEYS: [&str; 3] = ["s", "t", "u"];
@@ -187,4 +190,51 @@ fn streams_come_back_from_a_snapshot_of_ours_and_of_the_real_server() {
         assert_eq!(client.text(&["DEBUG", "DIGEST"]), digest);
         assert_eq!(streams(&mut client), told, "{one:?} to {other:?}");
     }
+}
+
+/// A snapshot of one stream as this type of value, by hand.
+fn snapshot_of_type(type_number: u8) -> Vec<u8> {
+    let (of_7_0, of_7_2) = (type_number >= 19, type_number >= 21);
+    let mut stream = Stream::default();
+    for ms in 1..=3 {
+        stream.push(StreamId::new(ms, 0), &[[b"f", b"v"]], BlockMax::default());
+    }
+    let (first, block) = stream.blocks().next().expect("a block");
+    let mut rdb = b"REDIS0009\xfe\x00".to_vec();
+    let mut put = |pieces: &[&[u8]]| pieces.iter().for_each(|piece| rdb.extend_from_slice(piece));
+    put(&[&[type_number], b"\x01s", b"\x01\x10", &first.to_bytes(), &[block.len() as u8], block]);
+    put(&[b"\x03", b"\x05\x00"]);
+    if of_7_0 {
+        put(&[b"\x01\x00", b"\x00\x00", b"\x03"]);
+    }
+    let (delivered, seen, active) = ([1; 8], [2; 8], [3; 8]);
+    put(&[b"\x02", b"\x01g", b"\x01\x00"]);
+    if of_7_0 {
+        put(&[b"\x01"]);
+    }
+    put(&[b"\x01", &StreamId::new(1, 0).to_bytes(), &delivered, b"\x09"]);
+    put(&[b"\x02", b"\x01a", &seen, if of_7_2 { &active } else { b"" }, b"\x00"]);
+    put(&[b"\x01b", &seen, if of_7_2 { &active } else { b"" }]);
+    put(&[b"\x01", &StreamId::new(1, 0).to_bytes()]);
+    // A group that has read nobody knows how much, and one of nobody.
+    put(&[b"\x01h", b"\x02\x00"]);
+    if of_7_0 {
+        put(&[b"\x81\xff\xff\xff\xff\xff\xff\xff\xff"]);
+    }
+    put(&[b"\x00\x00", b"\xff", &[0; 8]]);
+    rdb
+}
+
+#[test]
+fn snapshots_of_older_and_newer_versions_are_read() {
+    let told = |kind, type_number| {
+        let node = Node::start_with(kind, &SETTINGS, Some(&snapshot_of_type(type_number)));
+        streams(&mut node.client())
+    };
+    let of_6_2 = told(Ours, 15);
+    assert_eq!(of_6_2, told(Real, 15));
+    let of_7_0 = told(Ours, 19);
+    assert_eq!(of_7_0, told(Real, 19));
+    assert_eq!(of_7_0, told(Ours, 21));
+    assert_eq!(of_7_0, of_6_2);
 }

@@ -142,6 +142,10 @@ impl Listpack {
     /// Replaces the element at a position by an integer.
     pub fn replace(&mut self, at: usize, n: i64) {
         let Some((_, end)) = self.get(at) else { return };
+        if let (0..0x80, Some(byte @ 0..0x80)) = (n, self.0.get_mut(at)) {
+            *byte = n as u8;
+            return;
+        }
         let mut new = Vec::with_capacity(16);
         put(&mut new, Element::Int(n));
         self.0.splice(at..end, new);

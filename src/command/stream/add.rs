@@ -1,61 +1,75 @@
 //! Changing which entries there are: XADD, XDEL, XSETID.
 
-use super::ids::{self, NewId};
-use super::reply_id;
-use super::trim::TrimWords;
+use super::ids::{self, NewId, TOO_LARGE};
+use super::trim::{Trim, TrimWords};
+use super::{replicate_with, reply_id};
 use crate::command::{Call, CommandError};
 use crate::keyspace::types::stream::ENTRY_BYTES_MAX;
 use crate::keyspace::types::{Stream, StreamId};
 
-pub(super) fn xadd(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let (key, mut only_there, mut trim, mut index) = (call.arg(1), false, TrimWords::default(), 2);
-    while call.arg(index) != b"*" {
-        if let Some(next) = trim.read(call, index)? {
-            index = next;
-        } else if call.is(index, "NOMKSTREAM") {
-            only_there = true;
-            index += 1;
-        } else {
-            break;
+/// What XADD is asked for.
+#[derive(Debug)]
+struct Wish<'a> {
+    id: NewId,
+    /// The index of the ID's word.
+    id_at: usize,
+    pairs: &'a [[&'a [u8]; 2]],
+    /// The key is not to be created.
+    only_there: bool,
+    trim: Option<Trim>,
+}
+
+impl<'a> Wish<'a> {
+    fn read(call: &Call<'a>) -> Result<Self, CommandError> {
+        let (mut only_there, mut trim, mut id_at) = (false, TrimWords::default(), 2);
+        while call.arg(id_at) != b"*" {
+            if let Some(next) = trim.read(call, id_at)? {
+                id_at = next;
+            } else if call.is(id_at, "NOMKSTREAM") {
+                only_there = true;
+                id_at += 1;
+            } else {
+                break;
+            }
         }
+        let id = call.args.get(id_at).map(|word| NewId::read(word)).transpose()?;
+        let trim = trim.finish(call, false)?;
+        let pairs = call.args.get(id_at + 1..).unwrap_or_default().as_chunks();
+        let (Some(id), (pairs @ [_, ..], [])) = (id, pairs) else {
+            return Err(CommandError::wrong_arity("xadd"));
+        };
+        if id == NewId::Given(StreamId::MIN) {
+            return Err(CommandError::fixed(
+                "ERR The ID specified in XADD must be greater than 0-0",
+            ));
+        }
+        Ok(Self { id, id_at, pairs, only_there, trim })
     }
-    let id_at = index;
-    let given = match call.args.get(id_at) {
-        Some(word) => Some(NewId::read(word)?),
-        None => None,
-    };
-    let trim = trim.finish(call, false)?;
-    let pairs = call.args.get(id_at + 1..).unwrap_or_default().as_chunks::<2>();
-    let (Some(given), (pairs @ [_, ..], [])) = (given, pairs) else {
-        return Err(CommandError::wrong_arity("xadd"));
-    };
-    if given == NewId::Given(StreamId::MIN) {
-        return Err(CommandError::fixed("ERR The ID specified in XADD must be greater than 0-0"));
-    }
+}
+
+pub(super) fn xadd(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let (key, wish) = (call.arg(1), Wish::read(call)?);
     let last_id = call.peek_as::<Stream>(key)?.map(|stream| stream.last_id);
-    if only_there && last_id.is_none() {
+    if wish.only_there && last_id.is_none() {
         call.reply.null();
         return Ok(());
     }
-    let id = given.choose(last_id.unwrap_or_default(), call.now_ms)?;
-    if pairs.iter().flatten().map(|text| text.len()).sum::<usize>() > ENTRY_BYTES_MAX {
-        return Err(CommandError::fixed("ERR Elements are too large to be stored"));
+    let id = wish.id.choose(last_id.unwrap_or_default(), call.now_ms)?;
+    if wish.pairs.iter().flatten().map(|text| text.len()).sum::<usize>() > ENTRY_BYTES_MAX {
+        return Err(TOO_LARGE);
     }
     let max = call.packing.stream_block_max;
     let trimmed = call.edit_or_create(key, |stream: &mut Stream| {
-        stream.push(id, pairs, max);
-        trim.map(|trim| trim.apply(stream))
+        stream.push(id, wish.pairs, max);
+        wish.trim.map(|trim| trim.apply(stream))
     })?;
     reply_id(call.reply, id);
     call.changed(key);
-    let mut words: Vec<_> = call.args.iter().map(|word| word.to_vec()).collect();
-    let is_exact = !trimmed.is_some_and(|trimmed| trimmed.write_into(&mut words));
-    if !matches!(given, NewId::Given(_)) {
-        words[id_at] = id.to_string().into_bytes();
-    } else if is_exact {
-        return Ok(());
+    let mut written_out = trimmed.map_or_else(Vec::new, |trimmed| trimmed.exactly);
+    if !matches!(wish.id, NewId::Given(_)) {
+        written_out.push((wish.id_at, id.to_string()));
     }
-    call.replicate_as(&words);
+    replicate_with(call, &written_out);
     Ok(())
 }
 

@@ -48,9 +48,7 @@ impl Claim<'_> {
             return group.release(id).map_or(Outcome::Left, Outcome::Gone);
         }
         let before = match group.pending().get(&id) {
-            Some(pending) if self.now_ms - pending.delivered_at < self.idle_ms_min => {
-                return Outcome::Left;
-            }
+            Some(pending) if !self.is_idle(pending) => return Outcome::Left,
             Some(pending) => pending.deliveries,
             None if self.force => 1,
             None => return Outcome::Left,
@@ -64,6 +62,12 @@ impl Claim<'_> {
         group.see_consumer(self.consumer, self.now_ms);
         group.assign(id, pending.clone());
         Outcome::Claimed(pending)
+    }
+
+    /// Clocks may differ, and a claim that does not ask for idleness must succeed whatever they say.
+    fn is_idle(&self, pending: &Pending) -> bool {
+        let idle_ms = self.now_ms.saturating_sub(pending.delivered_at);
+        self.idle_ms_min == 0 || idle_ms >= self.idle_ms_min
     }
 
     /// Answers entries, or their IDs only.
@@ -180,8 +184,7 @@ pub(super) fn xautoclaim(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (key, name) = (call.arg(1), call.arg(2));
     let idle_ms_min = idle_ms_min(call, "ERR Invalid min-idle-time argument for XAUTOCLAIM")?;
     let start = interval_start(call.arg(5))?;
-    let (mut claim, count) = read_auto_options(call, idle_ms_min)?;
-    claim.force = false;
+    let (claim, count) = read_auto_options(call, idle_ms_min)?;
     let stream = require_group(call)?;
     let Some(group) = stream.group(name) else { return Ok(()) };
     let candidates = group.pending().range(start..).take(count.saturating_mul(LOOKS));

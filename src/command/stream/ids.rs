@@ -6,6 +6,10 @@ use crate::keyspace::types::StreamId;
 const INVALID: CommandError =
     CommandError::fixed("ERR Invalid stream ID specified as stream command argument");
 
+/// An entry does not fit a block.
+pub(super) const TOO_LARGE: CommandError =
+    CommandError::fixed("ERR Elements are too large to be stored");
+
 /// No ID is longer.
 const BYTES_MAX: usize = 127;
 
@@ -80,7 +84,7 @@ impl NewId {
             Self::Now => next.max(StreamId::new(now_ms.max(0) as u64, 0)),
             // So Redis says when the numbers of a millisecond have run out.
             Self::At(ms) if ms == last.ms && next.ms != ms => {
-                return Err(CommandError::fixed("ERR Elements are too large to be stored"));
+                return Err(TOO_LARGE);
             }
             Self::At(ms) if ms == last.ms => next,
             Self::At(ms) => StreamId::new(ms, 0),

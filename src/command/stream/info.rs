@@ -165,7 +165,7 @@ pub(super) fn consumers(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.reply.bulk("pending");
         call.reply.count(consumer.pending().len());
         call.reply.bulk("idle");
-        call.reply.int((call.now_ms - consumer.seen_at).max(0));
+        call.reply.int(call.now_ms.saturating_sub(consumer.seen_at).max(0));
     }
     Ok(())
 }

@@ -54,6 +54,18 @@ fn reply_entries(reply: &mut Reply, entries: &[Entry<'_>]) {
     entries.iter().for_each(|entry| reply_entry(reply, entry));
 }
 
+/// Replicates the command with these words in place of those at the same indices.
+fn replicate_with(call: &mut Call<'_>, replaced: &[(usize, String)]) {
+    if replaced.is_empty() {
+        return;
+    }
+    let mut words = call.args.to_vec();
+    for (index, word) in replaced {
+        words[*index] = word.as_bytes();
+    }
+    call.replicate_as(&words);
+}
+
 /// Replicates who has an entry of a group (given by its key and name), and what else is known of it;
 /// `id` is the entry's as it was given.
 fn replicate_claim(

@@ -34,8 +34,9 @@ impl<'a> Filter<'a> {
     }
 
     fn find<'g>(&self, group: &'g Group, now_ms: i64) -> Vec<(StreamId, &'g Pending)> {
-        let is_wanted = |(id, pending): &(StreamId, &Pending)| {
-            *id <= self.end && now_ms - pending.delivered_at >= self.idle_ms_min
+        let is_wanted = |(_, pending): &(StreamId, &Pending)| {
+            let idle_ms = now_ms.saturating_sub(pending.delivered_at);
+            self.idle_ms_min == 0 || idle_ms >= self.idle_ms_min
         };
         let in_group = |id: &StreamId| group.pending().get(id).map(|pending| (*id, pending));
         match self.consumer {
@@ -77,7 +78,7 @@ pub(super) fn xpending(call: &mut Call<'_>) -> Result<(), CommandError> {
                 call.reply.array(4);
                 reply_id(call.reply, id);
                 call.reply.bulk(&pending.consumer);
-                call.reply.int((call.now_ms - pending.delivered_at).max(0));
+                call.reply.int(call.now_ms.saturating_sub(pending.delivered_at).max(0));
                 call.reply.int(pending.deliveries as i64);
             }
         }

@@ -1,6 +1,6 @@
 //! Trimming: XTRIM, and the words of XADD that ask for it.
 
-use super::ids;
+use super::{ids, replicate_with};
 use crate::command::{Call, CommandError, ExpiryRule};
 use crate::keyspace::types::stream::{Keep, Trimming};
 use crate::keyspace::types::{Stream, StreamId};
@@ -96,37 +96,26 @@ fn count(call: &Call<'_>, index: usize, negative: &'static str) -> Result<u64, C
 }
 
 /// What trimming did.
+#[derive(Debug, Default)]
 pub(super) struct Trimmed {
     /// How many entries went.
     pub removed: usize,
-    /// The exact trimming that does the same, and the index of its last word.
-    exact: Option<(String, usize)>,
+    /// Words that say the exact trimming that does the same, and their indices.
+    pub exactly: Vec<(usize, String)>,
 }
 
 impl Trim {
     pub fn apply(self, stream: &mut Stream) -> Trimmed {
         let removed = stream.trim(self.keep, self.trimming);
-        let exact = match (self.trimming, self.keep) {
-            (Trimming::Exact, _) => None,
-            (_, Keep::Newest(_)) => Some(stream.len().to_string()),
+        let exactly = match (self.trimming, self.keep) {
+            (Trimming::Exact, _) => return Trimmed { removed, exactly: Vec::new() },
+            (_, Keep::Newest(_)) => stream.len().to_string(),
             (_, Keep::From(_)) => {
                 let first = stream.blocks().next().map_or(StreamId::MAX, |(first, _)| first);
-                Some(first.to_string())
+                first.to_string()
             }
         };
-        Trimmed { removed, exact: exact.map(|exact| (exact, self.at)) }
-    }
-}
-
-impl Trimmed {
-    /// Puts the exact trimming into a command's words; returns whether there was need to.
-    pub fn write_into(self, words: &mut [Vec<u8>]) -> bool {
-        let Some((exact, at)) = self.exact else { return false };
-        if let Some([manner, value]) = words.get_mut(at - 1..=at) {
-            *manner = b"=".to_vec();
-            *value = exact.into_bytes();
-        }
-        true
+        Trimmed { removed, exactly: vec![(self.at - 1, "=".to_owned()), (self.at, exactly)] }
     }
 }
 
@@ -137,15 +126,9 @@ pub(super) fn xtrim(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let trim = trim.finish(call, true)?;
     let trimmed = call.edit(key, |stream: &mut Stream| trim.map(|trim| trim.apply(stream)))?;
-    let Some(trimmed) = trimmed.flatten() else {
-        call.reply.int(0);
-        return Ok(());
-    };
+    let trimmed = trimmed.flatten().unwrap_or_default();
     call.reply.count(trimmed.removed);
     call.changed_by(key, trimmed.removed);
-    let mut words: Vec<_> = call.args.iter().map(|word| word.to_vec()).collect();
-    if trimmed.write_into(&mut words) {
-        call.replicate_as(&words);
-    }
+    replicate_with(call, &trimmed.exactly);
     Ok(())
 }

@@ -260,3 +260,102 @@ fn read_raw_id(reader: &mut Reader<'_>) -> Result<StreamId, Stop> {
 fn corrupt(fault: &'static str) -> Reason {
     Reason::Corrupt { structure: "stream", fault }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::types::stream::BlockMax;
+
+    fn read(bytes: &[u8], form: Form) -> Result<Stream, Stop> {
+        let (mut parts, mut reader) = (StreamParts::new(form), Reader::new(bytes, 0));
+        while !parts.read_part(&mut reader)? {}
+        assert_eq!(reader.at(), bytes.len());
+        Ok(parts.into_stream())
+    }
+
+    fn fault(bytes: &[u8]) -> String {
+        match read(bytes, Form::Of7_0).expect_err("must be refused") {
+            Stop::Bad(reason) => reason.to_string(),
+            Stop::Short(_) => "cut".to_owned(),
+        }
+    }
+
+    fn id(ms: u64) -> StreamId {
+        StreamId::new(ms, 0)
+    }
+
+    /// Two blocks, a deleted entry, a group of two consumers and one of none.
+    fn stream() -> Stream {
+        let mut stream = Stream::default();
+        for ms in 1..=5 {
+            let max = BlockMax { bytes: 0, entries: 3 };
+            stream.push(id(ms), &[[b"field", b"1"], [b"other", b"two"]], max);
+        }
+        stream.delete(id(2));
+        let mut group = Group::new(id(4), None);
+        group.create_consumer(b"a", 1 << 40);
+        group.create_consumer(b"b", 5);
+        for (ms, consumer) in [(1, "a"), (3, "b"), (4, "a")] {
+            let consumer = Blob::from(consumer.as_bytes());
+            group.assign(id(ms), Pending { consumer, delivered_at: 7, deliveries: ms * 100 });
+        }
+        stream.create_group(b"g", group);
+        stream.create_group(b"h", Group::new(id(9), Some(1 << 33)));
+        stream
+    }
+
+    fn written(stream: &Stream) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        put(&mut out, stream);
+        out.to_vec()
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let bytes = written(&stream());
+        assert_eq!(read(&bytes, Form::Of7_0), Ok(stream()));
+        for length in 0..bytes.len() {
+            assert!(matches!(read(&bytes[..length], Form::Of7_0), Err(Stop::Short(_))), "{length}");
+        }
+        assert_eq!(read(&written(&Stream::default()), Form::Of7_0), Ok(Stream::default()));
+    }
+
+    #[test]
+    fn every_changed_bit_is_refused_or_read_and_never_panics() {
+        let bytes = written(&stream());
+        for index in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut bytes = bytes.clone();
+                bytes[index] ^= 1 << bit;
+                let (mut parts, mut reader) =
+                    (StreamParts::new(Form::Of7_0), Reader::new(&bytes, 0));
+                while parts.read_part(&mut reader) == Ok(false) {}
+            }
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let bare = [0; 10];
+        let with_group = |group: &[u8]| [&bare[..9], b"\x01", group].concat();
+        assert_eq!(fault(b"\x01\x01x\x00"), "corrupt stream: an ID is not 16 bytes");
+        let empty_block = [b"\x01\x10", &[0; 16][..], b"\x07\x07\0\0\0\0\0\xff"].concat();
+        assert_eq!(fault(&empty_block), "corrupt stream: it has no valid master entry");
+        assert_eq!(
+            fault(b"\x00\x05\x00\x00"),
+            "corrupt stream: its length is not that of its blocks"
+        );
+        let unowned = [b"\x01g\0\0\0\x01", &[0; 16][..], &[0; 8], b"\x01\x00"].concat();
+        assert_eq!(
+            fault(&with_group(&unowned)),
+            "corrupt stream: a pending entry is no consumer's"
+        );
+        let unknown = [b"\x01g\0\0\0\0\x01\x01c", &[0; 8][..], b"\x01", &[0; 16]].concat();
+        let text = "corrupt stream: a consumer's pending entry is not its group's";
+        assert_eq!(fault(&with_group(&unknown)), text);
+        let twice = [b"\x01g\0\0\0\0\x02\x01c", &[0; 8][..], b"\x00\x01c", &[0; 8], b"\x00"];
+        assert_eq!(fault(&with_group(&twice.concat())), "an element comes twice");
+        let groups = [&bare[..9], b"\x02", b"\x01g\0\0\0\0\0", b"\x01g\0\0\0\0\0"].concat();
+        assert_eq!(fault(&groups), "an element comes twice");
+    }
+}

@@ -80,17 +80,20 @@ impl Block {
         let (live, at) = block.count_at(HEADER_BYTES).ok_or(invalid)?;
         let (deleted, _) = block.count_at(at).ok_or(invalid)?;
         let mut at = block.body().ok_or(invalid)?;
-        let mut before = None;
+        let mut next = Some(first);
         while at != block.pack.end() {
             let (id, place, end) = block.read(at).ok_or(Invalid("an entry is not whole"))?;
-            if before.map_or(id != first, |before| id <= before) {
+            (block.last, at) = (id, end);
+            if place.is_deleted {
+                block.deleted += 1;
+            } else if next.is_some_and(|next| next <= id) {
+                block.live += 1;
+                next = id.next();
+            } else {
                 return Err(Invalid("its IDs do not ascend"));
             }
-            *(if place.is_deleted { &mut block.deleted } else { &mut block.live }) += 1;
-            (before, at) = (Some(id), end);
         }
-        block.last = before.ok_or(Invalid("it has no entry"))?;
-        if (live, deleted) != (block.live, block.deleted) {
+        if (live, deleted) != (block.live, block.deleted) || live + deleted == 0 {
             return Err(Invalid("it does not have the entries that it counts"));
         }
         Ok(block)
@@ -151,6 +154,17 @@ impl Block {
         self.last = id;
         self.live += 1;
         self.note_counts();
+    }
+
+    /// A block of the entries that are not deleted, if there are any.
+    pub fn without_deleted(&self) -> Option<Self> {
+        let mut block: Option<Self> = None;
+        for entry in self.entries() {
+            let pairs: Vec<_> = entry.pairs().collect();
+            let pairs: Vec<_> = pairs.iter().map(|(field, value)| [&**field, &**value]).collect();
+            block.get_or_insert_with(|| Self::begin(entry.id, &pairs)).append(entry.id, &pairs);
+        }
+        block
     }
 
     /// Marks entries as deleted, from the first on, as long as `is_to_go` holds of their IDs;

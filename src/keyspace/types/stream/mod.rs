@@ -17,6 +17,11 @@
 //!
 //! The lag of a group is known while no entry after its last ID was deleted: entries ever added less
 //! entries read. [`Stream::entries_up_to`] finds that number again at the ends of the stream.
+//!
+//! # Differences from Redis
+//!
+//! If the last ID was set back, deleted entries with higher IDs are forgotten when the next entry is
+//! added. Redis lets it follow them, out of order.
 
 mod block;
 mod group;
@@ -182,6 +187,7 @@ impl Stream {
         let bytes: usize = pairs.iter().flatten().map(|text| text.len()).sum();
         let bytes_max = if max.bytes == 0 { ENTRY_BYTES_MAX } else { max.bytes };
         let entries_max = if max.entries == 0 { usize::MAX } else { max.entries };
+        self.forget_from(id);
         let has_room = self.blocks.back().is_some_and(|block| {
             block.as_bytes().len() + bytes < bytes_max.min(ENTRY_BYTES_MAX)
                 && block.entries_with_deleted() < entries_max
@@ -197,7 +203,19 @@ impl Stream {
         self.change(self.blocks.len() - 1, |block| block.append(id, pairs));
         self.len += 1;
         self.last_id = id;
-        self.entries_added += 1;
+        self.entries_added = self.entries_added.wrapping_add(1);
+    }
+
+    /// Forgets deleted entries at the end that one of this ID cannot follow: the last ID was set
+    /// back.
+    fn forget_from(&mut self, id: StreamId) {
+        while let Some(block) = self.blocks.pop_back_if(|block| block.last() >= id) {
+            self.heap_bytes -= block.heap_bytes();
+            if let Some(live) = block.without_deleted() {
+                self.heap_bytes += live.heap_bytes();
+                self.blocks.push_back(Arc::new(live));
+            }
+        }
     }
 
     /// Deletes an entry and returns whether it was there.
@@ -269,7 +287,8 @@ impl Stream {
     /// Appends a block of a snapshot, which counts its entries as neither added nor last.
     pub fn push_block(&mut self, first: StreamId, bytes: Vec<u8>) -> Result<(), Invalid> {
         let block = Block::of_bytes(first, bytes)?;
-        if self.blocks.back().is_some_and(|before| before.last() >= first) {
+        let is_after = |before: &Arc<Block>| before.first() < first && self.top_id() < first;
+        if !self.blocks.back().is_none_or(is_after) {
             return Err(Invalid("its first ID is not above those before it"));
         }
         self.len += block.live();
