@@ -174,6 +174,19 @@ impl<'a> Call<'a> {
         self.peek(key).is_some()
     }
 
+    /// Runs another command in the place of this one.
+    pub fn with_words<R>(&mut self, words: &[&[u8]], run: impl FnOnce(&mut Call<'_>) -> R) -> R {
+        run(&mut Call {
+            args: words,
+            keyspace: self.keyspace,
+            reply: self.reply,
+            effect: self.effect,
+            dice: self.dice,
+            ready: None,
+            ..*self
+        })
+    }
+
     /// Does something with another database selected. `db` must exist.
     pub fn in_db<R>(&mut self, db: usize, work: impl FnOnce(&mut Self) -> R) -> R {
         let home = std::mem::replace(&mut self.db, db);

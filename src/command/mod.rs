@@ -27,6 +27,7 @@ mod error;
 mod expire;
 pub mod facts;
 pub mod find_keys;
+mod geo;
 #[cfg(test)]
 mod golden;
 mod hash;
@@ -66,5 +67,6 @@ pub fn tables() -> Vec<&'static [Spec<Run>]> {
         bitmap::COMMANDS,
         hyperloglog::COMMANDS,
         stream::COMMANDS,
+        geo::COMMANDS,
     ]
 }

@@ -29,7 +29,7 @@ enum Outcome {
     Refused,
 }
 
-pub(super) fn zadd(call: &mut Call<'_>) -> Result<(), CommandError> {
+pub(in crate::command) fn zadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (options, first) = read_options(call);
     add(call, options, first)
 }
