@@ -38,6 +38,7 @@ mod object;
 mod options;
 mod scan;
 mod set;
+mod sort;
 pub mod spec;
 mod stream;
 mod string;
@@ -68,5 +69,6 @@ pub fn tables() -> Vec<&'static [Spec<Run>]> {
         hyperloglog::COMMANDS,
         stream::COMMANDS,
         geo::COMMANDS,
+        sort::COMMANDS,
     ]
 }
