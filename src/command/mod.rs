@@ -23,6 +23,7 @@ mod bitmap;
 mod call;
 mod chance;
 mod database;
+mod dump;
 mod error;
 mod expire;
 pub mod facts;
@@ -70,5 +71,6 @@ pub fn tables() -> Vec<&'static [Spec<Run>]> {
         stream::COMMANDS,
         geo::COMMANDS,
         sort::COMMANDS,
+        dump::COMMANDS,
     ]
 }

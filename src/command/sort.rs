@@ -89,16 +89,15 @@ fn run(call: &mut Call<'_>, may_store: bool) -> Result<(), CommandError> {
             output.push(look_up(call, pattern, item));
         }
     }
-    match ask.target {
-        Some(target) => store(call, target, output),
-        None => {
-            call.reply.array(output.len());
-            output.iter().for_each(|item| match item {
-                Some(item) => call.reply.bulk(item),
-                None => call.reply.null(),
-            });
-        }
+    if let Some(target) = ask.target {
+        store(call, target, output);
+        return Ok(());
     }
+    call.reply.array(output.len());
+    output.iter().for_each(|item| match item {
+        Some(item) => call.reply.bulk(item),
+        None => call.reply.null(),
+    });
     Ok(())
 }
 
