@@ -5,7 +5,7 @@
 //! IDLETIME and FREQ are read and let go: when and how often a key was used is not kept.
 
 use super::flags::{DENYOOM, READONLY, WRITE};
-use super::{Call, CommandError, Group, Keys, Run, Spec, time};
+use super::{Call, CommandError, Group, Keys, Run, Spec, event, time};
 use crate::persist::rdb;
 
 /// The rows of this file.
@@ -85,6 +85,7 @@ fn restore(call: &mut Call<'_>) -> Result<(), CommandError> {
             call.replicate_as(&words);
         }
     }
+    call.notify(event::GENERIC, "restore", key);
     call.reply.ok();
     Ok(())
 }

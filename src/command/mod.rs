@@ -25,6 +25,7 @@ mod chance;
 mod database;
 mod dump;
 mod error;
+pub mod event;
 mod expire;
 pub mod facts;
 pub mod find_keys;

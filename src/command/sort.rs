@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use super::flags::{DENYOOM, MOVABLE_KEYS, READONLY, WRITE};
 use super::options::{range_in, score};
-use super::{Call, CommandError, Group, Keys, Run, Spec};
+use super::{Call, CommandError, Group, Keys, Run, Spec, event};
 use crate::keyspace::types::{Collection, List};
 use crate::keyspace::{Blob, Value};
 
@@ -109,6 +109,7 @@ fn store(call: &mut Call<'_>, target: &[u8], output: Vec<Option<Blob>>) {
         let list: List = output.into_iter().map(Option::unwrap_or_default).collect();
         call.store(target, list.into_value(), false);
         call.changed_by(target, len - 1);
+        call.notify(event::LIST, "sortstore", target);
     }
     call.reply.count(len);
 }

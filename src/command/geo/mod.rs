@@ -15,7 +15,7 @@ use self::cell::{LATITUDES, LONGITUDES, Place};
 use self::search::Found;
 use super::options::score;
 use super::zset::zadd;
-use super::{Call, CommandError};
+use super::{Call, CommandError, event};
 use crate::keyspace::types::{Collection, Zset};
 
 const NO_UNIT: CommandError =
@@ -177,6 +177,9 @@ fn store(call: &mut Call<'_>, target: &[u8], found: &[Found], distances: bool) {
         call.delete(target);
     } else {
         call.store(target, zset.into_value(), false);
+        let is_search = call.is(0, "GEOSEARCHSTORE");
+        let event = if is_search { "geosearchstore" } else { "georadiusstore" };
+        call.notify(event::ZSET, event, target);
     }
     call.reply.count(found.len());
 }
