@@ -5,8 +5,8 @@
 //! Bytes arrive ([`Input::Received`]); the client's requests are read one after the other
 //! ([`dispatch`]); the table is asked for the command ([`table`]); refusals are checked in Redis's
 //! order; the command runs, on the data alone or on the whole server; its effect goes through the
-//! one door to the replication stream and the log ([`propagate`]); its reply waits in the client for the end of
-//! the turn, when everything that was written leaves in one piece.
+//! one door to the replication stream and the log ([`propagate`]); its reply waits in the client
+//! for the end of the turn, when everything that was written leaves in one piece.
 //!
 //! # The parts
 //!
