@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::CommandError;
+use super::event::{self, Classes, Event};
 use crate::base::number;
 use crate::base::rng::Dice;
 use crate::keyspace::types::{Collection, Packing};
@@ -65,6 +66,12 @@ pub struct Effect {
     pub track_touched: bool,
     /// All keys of a database (or, with `None`, of all databases) were changed.
     pub flushed: Option<Option<usize>>,
+    /// What happened to keys, in order, as far as `classes` asks for it.
+    pub events: Vec<Event>,
+    /// Classes of events that anybody may listen to.
+    pub classes: Classes,
+    /// A key whose last element was taken: it is told after what the command says of it.
+    emptied: Option<Blob>,
     /// Two databases were exchanged.
     pub swapped: Option<(usize, usize)>,
     /// It found nothing and is to be run again.
@@ -132,9 +139,11 @@ impl<'a> Call<'a> {
     /// nothing large.
     pub fn read(&mut self, key: &[u8]) -> Option<Value> {
         let value = self.peek(key);
-        match value {
-            Some(_) => self.effect.hits += 1,
-            None => self.effect.misses += 1,
+        if value.is_some() {
+            self.effect.hits += 1;
+        } else {
+            self.effect.misses += 1;
+            self.notify(event::KEY_MISS, "keymiss", key);
         }
         value
     }
@@ -174,6 +183,19 @@ impl<'a> Call<'a> {
         self.peek(key).is_some()
     }
 
+    /// Runs another command in the place of this one.
+    pub fn with_words<R>(&mut self, words: &[&[u8]], run: impl FnOnce(&mut Call<'_>) -> R) -> R {
+        run(&mut Call {
+            args: words,
+            keyspace: self.keyspace,
+            reply: self.reply,
+            effect: self.effect,
+            dice: self.dice,
+            ready: None,
+            ..*self
+        })
+    }
+
     /// Does something with another database selected. `db` must exist.
     pub fn in_db<R>(&mut self, db: usize, work: impl FnOnce(&mut Self) -> R) -> R {
         let home = std::mem::replace(&mut self.db, db);
@@ -191,9 +213,12 @@ impl<'a> Call<'a> {
     pub fn store(&mut self, key: &[u8], mut value: Value, keep_expiry: bool) {
         value.settle(self.packing);
         let db = self.keyspace.db_mut(self.db);
-        db.set(key, value);
+        let is_new = db.set(key, value).is_none();
         if !keep_expiry {
             db.set_expiry(key, None);
+        }
+        if is_new {
+            self.notify(event::NEW, "new", key);
         }
         self.changed(key);
     }
@@ -205,6 +230,7 @@ impl<'a> Call<'a> {
         db.set(key, value);
         // A replica that hides a key whose time has come still has it.
         db.set_expiry(key, None);
+        self.notify(event::NEW, "new", key);
     }
 
     /// Deletes a key that is there. Counts one change.
@@ -213,7 +239,18 @@ impl<'a> Call<'a> {
             return false;
         }
         self.changed(key);
+        self.notify(event::GENERIC, "del", key);
         true
+    }
+
+    /// Tells what happened to a key.
+    pub fn notify(&mut self, class: Classes, name: &'static str, key: &[u8]) {
+        if self.effect.classes & class != 0 {
+            self.effect.events.push(Event { db: self.db, name, key: Blob::from(key) });
+        }
+        if self.effect.emptied.take_if(|emptied| *emptied == *key).is_some() {
+            self.notify(event::GENERIC, "del", key);
+        }
     }
 
     /// Counts one change, of this key.
@@ -285,12 +322,14 @@ impl<'a> Call<'a> {
             }
             Some((result, collection.is_empty()))
         });
-        Ok(edited.flatten().map(|(result, is_empty)| {
-            if is_empty {
-                db.remove(key);
+        let Some((result, is_empty)) = edited.flatten() else { return Ok(None) };
+        if is_empty {
+            db.remove(key);
+            if self.effect.classes != 0 {
+                self.effect.emptied = Some(Blob::from(key));
             }
-            result
-        }))
+        }
+        Ok(Some(result))
     }
 
     /// [`Call::edit`], with an empty collection if there is no such key.
@@ -346,6 +385,7 @@ impl<'a> Call<'a> {
         if self.expiry == ExpiryRule::Delete {
             self.keyspace.db_mut(self.db).remove(key);
             self.effect.expired.push((self.db, Blob::from(key)));
+            self.notify(event::EXPIRED, "expired", key);
             self.touched(key);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::flags::{FAST, READONLY, WRITE};
 use super::time::{Clock, invalid_expire, past};
-use super::{Call, CommandError, Group, Keys, Run, Spec};
+use super::{Call, CommandError, Group, Keys, Run, Spec, event};
 use crate::base::number;
 
 /// The rows of this file.
@@ -181,6 +181,7 @@ fn expire_on(call: &mut Call<'_>, clock: Clock) -> Result<(), CommandError> {
     }
     call.db_mut().set_expiry(key, Some(at));
     call.changed(key);
+    call.notify(event::GENERIC, "expire", key);
     if clock != Clock::MILLIS_AT {
         let at = at.to_string();
         let fixed = [b"PEXPIREAT", key, at.as_bytes()];
@@ -224,6 +225,7 @@ fn persist(call: &mut Call<'_>) -> Result<(), CommandError> {
     let was_set = call.exists(key) && call.db_mut().set_expiry(key, None).is_some();
     if was_set {
         call.changed(key);
+        call.notify(event::GENERIC, "persist", key);
     }
     call.reply.int(was_set.into());
     Ok(())

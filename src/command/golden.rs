@@ -92,6 +92,6 @@ macro_rules! transcripts {
 }
 
 transcripts!(
-    string key list hash set zset wait bitmap hyperloglog
+    string key list hash set zset wait bitmap hyperloglog geo sort dump events
     stream stream_group stream_claim stream_info stream_wait
 );

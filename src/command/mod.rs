@@ -23,10 +23,13 @@ mod bitmap;
 mod call;
 mod chance;
 mod database;
+mod dump;
 mod error;
+pub mod event;
 mod expire;
 pub mod facts;
 pub mod find_keys;
+mod geo;
 #[cfg(test)]
 mod golden;
 mod hash;
@@ -37,6 +40,7 @@ mod object;
 mod options;
 mod scan;
 mod set;
+mod sort;
 pub mod spec;
 mod stream;
 mod string;
@@ -66,5 +70,8 @@ pub fn tables() -> Vec<&'static [Spec<Run>]> {
         bitmap::COMMANDS,
         hyperloglog::COMMANDS,
         stream::COMMANDS,
+        geo::COMMANDS,
+        sort::COMMANDS,
+        dump::COMMANDS,
     ]
 }

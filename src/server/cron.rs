@@ -1,6 +1,7 @@
 //! What happens with time: one cron ten times a second, and the end of every turn.
 
 use super::Server;
+use crate::command::event::Event;
 use crate::machine::{Millis, Outbox};
 
 /// Milliseconds between two crons.
@@ -63,6 +64,7 @@ impl Server {
                 self.keyspace.db_mut(db).remove(&key);
                 self.stats.expired_keys += 1;
                 self.replicate_deletion(db, &key);
+                self.tell_expired(&Event { db, name: "expired", key });
             }
         }
     }

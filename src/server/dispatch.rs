@@ -223,10 +223,12 @@ impl Server {
         words: &[&[u8]],
         ready: Option<&[u8]>,
     ) -> Result<(), CommandError> {
+        let classes = self.event_classes();
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let from_primary = client.kind == ClientKind::Primary;
         let db = client.db;
         self.effect.reset();
+        self.effect.classes = classes;
         let mut call = Call {
             args: words,
             db,

@@ -27,6 +27,7 @@ mod cmd;
 pub mod config;
 mod cron;
 mod dispatch;
+mod events;
 mod histogram;
 mod jobs;
 mod latency;

@@ -146,6 +146,7 @@ impl Server {
             self.spoil_watchers();
             self.note_ready();
         }
+        self.tell_events();
         let receivers = self.present_receivers();
         if !receivers.stream && !receivers.log {
             return;

@@ -3,7 +3,7 @@
 use super::{byte_at, grow, mask_of, offset};
 use crate::base::number;
 use crate::command::string::edit_text;
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::{Blob, Value};
 
 /// What becomes of a number that does not fit its field.
@@ -123,7 +123,11 @@ fn run(call: &mut Call<'_>, steps: &[Step]) -> Result<(), CommandError> {
     let answers = answers.unwrap_or_default();
     let is_longer = len.is_none_or(|len| len < bytes);
     let changed = answers.iter().filter(|answer| answer.changed).count();
-    call.changed_by(key, changed.max(is_longer.into()));
+    let changed = changed.max(is_longer.into());
+    call.changed_by(key, changed);
+    if changed > 0 {
+        call.notify(event::STRING, "setbit", key);
+    }
     call.reply.array(answers.len());
     for answer in answers {
         match answer.number {

@@ -12,7 +12,7 @@ mod rows;
 pub(super) use self::rows::COMMANDS;
 
 use super::string::edit_text;
-use super::{Call, CommandError};
+use super::{Call, CommandError, event};
 use crate::base::number;
 use crate::keyspace::{Blob, Value};
 
@@ -63,6 +63,7 @@ fn setbit(call: &mut Call<'_>) -> Result<(), CommandError> {
             text.make_mut()[(bit / 8) as usize] ^= if was_on == on { 0 } else { mask_of(bit) };
         });
         call.changed(key);
+        call.notify(event::STRING, "setbit", key);
     }
     call.reply.int(was_on.into());
     Ok(())
@@ -129,6 +130,7 @@ fn bitop(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.delete(target);
     } else {
         call.store(target, Value::string(&result), false);
+        call.notify(event::STRING, "set", target);
     }
     call.reply.count(len);
     Ok(())

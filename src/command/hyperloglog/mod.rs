@@ -11,7 +11,7 @@ mod sketch;
 pub(super) use self::rows::COMMANDS;
 
 use self::sketch::{Corrupt, Registers, Sketch};
-use super::{Call, CommandError};
+use super::{Call, CommandError, event};
 use crate::keyspace::{Blob, Value};
 
 const NO_SKETCH: CommandError =
@@ -49,6 +49,7 @@ fn pfadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     if changed {
         sketch.forget_count();
         put(call, key, sketch);
+        call.notify(event::STRING, "pfadd", key);
     }
     call.reply.int(changed.into());
     Ok(())
@@ -104,6 +105,7 @@ fn pfmerge(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     sketch.forget_count();
     put(call, target, sketch);
+    call.notify(event::STRING, "pfadd", target);
     call.reply.ok();
     Ok(())
 }

@@ -8,7 +8,7 @@ mod wait;
 pub(super) use self::rows::COMMANDS;
 
 use super::options::{count_at_least, index_in, range_in, several_keys};
-use super::{Call, CommandError};
+use super::{Call, CommandError, event};
 use crate::keyspace::Blob;
 use crate::keyspace::types::{End, List};
 
@@ -32,6 +32,7 @@ fn push(call: &mut Call<'_>, end: End) -> Result<(), CommandError> {
     let (key, items) = (call.arg(1), &call.args[2..]);
     let len = call.edit_or_create(key, |list: &mut List| push_all(list, end, items))?;
     call.changed_by(key, items.len());
+    call.notify(event::LIST, pushed(end), key);
     call.reply.count(len);
     Ok(())
 }
@@ -41,9 +42,26 @@ fn push_if_there(call: &mut Call<'_>, end: End) -> Result<(), CommandError> {
     let len = call.edit(key, |list: &mut List| push_all(list, end, items))?;
     if len.is_some() {
         call.changed_by(key, items.len());
+        call.notify(event::LIST, pushed(end), key);
     }
     call.reply.count(len.unwrap_or(0));
     Ok(())
+}
+
+/// The event of adding at an end.
+fn pushed(end: End) -> &'static str {
+    match end {
+        End::Left => "lpush",
+        End::Right => "rpush",
+    }
+}
+
+/// The event of taking from an end.
+fn popped(end: End) -> &'static str {
+    match end {
+        End::Left => "lpop",
+        End::Right => "rpop",
+    }
 }
 
 fn push_all(list: &mut List, end: End, items: &[&[u8]]) -> usize {
@@ -72,6 +90,9 @@ fn pop(call: &mut Call<'_>, end: End, name: &str) -> Result<(), CommandError> {
         (None, Some(_)) => call.reply.null_array(),
         (Some(items), count) => {
             call.changed_by(key, items.len());
+            if !items.is_empty() {
+                call.notify(event::LIST, popped(end), key);
+            }
             if count.is_some() {
                 call.reply.array(items.len());
             }
@@ -119,6 +140,7 @@ fn lset(call: &mut Call<'_>) -> Result<(), CommandError> {
     let index = index_in(len, call.int(2)?).ok_or(CommandError::OUT_OF_RANGE)?;
     call.edit(key, |list: &mut List| list.replace(index, Blob::from(item)))?;
     call.changed(key);
+    call.notify(event::LIST, "lset", key);
     call.reply.ok();
     Ok(())
 }
@@ -141,6 +163,7 @@ fn linsert(call: &mut Call<'_>) -> Result<(), CommandError> {
             let at = index + usize::from(after);
             call.edit(key, |list: &mut List| list.insert(at, Blob::from(item)))?;
             call.changed(key);
+            call.notify(event::LIST, "linsert", key);
             call.reply.count(len + 1);
         }
         None => call.reply.int(-1),
@@ -154,6 +177,9 @@ fn lrem(call: &mut Call<'_>) -> Result<(), CommandError> {
     let max = if count == 0 { usize::MAX } else { count.unsigned_abs() as usize };
     let removed = call.edit(key, |list: &mut List| list.remove_equal(item, end, max))?.unwrap_or(0);
     call.changed_by(key, removed);
+    if removed > 0 {
+        call.notify(event::LIST, "lrem", key);
+    }
     call.reply.count(removed);
     Ok(())
 }
@@ -167,6 +193,7 @@ fn ltrim(call: &mut Call<'_>) -> Result<(), CommandError> {
     })?;
     if let Some(removed) = trimmed {
         call.changed_by(key, removed);
+        call.notify(event::LIST, "ltrim", key);
     }
     call.reply.ok();
     Ok(())
@@ -269,6 +296,8 @@ fn move_item(call: &mut Call<'_>, from: End, to: End) -> Result<bool, CommandErr
     };
     if let Some(item) = item.flatten() {
         call.changed(target);
+        call.notify(event::LIST, pushed(to), target);
+        call.notify(event::LIST, popped(from), source);
         call.reply.bulk(item);
     }
     Ok(true)
@@ -319,6 +348,7 @@ impl<'a> PopFromFirst<'a> {
             let take = |list: &mut List| pop_some(list, self.end, self.count);
             let Some(items) = call.edit(key, take)? else { continue };
             call.changed_by(key, items.len());
+            call.notify(event::LIST, popped(self.end), key);
             let word = if self.end == End::Left { "LPOP" } else { "RPOP" };
             call.replicate_as(&[word.as_bytes(), key, items.len().to_string().as_bytes()]);
             call.reply.array(2);

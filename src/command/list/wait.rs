@@ -1,8 +1,8 @@
 //! Commands that take from a list and wait for one if there is none.
 
-use super::{PopFromFirst, end_at, move_item};
+use super::{PopFromFirst, end_at, move_item, popped};
 use crate::command::options::timeout_ms;
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::Kind;
 use crate::keyspace::types::{End, List};
 
@@ -21,6 +21,7 @@ fn pop_or_wait(call: &mut Call<'_>, end: End, effect: &str) -> Result<(), Comman
     for key in call.worth_a_look(keys) {
         let Some(Some(item)) = call.edit(key, |list: &mut List| list.pop(end))? else { continue };
         call.changed(key);
+        call.notify(event::LIST, popped(end), key);
         call.replicate_as(&[effect.as_bytes(), key]);
         call.reply.array(2);
         call.reply.bulk(key);

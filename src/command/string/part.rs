@@ -1,6 +1,6 @@
 //! Parts of a string.
 
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::{Blob, Value};
 
 const TOO_LONG: CommandError =
@@ -10,12 +10,14 @@ pub(super) fn append(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (key, tail) = (call.arg(1), call.arg(2));
     let Some(len) = len_of(call, key)? else {
         call.store(key, Value::string(tail), false);
+        call.notify(event::STRING, "append", key);
         call.reply.count(tail.len());
         return Ok(());
     };
     check_len(call, len, tail.len())?;
     edit_text(call, key, |text| text.extend_from_slice(tail));
     call.changed(key);
+    call.notify(event::STRING, "append", key);
     call.reply.count(len + tail.len());
     Ok(())
 }
@@ -49,6 +51,7 @@ pub(super) fn setrange(call: &mut Call<'_>) -> Result<(), CommandError> {
         text.make_mut()[offset..end].copy_from_slice(piece);
     });
     call.changed(key);
+    call.notify(event::STRING, "setrange", key);
     call.reply.count(len.max(end));
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::reply_members;
 use crate::command::options::{count_at_least, score};
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::types::{Collection, Set, Zset};
 use crate::keyspace::{Blob, Value};
 
@@ -87,7 +87,11 @@ fn reply(call: &mut Call<'_>, operation: Operation, name: &str) -> Result<(), Co
     Ok(())
 }
 
-fn store(call: &mut Call<'_>, operation: Operation, name: &str) -> Result<(), CommandError> {
+fn store(
+    call: &mut Call<'_>,
+    operation: Operation,
+    name: &'static str,
+) -> Result<(), CommandError> {
     let target = call.arg(1);
     let mut result = Ask::read(call, operation, 2, name, false)?.result();
     result.pack(call.packing);
@@ -96,6 +100,7 @@ fn store(call: &mut Call<'_>, operation: Operation, name: &str) -> Result<(), Co
         call.delete(target);
     } else {
         call.store(target, result.into_value(), false);
+        call.notify(event::ZSET, name, target);
     }
     call.reply.count(len);
     Ok(())

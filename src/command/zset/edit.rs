@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{NOT_A_NUMBER, bounds, reply_members, reply_score};
 use crate::command::options::{count_at_least, range_in, score, several_keys, timeout_ms};
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::types::Zset;
 use crate::keyspace::{Blob, Kind};
 
@@ -29,7 +29,7 @@ enum Outcome {
     Refused,
 }
 
-pub(super) fn zadd(call: &mut Call<'_>) -> Result<(), CommandError> {
+pub(in crate::command) fn zadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (options, first) = read_options(call);
     add(call, options, first)
 }
@@ -125,6 +125,9 @@ fn add(call: &mut Call<'_>, options: Options, first: usize) -> Result<(), Comman
         }
     }
     call.changed_by(key, added + changed);
+    if added + changed > 0 {
+        call.notify(event::ZSET, if options.increment { "zincr" } else { "zadd" }, key);
+    }
     refusal?;
     match (options.increment, last) {
         (true, Some(score)) => reply_score(call, score),
@@ -142,27 +145,31 @@ pub(super) fn zrem(call: &mut Call<'_>) -> Result<(), CommandError> {
     })?;
     let removed = removed.unwrap_or(0);
     call.changed_by(key, removed);
+    if removed > 0 {
+        call.notify(event::ZSET, "zrem", key);
+    }
     call.reply.count(removed);
     Ok(())
 }
 
 pub(super) fn zremrangebyrank(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (start, end) = (call.int(2)?, call.int(3)?);
-    remove_range(call, |zset| range_in(zset.len(), start, end))
+    remove_range(call, "zremrangebyrank", |zset| range_in(zset.len(), start, end))
 }
 
 pub(super) fn zremrangebyscore(call: &mut Call<'_>) -> Result<(), CommandError> {
     let bounds = bounds::score_bounds(call.arg(2), call.arg(3))?;
-    remove_range(call, |zset| bounds::by_score(zset, bounds))
+    remove_range(call, "zremrangebyscore", |zset| bounds::by_score(zset, bounds))
 }
 
 pub(super) fn zremrangebylex(call: &mut Call<'_>) -> Result<(), CommandError> {
     let bounds = bounds::name_bounds(call.arg(2), call.arg(3))?;
-    remove_range(call, |zset| bounds::by_name(zset, bounds))
+    remove_range(call, "zremrangebylex", |zset| bounds::by_name(zset, bounds))
 }
 
 fn remove_range(
     call: &mut Call<'_>,
+    event: &'static str,
     range: impl FnOnce(&Zset) -> Range<usize>,
 ) -> Result<(), CommandError> {
     let key = call.arg(1);
@@ -172,6 +179,9 @@ fn remove_range(
     })?;
     let removed = taken.map_or(0, |taken| taken.len());
     call.changed_by(key, removed);
+    if removed > 0 {
+        call.notify(event::ZSET, event, key);
+    }
     call.reply.count(removed);
     Ok(())
 }
@@ -198,6 +208,10 @@ fn pop(zset: &mut Zset, highest: bool, count: usize) -> Vec<(Blob, f64)> {
     }
 }
 
+fn popped_event(highest: bool) -> &'static str {
+    if highest { "zpopmax" } else { "zpopmin" }
+}
+
 pub(super) fn zpopmin(call: &mut Call<'_>) -> Result<(), CommandError> {
     pop_from_one(call, false)
 }
@@ -216,6 +230,9 @@ fn pop_from_one(call: &mut Call<'_>, highest: bool) -> Result<(), CommandError> 
     let popped = call.edit(key, |zset: &mut Zset| pop(zset, highest, count.unwrap_or(1)))?;
     let popped = popped.unwrap_or_default();
     call.changed_by(key, popped.len());
+    if !popped.is_empty() {
+        call.notify(event::ZSET, popped_event(highest), key);
+    }
     let members: Vec<_> = popped.iter().map(|(member, score)| (member, *score)).collect();
     match members[..] {
         // Without a count the one pair is not in an array of its own.
@@ -269,6 +286,7 @@ impl<'a> PopFromFirst<'a> {
             let take = |zset: &mut Zset| pop(zset, self.highest, self.count);
             let Some(popped) = call.edit(key, take)? else { continue };
             call.changed_by(key, popped.len());
+            call.notify(event::ZSET, popped_event(self.highest), key);
             let word = if self.highest { "ZPOPMAX" } else { "ZPOPMIN" };
             call.replicate_as(&[word.as_bytes(), key, popped.len().to_string().as_bytes()]);
             call.reply.array(2);
@@ -301,6 +319,7 @@ fn pop_or_wait(call: &mut Call<'_>, highest: bool, effect: &str) -> Result<(), C
         let popped = call.edit(key, |zset: &mut Zset| pop(zset, highest, 1))?.unwrap_or_default();
         let Some((member, score)) = popped.first() else { continue };
         call.changed(key);
+        call.notify(event::ZSET, popped_event(highest), key);
         call.replicate_as(&[effect.as_bytes(), key]);
         call.reply.array(3);
         call.reply.bulk(key);

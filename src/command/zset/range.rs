@@ -3,7 +3,7 @@
 use super::bounds::{self, NameBound, ScoreBound};
 use super::reply_members;
 use crate::command::options::range_in;
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::Blob;
 use crate::keyspace::types::{Collection, Zset};
 
@@ -76,6 +76,7 @@ pub(super) fn zrangestore(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.delete(target);
     } else {
         call.store(target, result.into_value(), false);
+        call.notify(event::ZSET, "zrangestore", target);
     }
     call.reply.count(len);
     Ok(())

@@ -139,7 +139,7 @@ pub fn serialized_len(value: &Value) -> usize {
     out.len()
 }
 
-fn type_of(value: &Value) -> u8 {
+pub(super) fn type_of(value: &Value) -> u8 {
     match value {
         Value::Str(_) | Value::Int(_) => value_type::STRING,
         Value::List(_) => value_type::LIST,
@@ -150,7 +150,7 @@ fn type_of(value: &Value) -> u8 {
     }
 }
 
-fn put_value(out: &mut BytesMut, value: &Value) {
+pub(super) fn put_value(out: &mut BytesMut, value: &Value) {
     match value {
         Value::Str(bytes) => put_string(out, bytes),
         Value::Int(n) => put_integer(out, *n),

@@ -43,6 +43,7 @@ mod input;
 mod intset;
 mod lzf;
 mod output;
+mod payload;
 mod stream;
 mod ziplist;
 
@@ -50,6 +51,7 @@ pub use self::decoder::Decoder;
 pub use self::encoder::{Encoder, serialized_len};
 pub use self::error::{RdbError, Reason};
 pub use self::format::REDIS_VERSION;
+pub use self::payload::{PayloadError, dump, restore};
 
 #[cfg(test)]
 mod tests;

@@ -140,6 +140,8 @@ pub struct Config {
     pub protected_mode: bool,
     /// `hz`
     pub hz: u64,
+    /// `notify-keyspace-events`; empty for none.
+    pub notify_keyspace_events: String,
     /// `maxmemory`, bytes.
     pub maxmemory: u64,
     /// The file it was read from, for CONFIG REWRITE.
@@ -261,6 +263,7 @@ impl Default for Config {
             enable_protected_configs: "no".to_owned(),
             protected_mode: true,
             hz: 10,
+            notify_keyspace_events: String::new(),
             maxmemory: 0,
             file: None,
             others: OtherDirectives::default(),

@@ -376,7 +376,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("min-replicas-max-lag", Kind::Number(0, INT), "10").alias("min-slaves-max-lag").at(at!(min_replicas_max_lag)),
     row("min-replicas-to-write", Kind::Number(0, INT), "0").alias("min-slaves-to-write").at(at!(min_replicas_to_write)),
     row("no-appendfsync-on-rewrite", Kind::YesNo, "no").at(at!(no_appendfsync_on_rewrite)),
-    row("notify-keyspace-events", Kind::Words(special::events), ""),
+    row("notify-keyspace-events", Kind::Words(special::events), "").at(at!(notify_keyspace_events)),
     row("oom-score-adj", Kind::OneOf(&["no", "yes", "relative", "absolute"]), "no"),
     row("oom-score-adj-values", Kind::Words(special::oom_values), "0 200 800"),
     row("pidfile", Kind::Text, "").fixed(),
