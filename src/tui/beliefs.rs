@@ -157,6 +157,10 @@ impl Election {
 /// not.
 pub fn election(view: &LabView, monitor: &str) -> Option<Election> {
     let epoch = cast(view, monitor).next()?.2;
+    let last = view.failovers.iter().rev().find(|failover| failover.monitor == monitor);
+    if last.and_then(|last| last.epoch).is_some_and(|later| later > epoch) {
+        return None; // A failover that was ordered needs no votes.
+    }
     let mut ballots: Vec<(usize, usize)> = Vec::new();
     for (voter, candidate, _) in cast(view, monitor).filter(|vote| vote.2 == epoch) {
         if ballots.iter().all(|(known, _)| *known != voter) {
@@ -203,15 +207,17 @@ pub fn leader(view: &LabView, monitor: &str) -> Option<usize> {
     })
 }
 
-/// Whether Sentinels agreed a moment ago that a node is down.
+/// Whether Sentinels agreed a moment ago that a node that does not run is down.
 pub fn was_odown(view: &LabView, node: usize) -> bool {
-    let port = format!(" {}", view.nodes[node].port);
-    news(view).any(|entry| match &entry.event {
-        Event::Node(Fact::Sentinel { event: "+odown", text, .. }) => {
-            text.split(" #").next().is_some_and(|about| about.ends_with(&port))
-        }
-        _ => false,
-    })
+    let row = &view.nodes[node];
+    let port = format!(" {}", row.port);
+    row.status != NodeStatus::Running
+        && news(view).any(|entry| match &entry.event {
+            Event::Node(Fact::Sentinel { event: "+odown", text, .. }) => {
+                text.split(" #").next().is_some_and(|about| about.ends_with(&port))
+            }
+            _ => false,
+        })
 }
 
 /// The running nodes of a monitored group that are primaries by their own account: one, if all is

@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::app::{Panel, Ui};
 use super::beliefs;
 use crate::lab::LabView;
-use crate::lab::view::{FailoverState, NodeStatus};
+use crate::lab::view::{FailoverState, NodeKind, NodeStatus};
 use crate::machine::Role;
 
 /// When a binding counts.
@@ -209,6 +209,10 @@ fn several(view: &LabView, ui: &Ui) -> bool {
     selected(view, ui) && view.nodes.len() > 1
 }
 
+fn movable(view: &LabView, ui: &Ui) -> bool {
+    several(view, ui) && ui.node(view).is_some_and(|node| node.kind == NodeKind::Server)
+}
+
 fn faulty(view: &LabView, _: &Ui) -> bool {
     !view.faults.is_empty()
 }
@@ -319,7 +323,7 @@ const SCREEN: &[Binding] = keys! { Screen:
     [Char('H')] C::HealAll, "heal all", "take every fault off every link", Some(17), true, faulty;
     [Char('d')] C::Delay, "delay", "delay the link (asks how much)", Some(31), true, several;
     [Char('s')] C::Promote, "SLAVEOF NO ONE", "make the replica a primary: its history parts from here on", Some(14), true, replica;
-    [Char('f')] C::Follow, "follow", "make the node follow another (asks whom)", Some(32), true, several;
+    [Char('f')] C::Follow, "follow", "make the node follow another (asks whom)", Some(32), true, movable;
     [Char('F')] C::Failover, "failover", "let the Sentinels replace the primary: SENTINEL FAILOVER", Some(15), true, watched;
     [Char('V')] C::SplitVote, "split vote", "kill the primary and provoke an election that nobody wins", Some(40), true, watched;
     [Char('C')] C::CkQuorum, "ckquorum", "ask the Sentinels whether they could fail over", Some(41), false, watched;

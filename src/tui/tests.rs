@@ -339,15 +339,3 @@ fn the_mouse_selects_nodes_and_presses_footer_keys() {
     let orders = update(&mut ui, &view, Msg::Click(x, y));
     assert_eq!(orders[0].0.to_string(), "kill charlie");
 }
-
-#[test]
-fn the_picture_of_the_readme_is_a_real_frame() {
-    let mut ui = ui(120, 36);
-    ui.selected = 2;
-    let buffer = frame(&troubled(), &ui);
-    let picture = export::svg(&buffer, ThemeName::Dark);
-    assert!(picture.contains("charlie"));
-    if let Some(path) = std::env::var_os("REPLAB_SCREEN_SVG") {
-        std::fs::write(path, picture).unwrap();
-    }
-}

@@ -9,8 +9,8 @@ use crate::lab::view::{
     PhaseTime,
 };
 use crate::machine::{
-    Fact, FailoverView, Millis, MonitorView, NodeView, PeerBelief, ReplicaBelief, Role,
-    SentinelView,
+    Fact, FailoverView, LinkState, Millis, MonitorView, NodeView, PeerBelief, PrimaryLinkView,
+    ReplicaBelief, Role, SentinelView,
 };
 use crate::tui::fixtures::{endpoint, entry, primary, replica, with_replicas, with_server};
 use crate::world::LinkPolicy;
@@ -18,6 +18,7 @@ use crate::world::LinkPolicy;
 /// Indexes of the nodes.
 const ALPHA: usize = 0;
 const BRAVO: usize = 1;
+const CHARLIE: usize = 2;
 const S1: usize = 3;
 
 fn id(n: usize) -> String {
@@ -97,6 +98,13 @@ fn said(
     view.journal.push(entry(seq, t_ms, Some(&format!("s{}", n + 1)), Event::Node(fact)));
 }
 
+/// Changes the state of a replica's link to its primary.
+fn with_link(view: &mut LabView, replica: usize, state: LinkState, down_ms: Option<Millis>) {
+    with_server(&mut view.nodes[replica], |own| {
+        own.primary = own.primary.take().map(|link| PrimaryLinkView { state, down_ms, ..link });
+    });
+}
+
 /// All is well.
 fn watched() -> LabView {
     let mut view = healthy();
@@ -123,6 +131,9 @@ fn watched() -> LabView {
 fn doubted() -> LabView {
     let mut view = watched();
     view.nodes[ALPHA].status = NodeStatus::Dead(101_000, "killed".into());
+    for replica in [BRAVO, CHARLIE] {
+        with_link(&mut view, replica, LinkState::Connect, Some(1_390));
+    }
     view.nodes[S1 + 2].status = NodeStatus::Paused(90_000);
     for (n, ms) in [(0, 390), (1, 40)] {
         with_belief(&mut view, n, |own| own.monitors[0].sdown_ms = Some(ms));
@@ -142,6 +153,10 @@ fn electing() -> LabView {
             own.current_epoch = 4;
             own.monitors[0].vote = Some((id(1), 4));
             own.monitors[0].sdown_ms = Some(390);
+            for peer in &mut own.monitors[0].peers {
+                peer.says_down = true;
+                peer.vote = Some((id(1), 4));
+            }
         });
     }
     with_belief(&mut view, 1, |own| {
@@ -270,7 +285,8 @@ fn told() -> LabView {
         own.role = Role::Primary;
         own.primary = None;
     });
-    view.nodes[2].follows = Some(BRAVO);
+    view.nodes[CHARLIE].follows = Some(BRAVO);
+    with_link(&mut view, CHARLIE, LinkState::Connected, None);
     with_servers_replicas(&mut view);
     for n in 0..2 {
         with_belief(&mut view, n, |own| {
@@ -542,4 +558,15 @@ fn five_on_two() -> LabView {
 #[test]
 fn five_sentinels_watch_two_primaries() {
     snapshots("five_on_two", &five_on_two(), |ui| ui.selected = 5);
+}
+
+#[test]
+fn the_picture_of_the_readme_is_a_real_frame() {
+    let mut ui = ui(120, 36);
+    ui.selected = S1 + 1;
+    let picture = export::svg(&frame(&electing(), &ui), ThemeName::Dark);
+    assert!(picture.contains("LEADER"));
+    if let Some(path) = std::env::var_os("REPLAB_SCREEN_SVG") {
+        std::fs::write(path, picture).unwrap();
+    }
 }

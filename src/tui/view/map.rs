@@ -15,7 +15,7 @@ use crate::lab::view::{NodeRow, NodeStatus};
 use crate::machine::{LinkState, ServerView};
 use crate::tui::app::{Panel, Ui};
 use crate::tui::beliefs;
-use crate::tui::units::{age, bytes, count, fit};
+use crate::tui::units::{age, bytes, count, fit, fit_words};
 
 /// Columns between two boxes.
 const GAP: u16 = 2;
@@ -231,7 +231,7 @@ fn lines<'a>(view: &LabView, row: &NodeRow, room: usize, most: u16, ui: &Ui) -> 
         return vec![Line::styled("no word of it yet", ui.theme().dim)];
     };
     let trouble = node::trouble(view, row, ui)
-        .map(|(text, style)| Line::styled(fit(&text, room, ui.glyphs()), style));
+        .map(|(text, style)| Line::styled(fit_words(&text, room, ui.glyphs()), style));
     let second = second_line(view, row, server, room, ui);
     let offset = offset_line(server, room, ui);
     let fill = progress_line(server, room, ui);
@@ -320,7 +320,7 @@ fn behind_line<'a>(behind: u64, beside: node::Said, room: usize, ui: &Ui) -> Lin
     let (mut beside, beside_style) = beside;
     if text.width() + beside.width() >= room {
         let without_word = beside.trim_start_matches("ACK ");
-        beside = fit(without_word, room.saturating_sub(text.width() + 1), ui.glyphs());
+        beside = fit_words(without_word, room.saturating_sub(text.width() + 1), ui.glyphs());
     }
     let gap = room.saturating_sub(text.width() + beside.width()).max(1);
     Line::from(vec![
@@ -416,7 +416,7 @@ fn draw_link(buffer: &mut Buffer, area: Rect, above: usize, below: usize, view: 
         .map(|(text, style)| (text.trim_start_matches(glyphs.cut).trim_start().to_owned(), style));
     let texts = link_texts(fault, (link, link_style), broken, room, area.height, ui);
     for (i, (text, style)) in texts.iter().take(usize::from(area.height)).enumerate() {
-        buffer.set_string(area.x + 2, area.y + i as u16, fit(text, room, glyphs), *style);
+        buffer.set_string(area.x + 2, area.y + i as u16, fit_words(text, room, glyphs), *style);
     }
 }
 

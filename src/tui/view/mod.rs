@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  header
-//! ┌ topology ───────────┐┌ detail ───────┐    At 110 columns and more the detail (and the steps of a
-//! │                     ││               │    script) stand on the right; below that they are asked
+//! ┌ topology ───────────┐┌ detail ───────┐    At 110 columns and more the detail (and what Sentinels
+//! │                     ││               │    believe, and the steps of a script) stand on the right;
+//! │ ── sentinels ────── │├ beliefs ──────┤    below that, or where there is no room, they are asked
 //! │                     │├ steps ────────┤    for with Enter and Tab.
 //! ├ timeline / logs / console ───────────┤
 //!  footer

@@ -54,8 +54,9 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
     };
     let inner = frame::panel(frame, area, title, Panel::Sentinels, ui);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    let width = usize::from(inner.width);
     let mut lines: Vec<Line<'_>> =
-        monitors(view).into_iter().map(|name| truth(view, name, ui)).collect();
+        monitors(view).into_iter().map(|name| truth(view, name, width, ui)).collect();
     if usize::from(inner.height) > lines.len() + lines_of_sentinels(view) {
         lines.push(heading(inner.width, ui));
     }
@@ -71,15 +72,11 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
 }
 
 /// Who is primary in truth: by the nodes' own account and by what the lab did to them.
-fn truth(view: &LabView, monitor: &str, ui: &Ui) -> Line<'static> {
+fn truth(view: &LabView, monitor: &str, width: usize, ui: &Ui) -> Line<'static> {
     let theme = ui.theme();
-    let names = |nodes: &[usize]| {
-        let names: Vec<&str> = nodes.iter().map(|at| view.nodes[*at].name.as_str()).collect();
-        names.join(" and ")
-    };
-    let primaries = beliefs::true_primaries(view, monitor);
-    let (text, style) = match &primaries[..] {
-        [only] => (format!("{} is primary", view.nodes[*only].name), theme.title),
+    let name = |at: &usize| view.nodes[*at].name.as_str();
+    let (text, style) = match &beliefs::true_primaries(view, monitor)[..] {
+        [only] => (format!("{} is primary", name(only)), theme.title),
         [] => {
             let gone = beliefs::of_monitor(view, monitor)
                 .find_map(|belief| beliefs::node_at(view, &belief.monitor.addr))
@@ -90,12 +87,16 @@ fn truth(view: &LabView, monitor: &str, ui: &Ui) -> Line<'static> {
             });
             (format!("nobody is primary{why}"), theme.bad)
         }
-        several => (format!("{} are both primaries", names(several)), theme.bad),
+        several => {
+            let names: Vec<&str> = several.iter().map(name).collect();
+            (format!("{} primaries: {}", several.len(), names.join(", ")), theme.bad)
+        }
     };
     let of = if view.monitors.len() > 1 { format!("{monitor}: ") } else { String::new() };
+    let text = fit(&format!("{of}{text}"), width.saturating_sub(8), ui.glyphs());
     Line::from(vec![
         Span::styled(format!("{:<7} ", "truth"), theme.title.add_modifier(Modifier::UNDERLINED)),
-        Span::styled(format!("{of}{text}"), style),
+        Span::styled(text, style),
     ])
 }
 
@@ -172,11 +173,11 @@ fn narrow(
 ) -> node::Said {
     let glyphs = ui.glyphs();
     if belief.leads() {
-        return (format!("{state:<12} {} leads", glyphs.leader), style);
+        return (format!("{state:<11} {} leads", glyphs.leader), style);
     }
     if beside.0.is_empty() {
-        let vote = vote.map_or(String::new(), |vote| format!("voted {vote}"));
-        return (format!("{state:<12} {vote}"), style);
+        let vote = vote.map_or(String::new(), |vote| format!("vote {vote}"));
+        return (format!("{state:<11} {vote}"), style);
     }
     // Without the time there is room for what is wrong.
     let state = state.split(' ').next().unwrap_or_default();

@@ -75,11 +75,14 @@ fn peers(sheet: &Sheet<'_>, monitor: &MonitorView, view: &LabView) -> Vec<Line<'
             }
             None => text.push_str(if peer.says_down { " says down" } else { " says ok" }),
         }
-        if let Some((id, epoch)) = &peer.vote {
-            let _ = write!(text, ", voted {} in {epoch}", candidate(view, id));
-        }
-        if let Some(ms) = peer.hello_age_ms {
-            let _ = write!(text, ", hello {}", age(ms));
+        match (&peer.vote, peer.hello_age_ms) {
+            (Some((id, epoch)), _) => {
+                let _ = write!(text, ", vote {} e{epoch}", candidate(view, id));
+            }
+            (None, Some(ms)) => {
+                let _ = write!(text, ", hello {} ago", age(ms));
+            }
+            (None, None) => {}
         }
         (text, Style::new())
     };

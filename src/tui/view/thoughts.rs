@@ -6,7 +6,7 @@ use crate::lab::LabView;
 use crate::lab::view::LinkFault;
 use crate::tui::app::Ui;
 use crate::tui::beliefs::{self, Belief, Election};
-use crate::tui::units::{age, fit};
+use crate::tui::units::{age, fit, fit_words};
 use unicode_width::UnicodeWidthStr;
 
 /// What is to be said of a Sentinel, in so many lines, the most important first. Where there is
@@ -14,7 +14,7 @@ use unicode_width::UnicodeWidthStr;
 pub fn lines(at: usize, view: &LabView, room: usize, most: u16, ui: &Ui) -> Vec<Said> {
     let row = &view.nodes[at];
     if let Some((text, style)) = node::trouble(view, row, ui) {
-        return vec![(fit(&text, room, ui.glyphs()), style)];
+        return vec![(fit_words(&text, room, ui.glyphs()), style)];
     }
     let Some(own) = beliefs::sentinel(row) else {
         return vec![(fit("no word of it yet", room, ui.glyphs()), ui.theme().dim)];
