@@ -401,6 +401,30 @@ fn hostile_hellos_change_nothing() {
     assert!(!lab.since(0, "-hello-refused").is_empty());
 }
 
+#[test]
+fn a_sentinel_that_moved_has_moved_for_all_primaries() {
+    let mut lab = Lab::new(15, 2, 1, &["sentinel monitor nn 127.0.0.1 1 1"]);
+    let (node, primary) = (lab.sentinels[0], lab.world.port(lab.servers[0]));
+    let client = lab.world.connect(node);
+    let id = "f".repeat(40);
+    for (name, port) in [("mm", 1001), ("nn", 1001), ("mm", 1002)] {
+        let hello = format!("127.0.0.1,{port},{id},0,{name},127.0.0.1,{primary},0");
+        lab.ask(client, &["PUBLISH", "__sentinel__:hello", &hello]);
+    }
+    let texts = |event| lab.since(0, event).into_iter().map(|h| h.text).collect::<Vec<_>>();
+    let at = format!("mm 127.0.0.1 {primary}");
+    assert_eq!(
+        texts("+sentinel-address-switch"),
+        [format!("master {at} ip 127.0.0.1 port 1002 for {id}")]
+    );
+    assert_eq!(
+        texts("+sentinel-address-update"),
+        [format!("sentinel {id} 127.0.0.1 1002 @ {at} 1 additional matching instances")]
+    );
+    let monitors = lab.beliefs(node).expect("runs").monitors;
+    assert!(monitors.iter().all(|m| m.peers[0].addr.port == 1002), "{monitors:?}");
+}
+
 /// Kills the primary of a lab at some moment. How many replicas were promoted since, and how often
 /// a Sentinel switched.
 fn after_a_kill(seed: u64, down_after: u64, more: &[&str], late_ms: u64) -> (usize, usize) {

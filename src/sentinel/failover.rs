@@ -231,10 +231,8 @@ impl Common {
         });
         // Whatever they were asked before, now they are asked for their votes.
         m.peers.values_mut().for_each(|peer| peer.asked = None);
-        if !forced {
-            let me = self.my_id.clone();
-            self.on_vote_request(m, &me, epoch);
-        }
+        let me = self.my_id.clone();
+        self.on_vote_request(m, &me, epoch);
     }
 
     fn await_election(&mut self, m: &mut Monitor, epoch: u64, forced: bool, until: Millis) {

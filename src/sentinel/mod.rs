@@ -40,7 +40,9 @@
 //! * votes are counted in the epoch of their election, so that many primaries can fail at once, and
 //!   an election is not refused for the epoch of another primary's;
 //! * time is monotonic; TILT is for stalls;
-//! * hello and INFO that cannot be right are refused with the event `-hello-refused`.
+//! * hello and INFO that cannot be right are refused with the event `-hello-refused`;
+//! * SENTINEL CONFIG GET takes several patterns, as since 7.2; CLIENT LIST tells nothing of buffers,
+//!   and COMMAND neither flags nor documentation.
 
 mod answers;
 mod client;
