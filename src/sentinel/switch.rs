@@ -85,7 +85,7 @@ impl Common {
         }
         m.failover = Failover::Idle;
         m.no_failover_before = 0;
-        m.lost_attempts = 0;
+        m.elections = 0;
         m.vote.leader = None;
         self.unsaved = true;
     }
