@@ -7,6 +7,7 @@
 use super::common::Common;
 use super::config::{is_host, is_plain};
 use super::event::{About, Event};
+use super::failover::Failover;
 use super::instance::Peer;
 use super::link::{Expect, LinkId, Part};
 use super::monitor::Monitor;
@@ -166,7 +167,11 @@ impl Common {
     fn adopt_configuration(&mut self, m: &mut Monitor, hello: &Hello) {
         m.config_epoch = hello.config_epoch;
         self.unsaved = true;
-        if hello.primary == m.primary.node.addr {
+        let superseded = m.failover.epoch().is_some_and(|epoch| epoch <= hello.config_epoch);
+        if hello.primary == *m.addr() {
+            if superseded && !matches!(m.failover, Failover::Reconfiguring { .. }) {
+                self.abort_failover(m, Event::AbortNotElected, "a newer configuration is known");
+            }
             return;
         }
         self.event_about(
@@ -176,7 +181,7 @@ impl Common {
             "",
             || format!("Epoch {} beats what was known.", hello.config_epoch),
         );
-        let from = m.primary.node.addr.clone();
+        let from = m.addr().clone();
         self.run_reconfig_script(m, "observer", &from, &hello.primary);
         self.switch_primary(m, hello.primary.clone());
     }
