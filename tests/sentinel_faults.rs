@@ -6,3 +6,5 @@
 mod hostile;
 #[path = "sentinel_faults/hundred.rs"]
 mod hundred;
+#[path = "sentinel_faults/trials.rs"]
+mod trials;

@@ -19,6 +19,8 @@
 //! offset on. Every place has one owner, the eldest history that contains it, so that two places
 //! are the same exactly if owner and offset are.
 
+pub mod agreement;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -114,6 +116,12 @@ impl Oracle {
     /// The first thing that was wrong.
     pub fn violation(&self) -> Option<String> {
         lock(&self.0).violation.clone()
+    }
+
+    /// Whether a server lives on `port` and follows nobody.
+    pub fn is_primary(&self, port: u16) -> bool {
+        let server = lock(&self.0).servers.get(&port).and_then(Weak::upgrade);
+        server.is_some_and(|server| lock(&server).follows().is_none())
     }
 
     /// The digest of the data of the living server on `port`.
