@@ -44,6 +44,9 @@ const AGREED_MS: Millis = 20_000;
 /// All must be in sync so long after that, besides `repl-timeout`.
 const SYNC_MS: Millis = 15_000;
 
+/// A Sentinel calls again at most so long after a node came back, and hears of it.
+const RECONNECTED_MS: Millis = 1500;
+
 /// Besides `down-after-milliseconds`: when a dead primary must be replaced.
 const REPLACED_MS: Millis = 1000;
 
@@ -374,10 +377,10 @@ impl Trial {
         })
     }
 
-    /// Waits until no Sentinel is in TILT: those decide nothing.
+    /// Waits until no Sentinel is in TILT, in which it decides nothing, and all are connected.
     fn rest(&mut self) -> Result<(), String> {
         let until = self.world.now().mono + self.longest_tilt();
-        self.pass(until + WRITE_MS)
+        self.pass(until + RECONNECTED_MS)
     }
 
     /// How long TILT will last for the last Sentinel in it.
