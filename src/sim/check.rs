@@ -266,6 +266,12 @@ impl Knowledge {
             (None, Some(previous)) => {
                 let shared = previous.second_offset - 1;
                 let parent = previous.replid.to_string();
+                if shared != was.offset && !loaded {
+                    self.complain(format!(
+                        "{port}: at {} it takes a new name from {shared} on",
+                        was.offset
+                    ));
+                }
                 if self.pasts.contains_key(&replid) {
                     if self.owner(&replid, shared) != self.owner(&parent, shared) {
                         self.complain(format!(
@@ -350,10 +356,12 @@ impl Knowledge {
         let Some((asked, next)) = self.asked.get(&replica).cloned() else { return };
         // An old request may be answered after its sender died and was born again.
         let is_answered = match reason {
-            FullSyncReason::NoHistory | FullSyncReason::NoBacklog => false,
+            // Who took a new name early, because it lagged, cannot know how far the old one went.
+            FullSyncReason::NoHistory
+            | FullSyncReason::NoBacklog
+            | FullSyncReason::AheadOfShared { .. } => false,
             FullSyncReason::OtherHistory { asked: named, .. } => *named == asked,
-            FullSyncReason::AheadOfShared { asked: at, .. }
-            | FullSyncReason::BeforeBacklog { asked: at, .. }
+            FullSyncReason::BeforeBacklog { asked: at, .. }
             | FullSyncReason::AfterBacklog { asked: at, .. } => i64::try_from(*at) == Ok(next),
         };
         let applied = u64::try_from(next - 1).unwrap_or(0);
