@@ -178,6 +178,11 @@ pub struct SimArgs {
     /// for convergence, honest resyncs and equal data; they begin with --seed
     #[arg(long, value_name = "N")]
     pub seeds: Option<u64>,
+    /// Trials of one to five servers watched by three to five Sentinels instead of chains, each
+    /// checked for one vote and one configuration per epoch, no needless failover, one primary
+    /// in the end, and a timely failover when it dies
+    #[arg(long, requires = "seeds")]
+    pub sentinels: bool,
     /// Where chance begins: equal seeds give equal runs
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

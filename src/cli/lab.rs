@@ -18,7 +18,8 @@ use replab::report::{Json, Text};
 use replab::script::{self, Line};
 use replab::server::Config;
 use replab::sim::SimWorld;
-use replab::sim::trial::chain_trial;
+use replab::sim::trial::failover::failover_trial;
+use replab::sim::trial::{Failure, chain_trial};
 use replab::tui;
 use replab::tui::theme::ThemeName;
 use replab::world::World;
@@ -81,7 +82,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
 /// `replab sim`
 pub(super) fn sim(args: &SimArgs) -> anyhow::Result<Outcome> {
     let Some(name) = &args.topology else {
-        return trials(args.seed..args.seed.saturating_add(args.seeds.unwrap_or_default()));
+        let seeds = args.seed..args.seed.saturating_add(args.seeds.unwrap_or_default());
+        return trials(seeds, if args.sentinels { failover_trial } else { chain_trial });
     };
     let topology = load(name)?;
     check_nodes(&topology)?;
@@ -90,15 +92,15 @@ pub(super) fn sim(args: &SimArgs) -> anyhow::Result<Outcome> {
     tell(lab, args.json, for_ms, &mut || Line::End, &|| false)
 }
 
-/// Trials of a chain, shared out among the processors.
-fn trials(seeds: Range<u64>) -> anyhow::Result<Outcome> {
+/// Trials, shared out among the processors.
+fn trials(seeds: Range<u64>, trial: fn(u64) -> Result<(), Failure>) -> anyhow::Result<Outcome> {
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
     let (count, began) = (seeds.end - seeds.start, Instant::now());
     let failures: Result<Vec<Vec<_>>, _> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..workers)
             .map(|worker| {
                 let mine = (seeds.start + worker..seeds.end).step_by(workers as usize);
-                scope.spawn(move || mine.filter_map(|seed| chain_trial(seed).err()).collect())
+                scope.spawn(move || mine.filter_map(|seed| trial(seed).err()).collect())
             })
             .collect();
         workers.into_iter().map(ScopedJoinHandle::join).collect()

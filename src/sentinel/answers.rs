@@ -1,6 +1,7 @@
 //! What comes back over the dialled connections, and how they are greeted.
 
 use super::Sentinel;
+use super::config::is_plain;
 use super::hello::{CHANNEL, Hello};
 use super::link::{Answers, Expect, LinkId, Part, Whom};
 use super::monitor::{Monitor, Name, Settings};
@@ -198,7 +199,7 @@ impl Sentinel {
         let Some(peer) = m.peers.get_mut(id) else { return };
         peer.opinion = Some((*down == 1, now));
         let (leader, epoch) = (String::from_utf8_lossy(leader).into_owned(), *epoch as u64);
-        if leader == "*" {
+        if !is_plain(&leader) || leader == "*" {
             return;
         }
         let vote = Some((leader, epoch));
@@ -237,6 +238,15 @@ impl Sentinel {
             }
             return;
         }
+        if hello.config_epoch > hello.epoch || !self.common.is_credible(hello.epoch) {
+            let Hello { id, epoch, config_epoch, .. } = &hello;
+            self.refuse(&format!("{id} says epoch {epoch} and config-epoch {config_epoch}"));
+            return;
+        }
+        if self.common.announced(m.primary.node.link).is_some_and(|own| own == hello.from) {
+            self.refuse(&format!("{} has this Sentinel's address", hello.id));
+            return;
+        }
         let known_at = m.peers.get(&hello.id).map(|peer| peer.addr.clone());
         self.with_monitor(&hello.name, |common, m| common.on_hello(m, &hello));
         if known_at.as_ref() == Some(&hello.from) {
@@ -253,12 +263,12 @@ impl Sentinel {
     }
 
     /// Tells of something odd that was not followed, at most once in ten seconds.
-    fn refuse(&mut self, text: &str) {
+    pub(super) fn refuse(&mut self, text: &str) {
         let now = self.common.now.mono;
         if self.common.refused_at.is_none_or(|at| now - at >= 10_000) {
             self.common.refused_at = Some(now);
             self.common.event_alone(super::event::Event::Refused, text, || {
-                "A hello that cannot be right was not followed.".to_owned()
+                "What another Sentinel said cannot be right, and was not followed.".to_owned()
             });
         }
     }

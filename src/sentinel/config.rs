@@ -343,7 +343,7 @@ impl Settings {
                 }
             }
             ("master-reboot-down-after-period", [ms]) => {
-                self.reboot_down_after = ms.parse().map_err(|_| "negative time parameter.")?;
+                self.reboot_down_after = time(ms).ok_or("negative time parameter.")?;
             }
             _ => return Err(UNKNOWN),
         }
@@ -351,8 +351,16 @@ impl Settings {
     }
 }
 
+/// Longest time that can be configured, ms: sums of some of them cannot overflow.
+const TIME_MAX: Millis = 1 << 48;
+
+/// A time in milliseconds, if it is one.
+pub fn time(ms: &str) -> Option<Millis> {
+    ms.parse().ok().filter(|ms| *ms <= TIME_MAX)
+}
+
 fn positive(ms: &str) -> Result<Millis, &'static str> {
-    ms.parse().ok().filter(|ms| *ms > 0).ok_or("negative or zero time parameter.")
+    time(ms).filter(|ms| *ms > 0).ok_or("negative or zero time parameter.")
 }
 
 /// Globals first, then monitors, then what is said of them. Epochs and ids come with the globals.

@@ -51,6 +51,11 @@ impl Common {
             }
             Some(false) => {
                 self.event_about(Event::NotSdown, m, About::Primary, "", answers_again);
+                if self.is_fast() {
+                    // What was tried in vain is over: its next failure is another one.
+                    m.no_failover_before = self.now.mono;
+                    m.elections = 0;
+                }
             }
             None => {}
         }
@@ -139,7 +144,6 @@ impl Common {
             }
             (false, Some(_)) => {
                 m.primary.odown = None;
-                m.lost_attempts = 0;
                 self.event_about(Event::NotOdown, m, About::Primary, "", || {
                     "Too few Sentinels think now that it is down.".to_owned()
                 });

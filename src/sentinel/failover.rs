@@ -16,6 +16,10 @@ use super::monitor::Monitor;
 use super::timing::Timing;
 use crate::machine::{Endpoint, Millis};
 
+/// With fast timing, how long the winner of an election is waited for, ms: twice that after the
+/// first, and twice as long after each further one that brings no new primary.
+const ELECTED_PATIENCE: Millis = 1500;
+
 /// Where a failover is. Times are when the state began.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Failover {
@@ -258,7 +262,6 @@ impl Common {
             let other_won = tally.other.is_some_and(|(_, votes)| votes >= needed);
             self.abort_failover(m, Event::AbortNotElected, "too few votes came in time");
             if self.is_fast() && !other_won {
-                m.lost_attempts += 1;
                 let wait = self.periods_until_retry(m);
                 m.no_failover_before = m.no_failover_before.min(self.now.mono + wait);
             }
@@ -268,8 +271,18 @@ impl Common {
     /// How long after a lost election, which nobody else won, to stand again.
     fn periods_until_retry(&mut self, m: &Monitor) -> Millis {
         let longest = 2 * m.settings.failover_timeout;
-        let base = (50 << m.lost_attempts.min(16)).min(longest);
+        let base = (50 << m.elections.min(16)).min(longest);
         base + self.chance_ms(base)
+    }
+
+    /// How long whoever was elected is waited for before standing again.
+    pub fn patience(&mut self, m: &Monitor) -> Millis {
+        let longest = 2 * m.settings.failover_timeout;
+        let wait = match self.globals.timing {
+            Timing::Redis => longest,
+            Timing::Fast => (ELECTED_PATIENCE << m.elections.min(16)).min(longest),
+        };
+        wait + self.chance_ms(1000)
     }
 
     fn select(&mut self, m: &mut Monitor, epoch: u64, since: Millis, forced: bool) {
@@ -430,6 +443,11 @@ impl Common {
         m.failover = Failover::Idle;
         for replica in m.replicas.values_mut() {
             replica.reconf = Reconf::No;
+        }
+        if self.is_fast() {
+            // Others, who may reach a replica that this Sentinel does not, go first.
+            let wait = self.patience(m) + ELECTED_PATIENCE;
+            m.no_failover_before = m.no_failover_before.min(self.now.mono + wait);
         }
     }
 }

@@ -7,6 +7,7 @@
 use super::common::Common;
 use super::config::{is_host, is_plain};
 use super::event::{About, Event};
+use super::failover::Failover;
 use super::instance::Peer;
 use super::link::{Expect, LinkId, Part};
 use super::monitor::Monitor;
@@ -44,16 +45,14 @@ impl Hello {
             let port = port.parse().ok().filter(|port| *port > 0)?;
             is_host(host, names).then(|| Endpoint::new(host, port))
         };
-        // An epoch that is near the end of its range would leave no room for elections.
-        let epoch_of = |text: &str| text.parse().ok().filter(|epoch| *epoch < u64::MAX / 2);
         let is_id = id.len() == 40 && is_plain(id);
         Some(Self {
             from: addr(ip, port)?,
             id: is_id.then(|| id.to_owned())?,
-            epoch: epoch_of(epoch)?,
+            epoch: epoch.parse().ok()?,
             name: name.to_owned(),
             primary: addr(primary_ip, primary_port)?,
-            config_epoch: epoch_of(config_epoch)?,
+            config_epoch: config_epoch.parse().ok()?,
         })
     }
 }
@@ -79,19 +78,25 @@ impl Common {
         }
     }
 
-    fn send_hello(&mut self, m: &Monitor, link: LinkId) {
-        let Some(local) = self.links.get(link).and_then(|link| link.local()) else { return };
-        let ip = match self.globals.announce_ip.as_str() {
-            "" => local.host.as_str(),
-            announced => announced,
+    /// Our own address, as we tell it over a link that is up.
+    pub fn announced(&self, link: LinkId) -> Option<Endpoint> {
+        let local = self.links.get(link)?.local()?;
+        let host = match self.globals.announce_ip.as_str() {
+            "" => local.host.clone(),
+            announced => announced.to_owned(),
         };
         let port = match self.globals.announce_port {
             0 => self.port,
             announced => announced,
         };
+        Some(Endpoint { host, port })
+    }
+
+    fn send_hello(&mut self, m: &Monitor, link: LinkId) {
+        let Some(Endpoint { host, port }) = self.announced(link) else { return };
         let primary = m.addr();
         let text = format!(
-            "{ip},{port},{},{},{},{},{},{}",
+            "{host},{port},{},{},{},{},{},{}",
             self.my_id, self.current_epoch, m.name, primary.host, primary.port, m.config_epoch
         );
         let command = m.settings.command("PUBLISH");
@@ -187,7 +192,11 @@ impl Common {
     fn adopt_configuration(&mut self, m: &mut Monitor, hello: &Hello) {
         m.config_epoch = hello.config_epoch;
         self.unsaved = true;
-        if hello.primary == m.primary.node.addr {
+        let superseded = m.failover.epoch().is_some_and(|epoch| epoch <= hello.config_epoch);
+        if hello.primary == *m.addr() {
+            if superseded && !matches!(m.failover, Failover::Reconfiguring { .. }) {
+                self.abort_failover(m, Event::AbortNotElected, "a newer configuration is known");
+            }
             return;
         }
         self.event_about(
@@ -197,7 +206,7 @@ impl Common {
             "",
             || format!("Epoch {} beats what was known.", hello.config_epoch),
         );
-        let from = m.primary.node.addr.clone();
+        let from = m.addr().clone();
         self.run_reconfig_script(m, "observer", &from, &hello.primary);
         self.switch_primary(m, hello.primary.clone());
     }
@@ -227,7 +236,7 @@ mod tests {
             format!("127.0.0.1,0,{ID},3,mm,127.0.0.1,7160,2"),
             format!("127.0.0.1,7161,{ID},3,mm,127.0.0.1,99999,2"),
             format!("127.0.0.1,7161,{ID},-3,mm,127.0.0.1,7160,2"),
-            format!("127.0.0.1,7161,{ID},18446744073709551615,mm,127.0.0.1,7160,2"),
+            format!("127.0.0.1,7161,{ID},18446744073709551616,mm,127.0.0.1,7160,2"),
             format!("1\nsentinel myid x,7161,{ID},3,mm,127.0.0.1,7160,2"),
             "127.0.0.1,7161,short,3,mm,127.0.0.1,7160,2".to_owned(),
         ] {

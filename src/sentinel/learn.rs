@@ -98,6 +98,15 @@ impl Common {
                 let epoch = *epoch;
                 self.on_promotion_confirmed(m, epoch, addr.clone());
             }
+            (Failover::Promoting { since, chosen, .. }, Some(Role::Replica))
+                if chosen == addr && self.is_fast() =>
+            {
+                // Only what was asked after the order tells how it was followed.
+                let asked = m.replicas.get(addr).and_then(|replica| replica.node.info_asked);
+                if asked.is_some_and(|at| at >= *since) {
+                    self.abort_failover(m, Event::AbortReplicaTimeout, "it is still a replica");
+                }
+            }
             (Failover::Reconfiguring { promoted, .. }, _) if promoted == addr => {}
             (Failover::Reconfiguring { promoted, .. }, Some(Role::Replica)) => {
                 let promoted = promoted.clone();

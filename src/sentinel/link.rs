@@ -15,6 +15,9 @@ use crate::resp::{Answer, read_answer, write_command};
 /// Unanswered commands beyond which periodic ones are withheld.
 const PENDING_MAX: usize = 100;
 
+/// The same for a link to a Sentinel, which all primaries share that both watch.
+const PENDING_SHARED_MAX: usize = 10_000;
+
 /// An answer that grows beyond this closes the connection.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
@@ -153,7 +156,9 @@ impl Link {
 
     /// Whether periodic commands may be sent.
     pub fn has_room(&self) -> bool {
-        self.command.is_up() && self.pending() < PENDING_MAX
+        let is_shared = matches!(self.whom, Whom::Peer(_));
+        let most = if is_shared { PENDING_SHARED_MAX } else { PENDING_MAX };
+        self.command.is_up() && self.pending() < most
     }
 
     /// Whether an answer for `what` is on its way.

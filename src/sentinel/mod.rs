@@ -28,6 +28,10 @@
 //! * Sentinels stand for election in the order of their ids, 10 ms apart, and stand down when
 //!   another one stands first; an election that nobody won is repeated after 0.3 to 0.6 s and a
 //!   growing pause, not after twice `failover-timeout`, and so is one whose winner died;
+//! * a winner that brings no new primary is waited for 3 s, then ever longer up to twice
+//!   `failover-timeout`; and a primary that answered again is failed over at once when it dies again;
+//! * a replica that was told to become primary and says that it is still a replica is given up at
+//!   once, not after `failover-timeout`;
 //! * replicas are asked for fresh INFO before one is chosen, and every 10 to 100 ms while they are
 //!   promoted or reconfigured;
 //! * hello is sent at once to whoever is newly connected, and to everybody after a promotion;
@@ -40,7 +44,8 @@
 //! * votes are counted in the epoch of their election, so that many primaries can fail at once, and
 //!   an election is not refused for the epoch of another primary's;
 //! * time is monotonic; TILT is for stalls;
-//! * hello and INFO that cannot be right are refused with the event `-hello-refused`;
+//! * hellos and vote requests that cannot be right (malformed; our own id or address; an epoch that
+//!   no election can have reached) are refused with the event `-hello-refused`;
 //! * SENTINEL CONFIG GET takes several patterns, as since 7.2; CLIENT LIST tells nothing of buffers,
 //!   and COMMAND neither flags nor documentation.
 
@@ -75,7 +80,7 @@ use self::client::Clients;
 use self::common::Common;
 pub use self::config::{Config, ConfigError};
 use self::monitor::{Monitor, Name};
-pub use self::timing::Timing;
+pub use self::timing::{Periods, Timing};
 use crate::machine::{Input, LogLevel, Machine, Millis, NodeView, Now, Outbox, Output};
 
 /// A Sentinel.

@@ -80,8 +80,8 @@ pub struct Monitor {
     pub failover: Failover,
     /// Until when no failover is started.
     pub no_failover_before: Millis,
-    /// Elections lost in a row.
-    pub lost_attempts: u32,
+    /// Elections in a row that brought no new primary, as far as known here.
+    pub elections: u32,
     /// Whether it was logged that a failover must wait.
     pub delay_logged: bool,
     /// When it next needs attention, if nothing comes before.

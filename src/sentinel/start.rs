@@ -152,7 +152,7 @@ impl Sentinel {
             vote: Vote { leader: None, epoch: config.leader_epoch },
             failover: Failover::Idle,
             no_failover_before: 0,
-            lost_attempts: 0,
+            elections: 0,
             delay_logged: false,
             wake: now,
         };

@@ -48,15 +48,16 @@ impl Common {
         self.alarm.rang = true;
     }
 
-    /// From now on `to` is the primary.
+    /// From now on `to` is the primary, also if clients were sent to a promoted replica meanwhile.
     pub fn switch_primary(&mut self, m: &mut Monitor, to: Endpoint) {
-        let from = m.primary.node.addr.clone();
+        let old = m.primary.node.addr.clone();
+        let from = if *m.addr() == to { old.clone() } else { m.addr().clone() };
         let text = format!("{} {} {} {} {}", m.name, from.host, from.port, to.host, to.port);
         self.event(Event::SwitchPrimary, m, &text, || {
             format!("Clients that ask are sent to {to} instead of {from}.")
         });
         let mut replicas: Vec<Endpoint> = m.replicas.keys().cloned().collect();
-        replicas.push(from);
+        replicas.push(old);
         replicas.retain(|addr| *addr != to);
         self.reset(m, to);
         for addr in replicas {
@@ -89,7 +90,7 @@ impl Common {
         }
         m.failover = Failover::Idle;
         m.no_failover_before = 0;
-        m.lost_attempts = 0;
+        m.elections = 0;
         m.vote.leader = None;
         self.unsaved = true;
     }

@@ -26,7 +26,16 @@ pub struct Tally {
     pub other: Option<(String, u64)>,
 }
 
+/// Elections make epochs grow by one. An epoch that is so much beyond the highest known is none:
+/// who followed it would leave no room for elections, or none that others follow.
+const EPOCH_LEAP_MAX: u64 = 1 << 32;
+
 impl Common {
+    /// Whether an epoch that somebody tells can have been reached.
+    pub fn is_credible(&self, epoch: u64) -> bool {
+        epoch.saturating_sub(self.current_epoch) <= EPOCH_LEAP_MAX && epoch < i64::MAX as u64
+    }
+
     /// Somebody asks for our vote. Adopts the epoch if it is newer, and votes if it has not yet.
     pub fn on_vote_request(&mut self, m: &mut Monitor, candidate: &str, epoch: u64) {
         self.adopt_epoch(epoch);
@@ -39,6 +48,7 @@ impl Common {
             return;
         }
         m.vote = Vote { leader: Some(candidate.to_owned()), epoch };
+        m.elections += 1;
         self.unsaved = true;
         let needed = m.votes_needed();
         let who = self.short_name(candidate);
@@ -47,8 +57,7 @@ impl Common {
         });
         if candidate != self.my_id {
             self.stand_down(m);
-            m.no_failover_before =
-                self.now.mono + self.chance_ms(1000) + 2 * m.settings.failover_timeout;
+            m.no_failover_before = self.now.mono + self.patience(m);
             m.delay_logged = false;
         }
     }
@@ -58,7 +67,9 @@ impl Common {
     fn stand_down(&mut self, m: &mut Monitor) {
         match m.failover {
             Failover::Poised { .. } => m.failover = Failover::Idle,
-            Failover::Waiting { forced: false, .. } | Failover::Selecting { forced: false, .. }
+            Failover::Waiting { forced: false, .. }
+            | Failover::Selecting { forced: false, .. }
+            | Failover::Ordering { forced: false, .. }
                 if self.is_fast() =>
             {
                 self.abort_failover(m, Event::AbortNotElected, "another Sentinel stands");

@@ -102,6 +102,25 @@ pub fn mend(nodes: usize) -> Vec<Fault> {
     list
 }
 
+/// A partition of `nodes` nodes by dice: no byte passes between its two sides from `begin` to `end`.
+pub fn partition(
+    dice: &mut Dice,
+    nodes: usize,
+    begin: Millis,
+    end: Millis,
+) -> Vec<(Millis, Fault)> {
+    let sides: Vec<bool> = (0..nodes).map(|_| dice.chance(1, 2)).collect();
+    let mut list = Vec::new();
+    for (from, side) in sides.iter().enumerate() {
+        for (to, _) in sides.iter().enumerate().filter(|(_, other)| *other != side) {
+            let (breaking, mending) = cut(NodeId(from), NodeId(to));
+            list.push((begin, breaking));
+            list.extend(mending.map(|fault| (end, fault)));
+        }
+    }
+    list
+}
+
 /// One seeded fault: what is broken, and what mends it.
 fn pick(dice: &mut Dice, nodes: usize) -> Vec<(Fault, Option<Fault>)> {
     let a = NodeId(dice.below(nodes as u64) as usize);

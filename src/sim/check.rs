@@ -19,6 +19,8 @@
 //! offset on. Every place has one owner, the eldest history that contains it, so that two places
 //! are the same exactly if owner and offset are.
 
+pub mod agreement;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -114,6 +116,12 @@ impl Oracle {
     /// The first thing that was wrong.
     pub fn violation(&self) -> Option<String> {
         lock(&self.0).violation.clone()
+    }
+
+    /// Whether a server lives on `port` and follows nobody.
+    pub fn is_primary(&self, port: u16) -> bool {
+        let server = lock(&self.0).servers.get(&port).and_then(Weak::upgrade);
+        server.is_some_and(|server| lock(&server).follows().is_none())
     }
 
     /// The digest of the data of the living server on `port`.
@@ -258,6 +266,12 @@ impl Knowledge {
             (None, Some(previous)) => {
                 let shared = previous.second_offset - 1;
                 let parent = previous.replid.to_string();
+                if shared != was.offset && !loaded {
+                    self.complain(format!(
+                        "{port}: at {} it takes a new name from {shared} on",
+                        was.offset
+                    ));
+                }
                 if self.pasts.contains_key(&replid) {
                     if self.owner(&replid, shared) != self.owner(&parent, shared) {
                         self.complain(format!(
@@ -342,10 +356,12 @@ impl Knowledge {
         let Some((asked, next)) = self.asked.get(&replica).cloned() else { return };
         // An old request may be answered after its sender died and was born again.
         let is_answered = match reason {
-            FullSyncReason::NoHistory | FullSyncReason::NoBacklog => false,
+            // Who took a new name early, because it lagged, cannot know how far the old one went.
+            FullSyncReason::NoHistory
+            | FullSyncReason::NoBacklog
+            | FullSyncReason::AheadOfShared { .. } => false,
             FullSyncReason::OtherHistory { asked: named, .. } => *named == asked,
-            FullSyncReason::AheadOfShared { asked: at, .. }
-            | FullSyncReason::BeforeBacklog { asked: at, .. }
+            FullSyncReason::BeforeBacklog { asked: at, .. }
             | FullSyncReason::AfterBacklog { asked: at, .. } => i64::try_from(*at) == Ok(next),
         };
         let applied = u64::try_from(next - 1).unwrap_or(0);

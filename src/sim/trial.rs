@@ -3,6 +3,10 @@
 //! A seed decides everything: configuration, faults, chance in the world. What fails is replayed by
 //! its seed, and shrunk to the faults that it needs.
 
+pub mod failover;
+mod follower;
+pub mod traitor;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,17 +46,30 @@ const SYNC_MS: Millis = 10_000;
 pub struct Failure {
     /// Repeats it.
     pub seed: u64,
+    /// The world that the seed makes.
+    pub setting: String,
     /// What was wrong.
     pub what: String,
     /// The faults without which it does not fail.
     pub faults: Vec<(Millis, Fault)>,
+    /// What happened under them, as far as it is told.
+    pub story: Vec<String>,
 }
+
+/// Characters that tell kinds of failures apart.
+const KIND_CHARS: usize = 40;
+
+/// Most lines of a story that are shown.
+const STORY_LINES_MAX: usize = 60;
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {}: {}", self.seed, self.what)?;
+        writeln!(f, "seed {}: {}\n  {}", self.seed, self.what, self.setting)?;
         for (at, fault) in &self.faults {
             writeln!(f, "  {at:>6} ms  {fault}")?;
+        }
+        for line in &self.story[self.story.len().saturating_sub(STORY_LINES_MAX)..] {
+            writeln!(f, "  | {line}")?;
         }
         Ok(())
     }
@@ -62,11 +79,28 @@ impl std::error::Error for Failure {}
 
 /// One trial. A failing one is repeated until its faults are few.
 pub fn chain_trial(seed: u64) -> Result<(), Failure> {
-    let faults = faults_of(seed);
-    let Err(what) = run(seed, &faults) else { return Ok(()) };
-    let faults = shrink::shrink(&faults, |fewer| run(seed, fewer).is_err());
-    let what = run(seed, &faults).err().unwrap_or(what);
-    Err(Failure { seed, what, faults })
+    let setting = format!("a chain of {NODES}, each follows the one before");
+    judge(seed, &setting, &faults_of(seed), |faults| run(seed, faults))
+}
+
+/// Runs a trial under its faults, and under ever fewer of them if it fails.
+fn judge(
+    seed: u64,
+    setting: &str,
+    faults: &[(Millis, Fault)],
+    run: impl Fn(&[(Millis, Fault)]) -> Result<u64, String>,
+) -> Result<(), Failure> {
+    let Err(what) = run(faults) else { return Ok(()) };
+    let kind = kind_of(&what);
+    let fails_so = |fewer: &[_]| run(fewer).is_err_and(|other| kind_of(&other) == kind);
+    let faults = shrink::shrink(faults, fails_so);
+    let what = run(&faults).err().unwrap_or(what);
+    Err(Failure { seed, setting: setting.to_owned(), what, faults, story: Vec::new() })
+}
+
+/// What two failures for one reason have in common: the first words, without numbers.
+fn kind_of(what: &str) -> String {
+    what.chars().filter(|c| !c.is_ascii_digit()).take(KIND_CHARS).collect()
 }
 
 /// The faults of a seed, by time.

@@ -306,7 +306,7 @@ fn debug(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
     }
     for at in (2..ask.words.len()).step_by(2) {
         let (option, value) = (ask.text(at), ask.text(at + 1));
-        let ms = value.parse::<u64>().ok().filter(|ms| *ms > 0).ok_or_else(|| {
+        let ms = config::time(&value).filter(|ms| *ms > 0).ok_or_else(|| {
             CommandError::new(format!(
                 "ERR Invalid argument '{value}' for SENTINEL DEBUG '{option}'"
             ))

@@ -142,13 +142,20 @@ fn is_master_down(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
         addr.host == host && i64::from(addr.port) == port
     };
     let name = sentinel.monitors.values().find(is_it).map(|m| m.name.clone());
-    let wants_vote = candidate != "*" && is_plain(&candidate) && candidate.len() <= 64;
+    let wants_vote = name.is_some() && candidate != "*";
+    let is_id = is_plain(&candidate) && candidate.len() <= 64;
+    let epoch = u64::try_from(epoch).ok().filter(|epoch| sentinel.common.is_credible(*epoch));
+    if wants_vote && (epoch.is_none() || !is_id) {
+        let shown: String = candidate.chars().take(60).collect();
+        let epoch = ask.text(4);
+        sentinel.refuse(&format!("vote for {} in epoch {epoch}", shown.escape_debug()));
+    }
     let (mut down, mut leader, mut leader_epoch) = (false, None, 0);
     if let Some(name) = name {
         let tilt = sentinel.common.tilt.is_on();
         sentinel.with_monitor(&name, |common, m| {
             down = !tilt && m.primary.node.sdown.is_some();
-            if let Some(epoch) = u64::try_from(epoch).ok().filter(|_| wants_vote) {
+            if let Some(epoch) = epoch.filter(|_| wants_vote && is_id) {
                 common.on_vote_request(m, &candidate, epoch);
                 leader.clone_from(&m.vote.leader);
                 leader_epoch = m.vote.epoch;

@@ -1,0 +1,523 @@
+//! Trials: servers and Sentinels under seeded faults and a write load that follows the Sentinels
+//! must never break a rule of [`agreement`], come to one primary once all is mended, and replace
+//! it in time when it dies after that.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::follower::Follower;
+use super::traitor::{Treason, corrupt};
+use super::{Failure, judge};
+use crate::base::rng::Dice;
+use crate::machine::{Fact, Input, Machine, Millis, NodeView, Now, Outbox, Output, Role};
+use crate::sentinel::{self, Sentinel};
+use crate::server::config::{ConfigFile, file};
+use crate::server::{Config, Server};
+use crate::sim::SimWorld;
+use crate::sim::chaos::{self, Fault};
+use crate::sim::check::Oracle;
+use crate::sim::check::agreement::{self, Agreement};
+use crate::world::{Birth, Factory, NodeId, NodeSpec, World, WorldEvent};
+
+/// Nothing is broken before.
+const WARM_UP_MS: Millis = 4000;
+
+/// Faults happen within this time.
+const FAULTS_MS: Millis = 40_000;
+
+/// Most faults of a trial.
+const FAULTS_MAX: u64 = 16;
+
+/// Most partitions of a trial.
+const PARTITIONS_MAX: u64 = 3;
+
+/// Between two writes.
+const WRITE_MS: Millis = 50;
+
+/// Between two comparisons of data.
+const COMPARE_MS: Millis = 2000;
+
+/// One primary must be agreed upon so long after all was mended.
+const AGREED_MS: Millis = 20_000;
+
+/// All must be in sync so long after that, besides `repl-timeout`.
+const SYNC_MS: Millis = 15_000;
+
+/// A Sentinel calls again at most so long after a node came back, and hears of it.
+const RECONNECTED_MS: Millis = 1500;
+
+/// Besides `down-after-milliseconds`: when a dead primary must be replaced.
+const REPLACED_MS: Millis = 1000;
+
+/// How the world of a seed is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Servers: nodes 0 and up. The first is the primary in the beginning.
+    pub servers: usize,
+    /// Sentinels: the nodes after them.
+    pub sentinels: usize,
+    /// Sentinels that must agree that a primary is down.
+    pub quorum: usize,
+    /// `down-after-milliseconds`
+    pub down_after: Millis,
+    /// `failover-timeout`, ms.
+    pub failover_timeout: Millis,
+    /// `parallel-syncs`
+    pub parallel_syncs: u64,
+    /// Sentinels with `sentinel-timing redis`, the first ones.
+    pub slow: usize,
+    /// `repl-timeout`, ms.
+    pub repl_timeout: Millis,
+    /// What one node does wrong.
+    pub treason: Option<Treason>,
+}
+
+impl Setting {
+    /// The setting of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed ^ 0x5e7);
+        let mut pick = |choices: &[u64]| choices[dice.below(choices.len() as u64) as usize];
+        let servers = pick(&[1, 2, 3, 3, 3, 4, 5]) as usize;
+        let sentinels = pick(&[3, 3, 3, 4, 5, 5]) as usize;
+        let majority = sentinels / 2 + 1;
+        let quorum = match pick(&[0, 1, 2, 3, 4, 5]) {
+            0 => 1,
+            1 => sentinels,
+            2 => 2,
+            _ => majority,
+        };
+        let slow = match pick(&[0, 1, 2, 3, 4, 5, 6, 7]) {
+            0 => sentinels,
+            1 => 1 + pick(&[0, 1]) as usize,
+            _ => 0,
+        };
+        Self {
+            servers,
+            sentinels,
+            quorum,
+            down_after: pick(&[300, 500, 950, 1000, 2000]),
+            failover_timeout: pick(&[3000, 10_000, 60_000]),
+            parallel_syncs: pick(&[1, 1, 2]),
+            slow,
+            repl_timeout: pick(&[3000, 10_000]),
+            treason: None,
+        }
+    }
+
+    fn nodes(&self) -> usize {
+        self.servers + self.sentinels
+    }
+
+    fn file(&self, index: usize, primary: u16) -> String {
+        let Self { quorum, down_after, failover_timeout, parallel_syncs, .. } = self;
+        let timing = if index < self.slow { "redis" } else { "fast" };
+        format!(
+            "sentinel-timing {timing}\n\
+             sentinel monitor mm 127.0.0.1 {primary} {quorum}\n\
+             sentinel down-after-milliseconds mm {down_after}\n\
+             sentinel failover-timeout mm {failover_timeout}\n\
+             sentinel parallel-syncs mm {parallel_syncs}\n"
+        )
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { servers, sentinels, quorum, down_after, failover_timeout, slow, .. } = self;
+        write!(
+            f,
+            "servers 0-{}, Sentinels {servers}-{} with quorum {quorum}, down-after {down_after} ms, \
+             failover-timeout {failover_timeout} ms, {slow} of {sentinels} with redis timing",
+            servers - 1,
+            servers + sentinels - 1
+        )
+    }
+}
+
+/// One trial. A failing one is repeated until its faults are few.
+pub fn failover_trial(seed: u64) -> Result<(), Failure> {
+    let setting = Setting::of(seed);
+    let known = judge(seed, &setting.to_string(), &faults_of(seed), |f| run(seed, &setting, f));
+    known.map_err(|failure| Failure { story: tell(seed, &setting, &failure.faults).1, ..failure })
+}
+
+/// The faults of a seed, by time.
+pub fn faults_of(seed: u64) -> Vec<(Millis, Fault)> {
+    let nodes = Setting::of(seed).nodes();
+    let mut dice = Dice::new(seed);
+    let count = 1 + dice.below(FAULTS_MAX) as usize;
+    let mut faults = chaos::generate(dice.bits(), nodes, count, FAULTS_MS);
+    faults.truncate(faults.len() - chaos::mend(nodes).len());
+    for _ in 0..dice.below(PARTITIONS_MAX + 1) {
+        let begin = dice.below(FAULTS_MS);
+        let end = (begin + 1000 + dice.below(10_000)).min(FAULTS_MS);
+        faults.extend(chaos::partition(&mut dice, nodes, begin, end));
+    }
+    faults.sort_by_key(|(at, _)| *at);
+    for (at, _) in &mut faults {
+        *at += WARM_UP_MS;
+    }
+    faults
+}
+
+/// Runs a seed's world in a setting under the given faults. Answers the hash of all that happened,
+/// or what was wrong.
+pub fn run(seed: u64, setting: &Setting, faults: &[(Millis, Fault)]) -> Result<u64, String> {
+    tell(seed, setting, faults).0
+}
+
+/// As [`run`], with what the Sentinels did.
+pub fn tell(
+    seed: u64,
+    setting: &Setting,
+    faults: &[(Millis, Fault)],
+) -> (Result<u64, String>, Vec<String>) {
+    match Trial::new(seed, setting.clone()) {
+        Ok(mut trial) => (trial.run(faults), trial.story),
+        Err(why) => (Err(why), Vec::new()),
+    }
+}
+
+struct Trial {
+    setting: Setting,
+    world: SimWorld,
+    oracle: Oracle,
+    agreement: Agreement,
+    servers: Vec<NodeId>,
+    sentinels: Vec<NodeId>,
+    dice: Dice,
+    follower: Follower,
+    writes: bool,
+    next_write: Millis,
+    next_compare: Millis,
+    /// What Sentinels and servers did, one line each.
+    story: Vec<String>,
+}
+
+/// The redis.conf of each server, by port, as last rewritten.
+type Files = Arc<Mutex<BTreeMap<u16, String>>>;
+
+impl Trial {
+    fn new(seed: u64, setting: Setting) -> Result<Self, String> {
+        let mut dice = Dice::new(seed);
+        let oracle = Oracle::new();
+        let agreement = Agreement::new(setting.quorum, setting.down_after, oracle.clone());
+        let traitor = dice.bits() as usize;
+        let mut trial = Self {
+            world: SimWorld::new(dice.bits()),
+            oracle,
+            agreement,
+            servers: Vec::new(),
+            sentinels: Vec::new(),
+            follower: Follower::new(dice.split(), Vec::new()),
+            writes: true,
+            next_write: 0,
+            next_compare: 0,
+            story: Vec::new(),
+            dice,
+            setting,
+        };
+        let treason = trial.setting.treason;
+        let treason_of = |is_sentinel: bool, index: usize, of: usize| {
+            treason.filter(|t| t.is_a_sentinels() == is_sentinel && traitor % of == index)
+        };
+        let text = server_file(&mut trial.dice, trial.setting.repl_timeout);
+        let files = Files::default();
+        for index in 0..trial.setting.servers {
+            let primary = trial.servers.first().map(|node| trial.world.port(*node));
+            let treason = treason_of(false, index, trial.setting.servers);
+            let build = trial.server(&text, primary, &files, treason);
+            let node = trial.add(build);
+            trial.servers.extend(node);
+        }
+        for index in 0..trial.setting.sentinels {
+            let treason = treason_of(true, index, trial.setting.sentinels);
+            let build = trial.sentinel(index, treason)?;
+            let node = trial.add(build);
+            trial.sentinels.extend(node);
+        }
+        trial.follower = Follower::new(trial.dice.split(), trial.sentinels.clone());
+        Ok(trial)
+    }
+
+    fn run(&mut self, faults: &[(Millis, Fault)]) -> Result<u64, String> {
+        for (at, fault) in faults {
+            self.pass(*at)?;
+            self.apply(fault)?;
+        }
+        self.pass(WARM_UP_MS + FAULTS_MS)?;
+        for fault in chaos::mend(self.setting.nodes()) {
+            self.apply(&fault)?;
+        }
+        // Those who stood still notice it.
+        self.pass(WARM_UP_MS + FAULTS_MS + WRITE_MS)?;
+        let primary = self.agree()?;
+        self.sync()?;
+        self.rest()?;
+        self.replace(primary)?;
+        Ok(self.world.trace_hash())
+    }
+
+    fn apply(&mut self, fault: &Fault) -> Result<(), String> {
+        chaos::apply(&mut self.world, fault).map_err(|error| error.to_string())
+    }
+
+    fn add(&mut self, build: Factory) -> Option<NodeId> {
+        let spec = NodeSpec { name: String::new(), port: 0, dir: None, build };
+        // A simulated world has a port for each.
+        let node = self.world.add(spec).ok()?;
+        self.world.start(node).ok()?;
+        Some(node)
+    }
+
+    fn server(
+        &self,
+        text: &str,
+        primary: Option<u16>,
+        files: &Files,
+        treason: Option<Treason>,
+    ) -> Factory {
+        let first = match primary {
+            Some(port) => format!("{text}replicaof 127.0.0.1 {port}\n"),
+            None => text.to_owned(),
+        };
+        let (oracle, files) = (self.oracle.clone(), files.clone());
+        Arc::new(move |birth: Birth| {
+            let known = files.lock().unwrap_or_else(PoisonError::into_inner);
+            let text = known.get(&birth.port).unwrap_or(&first).clone();
+            drop(known);
+            let directives = file::parse(&text, &mut |_| Ok(String::new())).unwrap_or_default();
+            let mut config = Config::from_directives(&directives).unwrap_or_default();
+            config.file = Some(ConfigFile { name: "redis.conf".to_owned(), text });
+            let server = Server::new(config, birth.port, birth.seed);
+            let watched = oracle.watch(server, birth.port);
+            let files = files.clone();
+            let configured = Box::new(Configured { server: watched, port: birth.port, files });
+            corrupt(configured, treason)
+        })
+    }
+
+    fn sentinel(&self, index: usize, treason: Option<Treason>) -> Result<Factory, String> {
+        let port = self.servers.first().map_or(0, |node| self.world.port(*node));
+        let config = sentinel::Config::parse(&self.setting.file(index, port))
+            .map_err(|error| error.to_string())?;
+        let agreement = self.agreement.clone();
+        Ok(Arc::new(move |birth: Birth| {
+            let sentinel = Box::new(Sentinel::new(config.clone(), birth.port, birth.seed));
+            agreement.watch(corrupt(sentinel, treason), birth.port)
+        }))
+    }
+
+    /// Lets time pass.
+    fn pass(&mut self, until: Millis) -> Result<(), String> {
+        while self.world.now().mono < until {
+            let now = self.world.now().mono;
+            if self.next_write <= now {
+                self.next_write = now + WRITE_MS;
+                if self.writes {
+                    self.follower.go_on(&mut self.world);
+                }
+            }
+            let step = self.next_write.min(until);
+            while let Some(event) = self.world.poll(step) {
+                self.on_event(event)?;
+            }
+            if self.next_compare <= step {
+                self.next_compare = step + COMPARE_MS;
+                self.oracle.compare_data();
+            }
+            if let Some(violation) = self.violation() {
+                return Err(format!("at {step} ms: {violation}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn violation(&self) -> Option<String> {
+        self.agreement.violation().or_else(|| self.oracle.violation())
+    }
+
+    fn on_event(&mut self, event: WorldEvent) -> Result<(), String> {
+        match event {
+            WorldEvent::Exited { node, exit } => {
+                return Err(format!("node {} ended: {exit:?}", node.0));
+            }
+            WorldEvent::ClientClosed { client, .. } => {
+                self.follower.on_closed(&mut self.world, client);
+            }
+            WorldEvent::ClientReceived { client, data } => {
+                self.follower.on_received(&mut self.world, client, &data, &self.servers);
+            }
+            WorldEvent::Fact { node, fact } => {
+                let line = match fact {
+                    Fact::Sentinel { event, text, .. } => format!("{event} {text}"),
+                    Fact::RoleChanged { role, follows: Some(whom) } => {
+                        format!("is {} of {whom}", role.word())
+                    }
+                    Fact::RoleChanged { role, follows: None } => format!("is {}", role.word()),
+                    _ => return Ok(()),
+                };
+                let at = self.world.now().mono;
+                self.story.push(format!("{at:>6} ms  {} {line}", node.0));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Waits until all agree on one primary.
+    fn agree(&mut self) -> Result<NodeId, String> {
+        let Setting { slow, failover_timeout, .. } = self.setting;
+        // The real program waits so long for a promotion that was undone.
+        let slowness = if slow > 0 { failover_timeout } else { 0 };
+        let limit = self.longest_tilt() + AGREED_MS + slowness;
+        self.within("one primary", limit, |trial| {
+            trial.agreement.one_primary(&trial.world, &trial.servers, &trial.sentinels)
+        })
+    }
+
+    /// Waits until no Sentinel is in TILT, in which it decides nothing, and all are connected.
+    fn rest(&mut self) -> Result<(), String> {
+        let until = self.world.now().mono + self.longest_tilt();
+        self.pass(until + RECONNECTED_MS)
+    }
+
+    /// How long TILT will last for the last Sentinel in it.
+    fn longest_tilt(&self) -> Millis {
+        let period = sentinel::Periods::default().tilt;
+        let tilts = self.sentinels.iter().filter_map(|node| {
+            let view = agreement::beliefs(&self.world, *node)?;
+            view.tilt_ms
+        });
+        tilts.map(|since| period.saturating_sub(since)).max().unwrap_or(0)
+    }
+
+    /// Waits until all servers are in sync.
+    fn sync(&mut self) -> Result<(), String> {
+        self.writes = false;
+        let limit = SYNC_MS + self.setting.repl_timeout;
+        self.within("in sync", limit, |trial| trial.oracle.in_sync(&trial.world, &trial.servers))?;
+        self.oracle.compare_data();
+        self.writes = true;
+        self.violation().map_or(Ok(()), Err)
+    }
+
+    /// Takes the primary away, and perhaps as many Sentinels as can be spared: another server
+    /// takes over in time.
+    fn replace(&mut self, old: NodeId) -> Result<(), String> {
+        let spare = self.sentinels.len() - self.setting.quorum.max(self.sentinels.len() / 2 + 1);
+        // On the real program's clockwork, an election may be lost again and again.
+        if self.servers.len() < 2 || self.setting.slow == self.setting.sentinels {
+            return Ok(());
+        }
+        let lost = self.dice.below(spare as u64 + 1) as usize;
+        for node in self.sentinels.drain(..lost) {
+            self.world.kill(node);
+        }
+        let paused = self.dice.chance(1, 3);
+        if paused {
+            self.world.pause(old);
+        } else {
+            self.world.kill(old);
+        }
+        let limit = self.replacement_limit(paused);
+        self.within("another primary", limit, |trial| trial.replacement(old))
+    }
+
+    fn replacement_limit(&self, paused: bool) -> Millis {
+        let Setting { down_after, failover_timeout, slow, .. } = self.setting;
+        let freeze = if paused { down_after / 4 } else { 0 };
+        // Those of the real program's clockwork notice later, and may stand and lose.
+        let slowness = if slow > 0 { 4000 + 2 * failover_timeout } else { 0 };
+        down_after + REPLACED_MS + freeze + slowness
+    }
+
+    /// Whether all living Sentinels name one other server, which is primary.
+    fn replacement(&self, old: NodeId) -> Result<(), String> {
+        let mut named = None;
+        for &node in &self.sentinels {
+            let view = agreement::beliefs(&self.world, node).unwrap_or_default();
+            let Some(m) = view.monitors.first() else { return Err("no monitor".to_owned()) };
+            let port = *named.get_or_insert(m.addr.port);
+            if m.addr.port != port || port == self.world.port(old) {
+                return Err(format!(
+                    "Sentinel {} names {} (failover: {})",
+                    node.0, m.addr, m.failover.state
+                ));
+            }
+        }
+        let is_primary = |node: &&NodeId| {
+            let view = self.world.view(**node);
+            named == Some(self.world.port(**node))
+                && view.as_ref().and_then(|v| v.server()).is_some_and(|v| v.role == Role::Primary)
+        };
+        let new = self.servers.iter().find(is_primary);
+        new.map(drop).ok_or_else(|| format!("{named:?} is no primary"))
+    }
+
+    fn within<T>(
+        &mut self,
+        what: &str,
+        limit: Millis,
+        holds: impl Fn(&Self) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let begin = self.world.now().mono;
+        loop {
+            let now = self.world.now().mono;
+            match holds(self) {
+                Ok(value) => return Ok(value),
+                Err(why) if now >= begin + limit => {
+                    return Err(format!("at {now} ms, after {limit} ms not {what}: {why}"));
+                }
+                Err(_) => self.pass(now + WRITE_MS)?,
+            }
+        }
+    }
+}
+
+/// A server whose redis.conf outlives it.
+struct Configured {
+    server: Box<dyn Machine>,
+    port: u16,
+    files: Files,
+}
+
+impl Machine for Configured {
+    fn step(&mut self, now: Now, input: Input<'_>, out: &mut Outbox) {
+        let mut own = Outbox::new();
+        self.server.step(now, input, &mut own);
+        for output in own.drain() {
+            if let Output::WriteFile { name, data } = &output
+                && name == "redis.conf"
+            {
+                let text = String::from_utf8_lossy(data).into_owned();
+                let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+                files.insert(self.port, text);
+            }
+            out.push(output);
+        }
+    }
+
+    fn deadline(&self) -> Option<Millis> {
+        self.server.deadline()
+    }
+
+    fn view(&self, now: Now) -> NodeView {
+        self.server.view(now)
+    }
+}
+
+/// One of the ways to configure a server.
+fn server_file(dice: &mut Dice, repl_timeout: Millis) -> String {
+    let mut pick = |choices: &[&'static str]| choices[dice.below(choices.len() as u64) as usize];
+    format!(
+        "save {}\nrepl-diskless-sync {}\nrepl-diskless-sync-delay 0\nrepl-backlog-size {}\n\
+         repl-timeout {}\nrepl-ping-replica-period {}\n",
+        pick(&["\"\"", "1 1", "5 1"]),
+        pick(&["yes", "no"]),
+        pick(&["16384", "1048576"]),
+        repl_timeout / 1000,
+        pick(&["1", "2"]),
+    )
+}
