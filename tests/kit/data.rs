@@ -21,6 +21,16 @@ pub struct Data {
 }
 
 impl Data {
+    /// Some keys that expire here and not there, or at another time, or the other way round.
+    pub fn expiries_beside(&self, other: &Self) -> Vec<String> {
+        let lacking = |a: &Self, b: &Self| {
+            let of_a = a.expiries.iter().filter(|(key, at)| b.expiries.get(*key) != Some(at));
+            let shown = of_a.map(|((db, key), at)| format!("{db} {} {at}", key.escape_ascii()));
+            shown.take(5).collect::<Vec<_>>()
+        };
+        [lacking(self, other), vec!["and".to_owned()], lacking(other, self)].concat()
+    }
+
     /// What a snapshot holds.
     pub fn of_rdb(rdb: &[u8]) -> Self {
         let mut decoder = Decoder::new(None);

@@ -233,8 +233,10 @@ pub fn assert_same_data(nodes: &[&Node]) -> Data {
         data = nodes.iter().map(|node| node.data()).collect();
         data.windows(2).all(|pair| pair[0] == pair[1])
     });
-    assert!(are_equal, "offsets {offsets:?}, data {data:?}");
-    data.remove(0)
+    let first = data.remove(0);
+    let others = data.iter().map(|other| first.expiries_beside(other)).collect::<Vec<_>>();
+    assert!(are_equal, "offsets {offsets:?}, {first:?}, others {data:?}, expiries {others:?}");
+    first
 }
 
 fn start_real(dir: &Path, settings: &[(&str, &str)]) -> (u16, Run) {

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use replab::base::rng::Dice;
 use replab::resp::Answer;
 
-use super::{Node, eventually};
+use super::{Client, Node, eventually};
 
 /// Keys of each kind that are written.
 const KEYS: u64 = 300;
@@ -22,6 +22,8 @@ pub struct Writer {
     written: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
+    /// To the same node.
+    witness: Client,
 }
 
 impl Writer {
@@ -49,7 +51,7 @@ impl Writer {
                 count.fetch_add(1, Ordering::SeqCst);
             }
         });
-        Self { written, is_over, thread }
+        Self { written, is_over, thread, witness: node.client() }
     }
 
     /// Waits until more has been written.
@@ -61,10 +63,21 @@ impl Writer {
         });
     }
 
-    /// Writes no more.
-    pub fn end(self) {
+    /// Writes no more, and waits until nothing that was written is about to expire: a real server
+    /// may take minutes to come across what has expired, and its data change whenever it does.
+    pub fn end(mut self) {
         self.is_over.store(true, Ordering::SeqCst);
         self.thread.join().expect("no refusal");
+        eventually("no key that expires soon", || {
+            (0..DATABASES).all(|db| {
+                self.witness.ok(&["SELECT", &db.to_string()]);
+                (0..KEYS).all(|key| {
+                    // Being asked for it, a primary deletes what has expired.
+                    let left = self.witness.call(&["PTTL", &format!("live:{key}")]);
+                    !matches!(left, Answer::Int(0..60_000))
+                })
+            })
+        });
     }
 }
 
