@@ -17,7 +17,7 @@
 //! | 1 | [`resp`] | the wire protocol, both directions |
 //! | 2 | [`keyspace`] | databases, copy-on-write snapshots, values, expiry |
 //! | 3 | [`persist`], [`repl`], [`machine`] | RDB and AOF; replication stream, backlog, handshake; the node's trait |
-//! | 4 | [`command`] | the table of commands, one file per data type |
+//! | 4 | [`command`], [`lua`] | the table of commands, one file per data type; scripts |
 //! | 5 | [`server`] | a whole node: clients, dispatch, propagation, replication, INFO, CONFIG |
 //! | 5 | [`sentinel`] | a whole Sentinel: watching, agreeing, electing, failing over |
 //! | 6 | [`world`] | what can be done to nodes and links, whichever world they live in |
@@ -32,6 +32,7 @@ pub mod command;
 pub mod keyspace;
 pub mod lab;
 pub mod live;
+pub mod lua;
 pub mod machine;
 pub mod persist;
 pub mod repl;

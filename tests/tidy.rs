@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u8, &[&str])] = &[
     ("persist", 3, &["machine"]),
     ("repl", 3, &["machine"]),
     ("command", 4, &[]),
+    ("lua", 4, &[]),
     ("server", 5, &[]),
     ("sentinel", 5, &[]),
     ("world", 6, &[]),

@@ -70,6 +70,19 @@ pub(super) fn several_keys<'a>(
     Ok((keys, after))
 }
 
+/// `COUNT n` at `index`, where the command ends or ends behind it; without it 1.
+pub(super) fn count_to_pop(call: &Call<'_>, index: usize) -> Result<usize, CommandError> {
+    let rest = call.args.len() - index;
+    if rest == 0 {
+        return Ok(1);
+    }
+    if rest < 2 || !call.is(index, "COUNT") {
+        return Err(CommandError::SYNTAX);
+    }
+    let count = count_at_least(call, index + 1, 1, "ERR count should be greater than 0")?;
+    if rest == 2 { Ok(count) } else { Err(CommandError::SYNTAX) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{range_in, score};

@@ -33,6 +33,8 @@ pub enum Blocked {
     Keys(Box<KeyWait>),
     /// SAVE: the snapshot file to be written.
     Save,
+    /// EVAL: the script to end.
+    Script,
     /// DEBUG LOADAOF: the log to be read.
     Loading,
     /// CLIENT PAUSE or FAILOVER: its next request is run when the pause ends.
@@ -45,7 +47,7 @@ impl Blocked {
         match self {
             Self::Replicas { until, .. } => *until,
             Self::Keys(wait) => wait.until,
-            Self::Save | Self::Loading | Self::Paused => None,
+            Self::Save | Self::Loading | Self::Script | Self::Paused => None,
         }
     }
 
@@ -186,7 +188,7 @@ impl Server {
                 self.waits.for_replicas.insert(conn);
             }
             Blocked::Keys(wait) => self.awaited.add(conn, wait),
-            Blocked::Save | Blocked::Loading | Blocked::Paused => {}
+            Blocked::Save | Blocked::Loading | Blocked::Script | Blocked::Paused => {}
         }
         client.blocked = Some(blocked);
         self.track_touched();
@@ -215,7 +217,7 @@ impl Server {
                 self.waits.for_replicas.remove(&conn);
             }
             Blocked::Keys(wait) => self.awaited.remove(wait),
-            Blocked::Save | Blocked::Loading | Blocked::Paused => {}
+            Blocked::Save | Blocked::Loading | Blocked::Script | Blocked::Paused => {}
         }
         self.track_touched();
     }

@@ -16,12 +16,15 @@ impl Server {
         let waiter = self.waits.next_end().unwrap_or(self.next_cron);
         let pause = self.pauses.next_end().unwrap_or(self.next_cron);
         let log = self.aof.resume_at().unwrap_or(self.next_cron);
-        self.next_cron.min(waiter).min(pause).min(log)
+        // Time passes between the turns of a script, also where it is simulated.
+        let script = if self.scripting.is_running() { self.now.mono + 1 } else { self.next_cron };
+        self.next_cron.min(waiter).min(pause).min(log).min(script)
     }
 
     /// The deadline has passed.
     pub(super) fn tick(&mut self, out: &mut Outbox) {
         self.play(out);
+        self.tend_script(out);
         self.end_waits();
         self.end_pauses(out);
         if self.now.mono < self.next_cron {

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::blocking::Blocked;
 use super::client::{Client, ClientKind, ReplyMode};
+use super::scripting::{BUSY, Meanwhile};
 use super::table::{self, Command, Run};
 use super::transaction::effective_flags;
 use super::{Ask, Server};
@@ -77,8 +78,10 @@ impl Server {
     fn run_requests(&mut self, conn: ConnId, input: &[u8], out: &mut Outbox) -> usize {
         let mut position = 0;
         loop {
+            let is_held =
+                self.persistence.is_beginning() || self.while_script_runs() == Meanwhile::Wait;
             let Some(client) = self.clients.get_mut(conn) else { return position };
-            if client.closing || client.blocked.is_some() || self.persistence.is_beginning() {
+            if client.closing || client.blocked.is_some() || is_held {
                 return position;
             }
             let limits = Limits {
@@ -174,6 +177,13 @@ impl Server {
         }
         self.propagation.loosen(command.is(flags::TOUCHES_ARBITRARY_KEYS));
         self.run(conn, command, words, out);
+        if !self.scripting.is_running() {
+            self.end_command(conn);
+        }
+    }
+
+    /// A command is over, and with it a unit, unless it was one of several.
+    pub(super) fn end_command(&mut self, conn: ConnId) {
         self.end_unit();
         self.propagation.loosen(false);
         if let Some(client) = self.clients.get_mut(conn) {
@@ -262,6 +272,9 @@ impl Server {
         let from_primary = client.kind == ClientKind::Primary;
         if !client.authenticated && !command.is(flags::NO_AUTH) {
             return Err(CommandError::fixed("NOAUTH Authentication required."));
+        }
+        if self.while_script_runs() == Meanwhile::Busy && !command.is(flags::ALLOW_BUSY) {
+            return Err(BUSY);
         }
         if command.is(flags::NO_MULTI) && client.transaction.is_some() {
             return Err(CommandError::fixed("ERR Command not allowed inside a transaction"));

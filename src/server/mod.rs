@@ -39,6 +39,7 @@ mod protected;
 mod pubsub;
 mod rates;
 mod replication;
+mod scripting;
 mod shutdown;
 mod slow;
 mod stats;
@@ -100,6 +101,7 @@ pub struct Server {
     latency: latency::Latency,
     /// Microseconds that the node will stand still because of the command being run.
     stall_us: u64,
+    scripting: scripting::Scripting,
     /// Whether keys whose time has come are deleted without being asked for.
     active_expire: bool,
     /// Swallows replies to connections that are gone.
@@ -160,6 +162,7 @@ impl Server {
             slow: slow::SlowLog::default(),
             latency: latency::Latency::default(),
             stall_us: 0,
+            scripting: scripting::Scripting::default(),
             active_expire: true,
             nobody: Reply::default(),
             next_cron: 0,
@@ -193,6 +196,7 @@ impl Server {
 
     /// The connection is gone, or about to be.
     fn forget_client(&mut self, conn: ConnId, reason: &str, out: &mut Outbox) {
+        self.abandon_script(conn, out);
         let Some(mut client) = self.clients.remove(conn) else { return };
         self.forget_subscriptions(conn, std::mem::take(&mut client.subscriptions));
         self.forget_watched(conn, std::mem::take(&mut client.watched));

@@ -148,7 +148,7 @@ impl Server {
     }
 
     /// Runs what clients asked for before it was known whether they must wait for the data.
-    fn serve_those_who_came_first(&mut self) {
+    pub(super) fn serve_those_who_came_first(&mut self) {
         self.unblocked.extend(self.clients.ids(|client| !client.input.is_empty()));
     }
 

@@ -26,6 +26,8 @@ pub struct Propagation {
     open: bool,
     /// Whether the unit's commands need not arrive together.
     is_loose: bool,
+    /// Who gets what the running script does (`redis.set_repl`); nothing said: everybody.
+    restricted: Option<u8>,
     /// The time at which the unit began.
     began: Option<Now>,
 }
@@ -90,6 +92,11 @@ impl Propagation {
     /// reach a replica alone.
     pub fn loosen(&mut self, is_loose: bool) {
         self.is_loose = is_loose;
+    }
+
+    /// Only these get what follows: 1 is the log, 2 are the replicas.
+    pub fn restrict(&mut self, to: Option<u8>) {
+        self.restricted = to;
     }
 
     /// Whether a MULTI block is being run: nothing may block its client.
@@ -170,7 +177,8 @@ impl Server {
     /// Who gets what changes data now.
     fn present_receivers(&self) -> Receivers {
         let stream = !self.is_replica() && self.replication.feeds_anybody();
-        Receivers { stream, log: self.aof.is_fed() }
+        let allowed = self.propagation.restricted.unwrap_or(3);
+        Receivers { stream: stream && allowed & 2 != 0, log: self.aof.is_fed() && allowed & 1 != 0 }
     }
 
     /// Replicates a command that is no effect of data (PUBLISH), in the current unit. The log does

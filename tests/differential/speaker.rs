@@ -226,7 +226,8 @@ impl<'a> Speaker<'a> {
         const TYPES: &[&str] = &["string", "list", "hash", "set", "sorted-set", "stream"];
         let of = match group {
             "bitmap" => "string",
-            "geo" => "sorted-set",
+            // A score that no place has is undefined behaviour there.
+            "geo" => "geo",
             known if TYPES.contains(&known) || known == "hyperloglog" => known,
             _ => self.pick(TYPES),
         };

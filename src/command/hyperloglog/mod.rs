@@ -12,6 +12,7 @@ pub(super) use self::rows::COMMANDS;
 
 use self::sketch::{Corrupt, Registers, Sketch};
 use super::{Call, CommandError, event};
+use crate::base::number::until_nul;
 use crate::keyspace::{Blob, Value};
 
 const NO_SKETCH: CommandError =
@@ -131,7 +132,7 @@ fn pfdebug(call: &mut Call<'_>) -> Result<(), CommandError> {
             registers.iter().for_each(|value| call.reply.int(value.into()));
         }
         _ => {
-            let word = String::from_utf8_lossy(call.arg(1)).into_owned();
+            let word = String::from_utf8_lossy(until_nul(call.arg(1))).into_owned();
             return Err(CommandError::new(format!("ERR Unknown PFDEBUG subcommand '{word}'")));
         }
     }

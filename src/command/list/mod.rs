@@ -7,7 +7,7 @@ mod wait;
 
 pub(super) use self::rows::COMMANDS;
 
-use super::options::{count_at_least, index_in, range_in, several_keys};
+use super::options::{count_at_least, count_to_pop, index_in, range_in, several_keys};
 use super::{Call, CommandError, event};
 use crate::keyspace::Blob;
 use crate::keyspace::types::{End, List};
@@ -332,13 +332,7 @@ impl<'a> PopFromFirst<'a> {
     fn read(call: &Call<'a>, index: usize) -> Result<Self, CommandError> {
         let (keys, after) = several_keys(call, index, "ERR numkeys should be greater than 0")?;
         let end = end_at(call, after)?;
-        let count = match call.args.len() - after {
-            1 => 1,
-            3 if call.is(after + 1, "COUNT") => {
-                count_at_least(call, after + 2, 1, "ERR count should be greater than 0")?
-            }
-            _ => return Err(CommandError::SYNTAX),
-        };
+        let count = count_to_pop(call, after + 1)?;
         Ok(Self { keys, end, count })
     }
 

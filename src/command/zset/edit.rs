@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::{NOT_A_NUMBER, bounds, reply_members, reply_score};
-use crate::command::options::{count_at_least, range_in, score, several_keys, timeout_ms};
+use crate::command::options::{
+    count_at_least, count_to_pop, range_in, score, several_keys, timeout_ms,
+};
 use crate::command::{Call, CommandError, event};
 use crate::keyspace::types::Zset;
 use crate::keyspace::{Blob, Kind};
@@ -270,13 +272,7 @@ impl<'a> PopFromFirst<'a> {
         if !highest && !call.is(after, "MIN") {
             return Err(CommandError::SYNTAX);
         }
-        let count = match call.args.len() - after {
-            1 => 1,
-            3 if call.is(after + 1, "COUNT") => {
-                count_at_least(call, after + 2, 1, "ERR count should be greater than 0")?
-            }
-            _ => return Err(CommandError::SYNTAX),
-        };
+        let count = count_to_pop(call, after + 1)?;
         Ok(Self { keys, highest, count })
     }
 

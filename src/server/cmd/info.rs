@@ -162,7 +162,7 @@ fn memory_section(server: &Server, text: &mut InfoText) {
         text.field(name, used);
     }
     text.bytes("total_system_memory", 0);
-    no_scripts(text);
+    scripts(server, text);
     text.bytes("maxmemory", server.config.maxmemory);
     text.field("maxmemory_policy", server.config.get("maxmemory-policy").unwrap_or_default());
     for name in ["allocator_frag", "allocator_rss", "rss_overhead", "mem_fragmentation"] {
@@ -179,19 +179,16 @@ fn memory_section(server: &Server, text: &mut InfoText) {
     text.zeros(&["active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"]);
 }
 
-fn no_scripts(text: &mut InfoText) {
+fn scripts(server: &Server, text: &mut InfoText) {
+    let (scripts, bytes) = server.scripting.size();
     text.zeros(&["used_memory_lua", "used_memory_vm_eval"]);
     text.field("used_memory_lua_human", human(0));
-    text.zeros(&[
-        "used_memory_scripts_eval",
-        "number_of_cached_scripts",
-        "number_of_functions",
-        "number_of_libraries",
-        "used_memory_vm_functions",
-    ]);
+    text.field("used_memory_scripts_eval", bytes);
+    text.field("number_of_cached_scripts", scripts);
+    text.zeros(&["number_of_functions", "number_of_libraries", "used_memory_vm_functions"]);
     text.bytes("used_memory_vm_total", 0);
     text.zeros(&["used_memory_functions"]);
-    text.bytes("used_memory_scripts", 0);
+    text.bytes("used_memory_scripts", bytes as u64);
 }
 
 fn stats_section(server: &Server, text: &mut InfoText) {

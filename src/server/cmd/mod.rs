@@ -14,6 +14,7 @@ mod monitor;
 mod persistence;
 mod pubsub;
 mod replication;
+mod scripting;
 mod transaction;
 
 pub(super) use self::clients::line as client_line;
@@ -40,6 +41,7 @@ pub(super) fn tables() -> Vec<&'static [Spec<ServerRun>]> {
         acl::COMMANDS,
         absent::COMMANDS,
         replication::COMMANDS,
+        scripting::COMMANDS,
         persistence::COMMANDS,
     ]
 }

@@ -106,17 +106,29 @@ impl Server {
         command: &Command,
         words: &[&[u8]],
     ) {
-        if command.flags & (flags::SKIP_MONITOR | ADMIN) != 0 {
-            return;
+        if command.flags & (flags::SKIP_MONITOR | ADMIN) == 0 {
+            self.tell_monitors(conn, command, words);
         }
+    }
+
+    /// Shows a script, before the commands that it runs.
+    pub(in crate::server) fn show_script_to_monitors(&mut self, ask: &Ask<'_>) {
+        if let Ok(command) = crate::server::table::look_up(ask.args) {
+            self.tell_monitors(ask.conn, command, ask.args);
+        }
+    }
+
+    fn tell_monitors(&mut self, conn: ConnId, command: &Command, words: &[&[u8]]) {
         let monitors = self.clients.monitors();
         if monitors.is_empty() {
             return;
         }
         let Some(client) = self.clients.get(conn) else { return };
+        let who =
+            if self.scripting.is_running() { "lua".to_owned() } else { client.peer.to_string() };
         let now_us = self.now.wall_us;
         let (seconds, micros) = (now_us / 1_000_000, now_us % 1_000_000);
-        let mut line = format!("{seconds}.{micros:06} [{} {}]", client.db, client.peer);
+        let mut line = format!("{seconds}.{micros:06} [{} {who}]", client.db);
         for word in redacted(command, words) {
             line.push_str(&format!(" {}", quoted(word)));
         }

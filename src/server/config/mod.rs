@@ -36,6 +36,8 @@ pub struct Config {
     pub requirepass: String,
     /// `proto-max-bulk-len`, bytes.
     pub proto_max_bulk_len: u64,
+    /// `busy-reply-threshold`, ms.
+    pub busy_reply_threshold: u64,
     /// Up to what size values are kept in one piece.
     pub packing: Packing,
     /// `client-query-buffer-limit`, bytes.
@@ -203,6 +205,7 @@ impl Default for Config {
             maxclients: 10_000,
             requirepass: String::new(),
             proto_max_bulk_len: 512 << 20,
+            busy_reply_threshold: 5000,
             packing: Packing::default(),
             client_query_buffer_limit: 1 << 30,
             dbfilename: "dump.rdb".to_owned(),

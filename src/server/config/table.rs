@@ -305,7 +305,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("bind", Kind::Words(special::words), "* -::*"),
     row("bind-source-addr", Kind::Text, ""),
     row("bio_cpulist", Kind::Text, "").fixed(),
-    row("busy-reply-threshold", Kind::Number(0, MAX), "5000").alias("lua-time-limit"),
+    row("busy-reply-threshold", Kind::Number(0, MAX), "5000").alias("lua-time-limit").at(at!(busy_reply_threshold)),
     row("client-output-buffer-limit", Kind::Words(special::buffer_limits), "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60").at((special::show_buffer_limits, special::put_buffer_limits)),
     row("client-query-buffer-limit", Kind::Memory(1 << 20, MAX), "1073741824").at(at!(client_query_buffer_limit)),
     row("cluster-allow-pubsubshard-when-down", Kind::YesNo, "yes"),

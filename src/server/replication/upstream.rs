@@ -406,6 +406,13 @@ impl Server {
         }
     }
 
+    /// Runs what the primary sent while a script ran.
+    pub(in crate::server) fn apply_what_waited(&mut self, out: &mut Outbox) {
+        if let Some(conn) = self.replication.upstream.as_ref().and_then(Upstream::conn) {
+            self.apply(conn, &[], out);
+        }
+    }
+
     /// Runs requests from `parsed` on; answers how many bytes were applied for good.
     fn apply_requests(
         &mut self,
@@ -416,7 +423,9 @@ impl Server {
     ) -> Result<usize, ()> {
         let limits = Limits { bulk_bytes_max: u64::MAX, ..Limits::default() };
         let mut applied = 0;
-        while let Some(client) = self.clients.get_mut(conn) {
+        while !self.scripting.is_running()
+            && let Some(client) = self.clients.get_mut(conn)
+        {
             let mut request = std::mem::take(&mut client.request);
             let taken = request.read(&input[*parsed..], &limits).map_err(|_| ())?;
             let Some(taken) = taken else {

@@ -1,0 +1,57 @@
+//! The first line of a script: `#!lua flags=no-writes,allow-stale`.
+
+/// What a script says of itself.
+/// <https://redis.io/docs/latest/develop/interact/programmability/lua-api/#script_flags>
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScriptFlags {
+    /// It must not write, and may run on a replica.
+    pub no_writes: bool,
+    /// It may run on a replica without a link.
+    pub allow_stale: bool,
+    /// It has no first line: what it does decides, command by command.
+    pub compatible: bool,
+}
+
+/// A script, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shebang<'a> {
+    /// What it says of itself.
+    pub flags: ScriptFlags,
+    /// The script behind the first line, with the line end, so that lines keep their numbers.
+    pub body: &'a [u8],
+}
+
+impl<'a> Shebang<'a> {
+    /// Reads the first line.
+    pub fn read(script: &'a [u8]) -> Result<Self, String> {
+        let Some(rest) = script.strip_prefix(b"#!") else {
+            let flags = ScriptFlags { compatible: true, ..ScriptFlags::default() };
+            return Ok(Self { flags, body: script });
+        };
+        let end = rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or("ERR Invalid script shebang".to_owned())?;
+        let line = String::from_utf8_lossy(&rest[..end]);
+        let mut words = line.split_ascii_whitespace();
+        let engine = words.next().unwrap_or_default();
+        if engine != "lua" {
+            return Err(format!("ERR Unexpected engine in script shebang: #!{engine}"));
+        }
+        let mut flags = ScriptFlags::default();
+        for word in words {
+            let list = word
+                .strip_prefix("flags=")
+                .ok_or_else(|| format!("ERR Unknown lua shebang option: {word}"))?;
+            for flag in list.split(',').filter(|flag| !flag.is_empty()) {
+                match flag {
+                    "no-writes" => flags.no_writes = true,
+                    "allow-stale" => flags.allow_stale = true,
+                    "allow-oom" | "no-cluster" | "allow-cross-slot-keys" => {}
+                    _ => return Err(format!("ERR Unexpected flag in script shebang: {flag}")),
+                }
+            }
+        }
+        Ok(Self { flags, body: &rest[end..] })
+    }
+}
