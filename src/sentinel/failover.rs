@@ -121,10 +121,10 @@ impl Failover {
         }
     }
 
-    /// Epoch and time of the election for which votes are wanted.
-    pub fn election(&self) -> Option<(u64, Millis)> {
+    /// The epoch of the election for which votes are wanted.
+    pub fn election(&self) -> Option<u64> {
         match self {
-            Self::Waiting { epoch, since, forced: false, .. } => Some((*epoch, *since)),
+            Self::Waiting { epoch, forced: false, .. } => Some(*epoch),
             _ => None,
         }
     }

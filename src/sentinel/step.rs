@@ -184,7 +184,7 @@ impl Common {
             let waits = link.awaits(&expect);
             let due = match (standing, peer.asked, peer.opinion) {
                 (_, None, _) => now,
-                (Some((_, since)), Some(asked), _) if asked < since => now,
+                (Some(_), ..) if peer.asked_vote != standing => now,
                 (_, Some(asked), _) if waits => asked + self.periods.ask,
                 (_, Some(asked), Some((false, _))) if self.is_fast() => {
                     asked + impatience(now - down_since).max(25)
@@ -193,8 +193,9 @@ impl Common {
             };
             if self.alarm.is_due(due) {
                 peer.asked = Some(now);
+                peer.asked_vote = standing;
                 let (epoch, id) = match standing {
-                    Some((epoch, _)) => (epoch, self.my_id.as_str()),
+                    Some(epoch) => (epoch, self.my_id.as_str()),
                     None => (self.current_epoch, "*"),
                 };
                 let words = question(&addr, epoch, id);
