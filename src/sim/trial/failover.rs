@@ -20,8 +20,8 @@ use crate::sim::check::Oracle;
 use crate::sim::check::agreement::{self, Agreement};
 use crate::world::{Birth, Factory, NodeId, NodeSpec, World, WorldEvent};
 
-/// Nothing is broken before.
-const WARM_UP_MS: Millis = 4000;
+/// Nothing is broken before: a Sentinel knows of a replica after the second INFO at the latest.
+const WARM_UP_MS: Millis = 12_000;
 
 /// Faults happen within this time.
 const FAULTS_MS: Millis = 40_000;
@@ -351,6 +351,9 @@ impl Trial {
             }
             WorldEvent::Fact { node, fact } => {
                 let line = match fact {
+                    Fact::Sentinel { event, text, sentence, .. } if event.contains("-abort") => {
+                        format!("{event} {text}: {sentence}")
+                    }
                     Fact::Sentinel { event, text, .. } => format!("{event} {text}"),
                     Fact::RoleChanged { role, follows: Some(whom) } => {
                         format!("is {} of {whom}", role.word())
