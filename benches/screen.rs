@@ -6,15 +6,13 @@
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Rect;
 use replab::lab::topology::Topology;
-use replab::lab::{Build, Lab, LabView};
-use replab::server::{Config, Server};
+use replab::lab::{Lab, LabView, machines};
 use replab::sim::SimWorld;
 use replab::tui::{app::Ui, view};
 
@@ -60,20 +58,18 @@ fn frame() -> Outcome<()> {
     Ok(())
 }
 
-/// A lab of a primary, three replicas and eight behind those, after ten (simulated) seconds of work.
+/// A lab of a primary, three replicas, five behind those and three Sentinels, after ten (simulated)
+/// seconds of work.
 fn twelve_nodes() -> Outcome<LabView> {
     let mut text = String::from("title = \"Twelve\"\n[servers.alpha]\n");
-    for (n, primary) in [(3, "alpha"), (3, "b1"), (3, "b2"), (2, "b3")] {
+    for (n, primary) in [(3, "alpha"), (2, "b1"), (2, "b2"), (1, "b3")] {
         let name = if primary == "alpha" { "b".to_owned() } else { format!("under-{primary}") };
         text += &format!("[servers.{name}]\ncount = {n}\nreplicaof = \"{primary}\"\n");
     }
+    text += "[sentinels.s]\ncount = 3\n[monitors.mymaster]\nprimary = \"alpha\"\nquorum = 2\n";
     text += "[workload]\nwrites-per-second = 200\n";
     let topology = Topology::parse("twelve", &text)?;
-    let build: Build = Arc::new(|directives, birth| {
-        let config = Config::from_directives(directives).unwrap_or_default();
-        Box::new(Server::new(config, birth.port, birth.seed))
-    });
-    let mut lab = Lab::new(SimWorld::new(1), &topology, &build)?;
+    let mut lab = Lab::new(SimWorld::new(1), &topology, &machines())?;
     while lab.now_ms() < 10_000 {
         lab.turn(10_000);
     }

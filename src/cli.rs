@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed (the reason is on standard error), 2 not understood.
 
 mod args;
+mod files;
 mod lab;
 mod process;
 mod sentinel;
@@ -44,7 +45,15 @@ pub fn main() -> ExitCode {
 }
 
 fn as_replab() -> anyhow::Result<Outcome> {
-    let cli = Cli::parse();
+    run(Cli::parse())
+}
+
+/// Runs a command as if its name had been given.
+fn as_command(name: &str, words: Vec<String>) -> anyhow::Result<Outcome> {
+    run(Cli::parse_from(["replab".to_owned(), name.to_owned()].into_iter().chain(words)))
+}
+
+fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         None => tui(&cli.tui),
         Some(Command::List) => list(),
@@ -53,6 +62,8 @@ fn as_replab() -> anyhow::Result<Outcome> {
         Some(Command::Sim(args)) => lab::sim(&args),
         Some(Command::Server(args)) => server::run(&lossy(args.words)),
         Some(Command::Sentinel(args)) => sentinel::run(&lossy(args.words)),
+        Some(Command::CheckRdb(args)) => files::check_rdb(&args),
+        Some(Command::CheckAof(args)) => files::check_aof(&args),
         Some(Command::Completions { shell }) => completions(shell),
     }
 }
@@ -68,6 +79,8 @@ fn as_redis() -> Option<anyhow::Result<Outcome>> {
             Some(sentinel::run(&words))
         }
         "redis-server" | "valkey-server" => Some(server::run(&words)),
+        "redis-check-rdb" | "valkey-check-rdb" => Some(as_command("check-rdb", words)),
+        "redis-check-aof" | "valkey-check-aof" => Some(as_command("check-aof", words)),
         _ => None,
     }
 }

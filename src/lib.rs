@@ -16,7 +16,7 @@
 //! | 0 | [`base`] | time, dice, numbers, globs, checksums |
 //! | 1 | [`resp`] | the wire protocol, both directions |
 //! | 2 | [`keyspace`] | databases, copy-on-write snapshots, values, expiry |
-//! | 3 | [`persist`], [`repl`], [`machine`] | RDB; replication stream, backlog, handshake; the node's trait |
+//! | 3 | [`persist`], [`repl`], [`machine`] | RDB and AOF; replication stream, backlog, handshake; the node's trait |
 //! | 4 | [`command`] | the table of commands, one file per data type |
 //! | 5 | [`server`] | a whole node: clients, dispatch, propagation, replication, INFO, CONFIG |
 //! | 5 | [`sentinel`] | a whole Sentinel: watching, agreeing, electing, failing over |

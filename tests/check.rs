@@ -48,6 +48,9 @@ told! {
     a_file_without_servers: "no-servers.toml",
     things_said_twice: "twice.toml",
     what_is_allowed_and_surprises: "surprises.toml",
+    sentinels_that_cannot_watch: "sentinels.toml",
+    a_monitor_without_sentinels: "no-sentinels.toml",
+    sentinels_that_will_surprise: "sentinel-surprises.toml",
 }
 
 #[test]

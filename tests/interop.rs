@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails so")]
 
+#[allow(dead_code, unused_imports, reason = "each file of tests uses its part of the kit")]
 mod kit;
 
 use std::io::{BufRead, BufReader, Write};
@@ -457,4 +458,45 @@ fn redis_cli_as_a_replica_of_ours_shows_the_stream() {
     assert!(lines.any(|line| line == "\"SET\",\"a\",\"1\""));
     cli.kill().unwrap();
     cli.wait().unwrap();
+}
+
+/// Values of every type, small and large, DUMPed by one and RESTOREd by the other.
+fn values_travel(from: Kind, to: Kind) {
+    let (from, to) = (Node::start(from, &[]), Node::start(to, &[]));
+    let (mut source, mut target) = (from.client(), to.client());
+    let long = "x".repeat(100);
+    for size in [1, 5, 700] {
+        for n in 0..size {
+            let (n, name) = (n.to_string(), format!("{long}{}", n % 50));
+            let key = |name: &str| format!("{name}{size}");
+            source.call(&["RPUSH", &key("list"), &n, &name]);
+            source.call(&["SADD", &key("ints"), &n]);
+            source.call(&["SADD", &key("set"), &n, &name]);
+            source.call(&["HSET", &key("hash"), &n, &name]);
+            source.call(&["ZADD", &key("zset"), &format!("{n}.5"), &name, &n, &n]);
+            source.call(&["APPEND", &key("string"), &name]);
+            source.call(&["PFADD", &key("sketch"), &n]);
+        }
+    }
+    source.call(&["SET", "int", "-70000"]);
+    let Answer::Array(keys) = source.call(&["KEYS", "*"]) else { panic!("no keys") };
+    assert_eq!(keys.len(), 22);
+    for key in keys {
+        let Answer::Bulk(key) = key else { panic!("{key} is no key") };
+        let Answer::Bulk(payload) = source.call(&[b"DUMP".as_slice(), &key]) else {
+            panic!("{} cannot be dumped", String::from_utf8_lossy(&key))
+        };
+        target.ok(&[b"RESTORE".as_slice(), &key, b"0", &payload]);
+    }
+    assert_eq!(source.text(&["DEBUG", "DIGEST"]), target.text(&["DEBUG", "DIGEST"]));
+}
+
+#[test]
+fn a_real_value_is_restored_by_ours() {
+    values_travel(Real, Ours);
+}
+
+#[test]
+fn our_value_is_restored_by_a_real_one() {
+    values_travel(Ours, Real);
 }

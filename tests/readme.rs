@@ -42,6 +42,8 @@ fn its_tables_are_those_of_the_program() {
         ("keys", keymap::markdown()),
         ("actions", actions()),
         ("node fields", fields(claim::NODE_FIELDS)),
+        ("sentinel fields", fields(claim::SENTINEL_FIELDS)),
+        ("monitor fields", fields(claim::MONITOR_FIELDS)),
         ("lab fields", fields(claim::LAB_FIELDS)),
     ];
     let mut text = readme();

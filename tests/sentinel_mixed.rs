@@ -242,6 +242,7 @@ fn what_clients_read_is_what_the_real_one_says() {
         "SENTINEL SET mm a",
         "INFO sentinel",
         "CLIENT GETNAME",
+        "ACL LIST",
         "HELLO 4",
     ] {
         let words: Vec<&str> = line.split(' ').collect();

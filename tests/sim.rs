@@ -9,6 +9,8 @@
 
 #[path = "sim/lab.rs"]
 mod lab;
+#[path = "sim/logs.rs"]
+mod logs;
 #[path = "sim/partial.rs"]
 mod partial;
 #[path = "sim/roles.rs"]

@@ -173,14 +173,17 @@ fn only_the_live_world_opens_sockets() {
 }
 
 #[test]
-fn only_one_door_leads_to_the_replication_stream() {
+fn only_one_door_leads_to_the_replication_stream_and_the_log() {
     let doors = ["server/propagate.rs", "server/replication", "server/persistence.rs", "repl"];
     let mut problems = Vec::new();
     for source in sources().iter().filter(|s| s.folder == "server" || s.folder == "command") {
         let path = source.path.to_string_lossy();
         let is_door = doors.iter().any(|door| path.starts_with(door));
-        let feeds =
-            |line: &str| line.contains("replication.feed") || line.contains("stream.append");
+        let feeds = |line: &str| {
+            ["replication.feed", "stream.append", "aof.feed", "aof.annotate"]
+                .iter()
+                .any(|feed| line.contains(feed))
+        };
         if !is_door && !is_test_file(source) && code_lines(&source.code).any(feeds) {
             problems.push(format!("{path} feeds the stream; Server::replicate is the door"));
         }

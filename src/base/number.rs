@@ -27,6 +27,12 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
+/// A signed little-endian integer of up to 8 bytes.
+pub fn signed_le<const N: usize>(bytes: [u8; N]) -> i64 {
+    let unused = 64 - 8 * N as u32;
+    bytes.iter().rev().fold(0, |n, byte| n << 8 | i64::from(*byte)) << unused >> unused
+}
+
 /// The text of a floating point number with up to 17 significant digits, as C's `%.17g` makes it:
 /// `3`, `0.10000000000000001`, `1.0000000000000001e+300`, `inf`, `-inf`, `nan`.
 pub fn text_f64(x: f64) -> String {
@@ -50,6 +56,11 @@ pub fn text_f64(x: f64) -> String {
 /// Drops what a decimal fraction does not need.
 fn without_zeros(text: &str) -> &str {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+}
+
+/// A text as C sees it: up to its first NUL.
+pub fn until_nul(text: &[u8]) -> &[u8] {
+    &text[..memchr::memchr(0, text).unwrap_or(text.len())]
 }
 
 /// Reads a floating point number: decimal with or without fraction and exponent, or `inf`,

@@ -1,6 +1,7 @@
 //! The argument table. Its doc comments are the help texts.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -60,6 +61,10 @@ pub enum Command {
     /// Runs one Sentinel in the foreground, usable where redis-sentinel is
     #[command(override_usage = "replab sentinel FILE [--DIRECTIVE VALUE…]…")]
     Sentinel(ServerArgs),
+    /// Says whether a snapshot file is good, usable where redis-check-rdb is
+    CheckRdb(CheckRdbArgs),
+    /// Says whether a log of commands is good, usable where redis-check-aof is
+    CheckAof(CheckAofArgs),
     /// Prints a completion script for a shell
     Completions {
         /// The shell
@@ -121,6 +126,27 @@ pub struct CheckArgs {
     /// Topology files, or names of built-in ones
     #[arg(required = true, value_name = "FILE")]
     pub topologies: Vec<String>,
+}
+
+/// Arguments of `check-rdb`.
+#[derive(Debug, Args)]
+pub struct CheckRdbArgs {
+    /// A snapshot file
+    pub file: PathBuf,
+}
+
+/// Arguments of `check-aof`.
+#[derive(Debug, Args)]
+pub struct CheckAofArgs {
+    /// Cut the last file to what is good, after asking
+    #[arg(long, conflicts_with = "truncate_to_timestamp")]
+    pub fix: bool,
+    /// Cut the last file where it becomes younger than so many seconds since 1970 (it must have been
+    /// written with aof-timestamp-enabled yes)
+    #[arg(long, value_name = "SECONDS")]
+    pub truncate_to_timestamp: Option<i64>,
+    /// A manifest, or one file
+    pub file: PathBuf,
 }
 
 /// Arguments of `run`.

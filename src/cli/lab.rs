@@ -11,12 +11,12 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use replab::lab::topology::Topology;
-use replab::lab::{Build, Entry, Lab, Remote, Summary};
+use replab::lab::{Entry, Lab, Remote, Summary, machines};
 use replab::live::{LiveWorld, watch_signals};
-use replab::machine::{Machine, Millis};
+use replab::machine::Millis;
 use replab::report::{Json, Text};
 use replab::script::{self, Line};
-use replab::server::{Config, Server};
+use replab::server::Config;
 use replab::sim::SimWorld;
 use replab::sim::trial::failover::failover_trial;
 use replab::sim::trial::{Failure, chain_trial};
@@ -32,10 +32,10 @@ const SIM_DEFAULT_MS: Millis = 10_000;
 
 /// `replab [TOPOLOGY]`
 pub(super) fn screen(topology: &Topology, args: &TuiArgs) -> anyhow::Result<Outcome> {
-    check_servers(topology)?;
+    check_nodes(topology)?;
     let world = LiveWorld::new(seed())?;
     let nudge = world.nudge();
-    let lab = Lab::new(world, topology, &build()).map_err(explain)?;
+    let lab = Lab::new(world, topology, &machines()).map_err(explain)?;
     let remote = Remote::start(lab, Box::new(move || nudge.nudge()))?;
     let environment = tui::Options::from_environment();
     let options = tui::Options {
@@ -62,9 +62,9 @@ fn theme(asked: Theme) -> ThemeName {
 /// `replab run`
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let topology = load(&args.topology)?.with_port_offset(args.port_offset)?;
-    check_servers(&topology)?;
+    check_nodes(&topology)?;
     let world = LiveWorld::new(seed())?;
-    let lab = Lab::new(world, &topology, &build()).map_err(explain)?;
+    let lab = Lab::new(world, &topology, &machines()).map_err(explain)?;
     let is_stopped = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&is_stopped);
     watch_signals(move || {
@@ -86,8 +86,8 @@ pub(super) fn sim(args: &SimArgs) -> anyhow::Result<Outcome> {
         return trials(seeds, if args.sentinels { failover_trial } else { chain_trial });
     };
     let topology = load(name)?;
-    check_servers(&topology)?;
-    let lab = Lab::new(SimWorld::new(args.seed), &topology, &build())?;
+    check_nodes(&topology)?;
+    let lab = Lab::new(SimWorld::new(args.seed), &topology, &machines())?;
     let for_ms = args.for_ms.or(topology.steps.is_empty().then_some(SIM_DEFAULT_MS));
     tell(lab, args.json, for_ms, &mut || Line::End, &|| false)
 }
@@ -122,17 +122,8 @@ pub(super) fn seed() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// Makes data nodes.
-fn build() -> Build {
-    Arc::new(|directives, birth| {
-        // They were checked before the lab began.
-        let config = Config::from_directives(directives).unwrap_or_default();
-        Box::new(Server::new(config, birth.port, birth.seed)) as Box<dyn Machine>
-    })
-}
-
-/// Whether every server can be configured as the topology says.
-fn check_servers(topology: &Topology) -> anyhow::Result<()> {
+/// Whether every node can be configured as the topology says.
+fn check_nodes(topology: &Topology) -> anyhow::Result<()> {
     for server in &topology.servers {
         Config::from_directives(&server.config)
             .with_context(|| format!("server {}", server.name))?;
@@ -179,15 +170,15 @@ fn tell<W: World>(
     input: &mut dyn FnMut() -> Line,
     is_stopped: &dyn Fn() -> bool,
 ) -> anyhow::Result<Outcome> {
-    let addresses: Vec<(String, u16)> =
-        lab.addresses().map(|(name, port)| (name.to_owned(), port)).collect();
+    let nodes: Vec<_> =
+        lab.nodes().map(|(name, kind, port)| (name.to_owned(), kind, port)).collect();
     let out = std::io::stdout();
     let colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let out = std::io::LineWriter::new(out);
     let mut teller = if json {
-        Teller::Json(Json::new(out, addresses.iter().map(|(name, port)| (name.as_str(), *port))))
+        Teller::Json(Json::new(out, nodes))
     } else {
-        Teller::Text(Text::new(out, colours, addresses.iter().map(|(name, _)| name.as_str())))
+        Teller::Text(Text::new(out, colours, nodes.iter().map(|(name, ..)| name.as_str())))
     };
     let mut unread = None;
     let outcome = script::run(&mut lab, for_ms, input, is_stopped, &mut |entry| {

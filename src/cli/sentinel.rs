@@ -35,7 +35,8 @@ pub(super) fn run(words: &[String]) -> anyhow::Result<Outcome> {
     process::run(&settings, 'X', build)
 }
 
-/// Reads the file, then the directives. The file must be writable: a Sentinel keeps its votes there.
+/// Reads the file, then the directives, which are kept in it: the Sentinel follows its file. It must
+/// be writable: a Sentinel keeps its votes there.
 fn configure(name: &str, given: &[String]) -> anyhow::Result<sentinel::Config> {
     let path = std::path::absolute(name)?;
     OpenOptions::new()
@@ -44,13 +45,45 @@ fn configure(name: &str, given: &[String]) -> anyhow::Result<sentinel::Config> {
         .with_context(|| format!("Sentinel config file {name} is not writable"))?;
     let mut text = std::fs::read_to_string(&path)
         .with_context(|| format!("Fatal error, can't open config file '{name}'"))?;
+    let in_file = text.clone();
     for (directive, value) in file::words_of_command_line(given)
         .map_err(|reason| anyhow::anyhow!("*** FATAL CONFIG FILE ERROR ***\n>>> {reason}"))?
     {
-        text.push_str(&format!("\n{directive} {value}"));
+        state(&mut text, &directive, &value);
     }
     let mut config = sentinel::Config::parse(&text)
         .map_err(|error| anyhow::anyhow!("*** FATAL CONFIG FILE ERROR ***\n{error}"))?;
+    if text != in_file {
+        std::fs::write(&path, text)
+            .with_context(|| format!("Sentinel config file {name} is not writable"))?;
+    }
     config.file = path.to_string_lossy().into_owned();
     Ok(config)
+}
+
+/// Adds a directive to a file's text, in place of what it said before. There may be several of
+/// `sentinel`, each about something else.
+fn state(text: &mut String, directive: &str, value: &str) {
+    let line = format!("{directive} {value}");
+    let is_about = |old: &str| {
+        let word = old.split_whitespace().next().unwrap_or_default();
+        word.eq_ignore_ascii_case(directive) && (directive != "sentinel" || old == line)
+    };
+    let kept = text.lines().filter(|old| !is_about(old)).chain([line.as_str()]);
+    *text = kept.map(|line| format!("{line}\n")).collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::state;
+
+    #[test]
+    fn a_directive_given_is_kept_in_the_file_once() {
+        let mut text = "port 1\nsentinel monitor a 127.0.0.1 1 1\n".to_owned();
+        for _ in 0..2 {
+            state(&mut text, "port", "2");
+            state(&mut text, "sentinel", "announce-port 3");
+        }
+        assert_eq!(text, "sentinel monitor a 127.0.0.1 1 1\nport 2\nsentinel announce-port 3\n");
+    }
 }

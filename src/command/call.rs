@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::CommandError;
+use super::event::{self, Classes, Event};
 use crate::base::number;
 use crate::base::rng::Dice;
-use crate::keyspace::types::Collection;
-use crate::keyspace::{Blob, Db, Keyspace, Value};
+use crate::keyspace::types::{Collection, Packing};
+use crate::keyspace::{Blob, Db, Keyspace, Kind, Value};
 use crate::resp::Reply;
 
 /// What this node does with a key whose time has come.
@@ -39,8 +40,14 @@ pub struct Call<'a> {
     pub dice: &'a mut Dice,
     /// What to do with keys whose time has come.
     pub expiry: ExpiryRule,
+    /// Whether its client can wait: not in MULTI or a script.
+    pub may_wait: bool,
+    /// It waited, and is run again because there is something in this key.
+    pub ready: Option<&'a [u8]>,
     /// `proto-max-bulk-len`: no string may become longer.
     pub bulk_bytes_max: u64,
+    /// Up to what size values are kept in one piece.
+    pub packing: &'a Packing,
 }
 
 /// What a command did, for replication, WATCH and statistics.
@@ -59,10 +66,35 @@ pub struct Effect {
     pub track_touched: bool,
     /// All keys of a database (or, with `None`, of all databases) were changed.
     pub flushed: Option<Option<usize>>,
+    /// What happened to keys, in order, as far as `classes` asks for it.
+    pub events: Vec<Event>,
+    /// Classes of events that anybody may listen to.
+    pub classes: Classes,
+    /// A key whose last element was taken: it is told after what the command says of it.
+    emptied: Option<Blob>,
+    /// Two databases were exchanged.
+    pub swapped: Option<(usize, usize)>,
+    /// It found nothing and is to be run again.
+    pub wait: Option<Wait>,
     /// Reads that found a key (`keyspace_hits`).
     pub hits: u64,
     /// Reads that found none (`keyspace_misses`).
     pub misses: u64,
+}
+
+/// A command's wish to be run again when a key has what it is after. Its client waits.
+#[derive(Debug)]
+pub struct Wait {
+    /// Keys, any of which may come to have it.
+    pub keys: Vec<Blob>,
+    /// The type of value that it is after.
+    pub kind: Kind,
+    /// Whether it is run again also when a key is gone or holds another type.
+    pub when_gone: bool,
+    /// Milliseconds after which the client is answered with no array; 0 for never.
+    pub timeout_ms: u64,
+    /// What is run then, if that is not what was asked: `$` of XREAD is the last entry of now.
+    pub words: Option<Vec<Blob>>,
 }
 
 /// What is replicated for a command that changed data.
@@ -107,9 +139,11 @@ impl<'a> Call<'a> {
     /// nothing large.
     pub fn read(&mut self, key: &[u8]) -> Option<Value> {
         let value = self.peek(key);
-        match value {
-            Some(_) => self.effect.hits += 1,
-            None => self.effect.misses += 1,
+        if value.is_some() {
+            self.effect.hits += 1;
+        } else {
+            self.effect.misses += 1;
+            self.notify(event::KEY_MISS, "keymiss", key);
         }
         value
     }
@@ -149,6 +183,19 @@ impl<'a> Call<'a> {
         self.peek(key).is_some()
     }
 
+    /// Runs another command in the place of this one.
+    pub fn with_words<R>(&mut self, words: &[&[u8]], run: impl FnOnce(&mut Call<'_>) -> R) -> R {
+        run(&mut Call {
+            args: words,
+            keyspace: self.keyspace,
+            reply: self.reply,
+            effect: self.effect,
+            dice: self.dice,
+            ready: None,
+            ..*self
+        })
+    }
+
     /// Does something with another database selected. `db` must exist.
     pub fn in_db<R>(&mut self, db: usize, work: impl FnOnce(&mut Self) -> R) -> R {
         let home = std::mem::replace(&mut self.db, db);
@@ -163,21 +210,27 @@ impl<'a> Call<'a> {
     }
 
     /// Stores a value; an expiry time is dropped unless `keep_expiry`. Counts one change.
-    pub fn store(&mut self, key: &[u8], value: Value, keep_expiry: bool) {
+    pub fn store(&mut self, key: &[u8], mut value: Value, keep_expiry: bool) {
+        value.settle(self.packing);
         let db = self.keyspace.db_mut(self.db);
-        db.set(key, value);
+        let is_new = db.set(key, value).is_none();
         if !keep_expiry {
             db.set_expiry(key, None);
+        }
+        if is_new {
+            self.notify(event::NEW, "new", key);
         }
         self.changed(key);
     }
 
     /// Stores the value of a key that is not there, to be filled. Counts no change.
-    pub fn create(&mut self, key: &[u8], value: Value) {
+    pub fn create(&mut self, key: &[u8], mut value: Value) {
+        value.settle(self.packing);
         let db = self.keyspace.db_mut(self.db);
         db.set(key, value);
         // A replica that hides a key whose time has come still has it.
         db.set_expiry(key, None);
+        self.notify(event::NEW, "new", key);
     }
 
     /// Deletes a key that is there. Counts one change.
@@ -186,7 +239,18 @@ impl<'a> Call<'a> {
             return false;
         }
         self.changed(key);
+        self.notify(event::GENERIC, "del", key);
         true
+    }
+
+    /// Tells what happened to a key.
+    pub fn notify(&mut self, class: Classes, name: &'static str, key: &[u8]) {
+        if self.effect.classes & class != 0 {
+            self.effect.events.push(Event { db: self.db, name, key: Blob::from(key) });
+        }
+        if self.effect.emptied.take_if(|emptied| *emptied == *key).is_some() {
+            self.notify(event::GENERIC, "del", key);
+        }
     }
 
     /// Counts one change, of this key.
@@ -222,6 +286,11 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Replicates nothing in place of the command, but for what [`Call::replicate_as`] adds.
+    pub fn replicate_nothing(&mut self) {
+        self.effect.replicate = Replicate::Instead(Vec::new());
+    }
+
     /// A collection, to be read; counts a hit or a miss.
     pub fn read_as<T: Collection>(&mut self, key: &[u8]) -> Result<Option<Arc<T>>, CommandError> {
         let value = self.read(key);
@@ -246,14 +315,21 @@ impl<'a> Call<'a> {
         }
         let db = self.keyspace.db_mut(self.db);
         let edited = db.update(key, |value| {
-            T::of_mut(value).map(|collection| (change(collection), collection.is_empty()))
-        });
-        Ok(edited.flatten().map(|(result, is_empty)| {
-            if is_empty {
-                db.remove(key);
+            let collection = T::of_mut(value)?;
+            let result = change(collection);
+            if collection.outgrows(self.packing) {
+                collection.spread();
             }
-            result
-        }))
+            Some((result, collection.is_empty()))
+        });
+        let Some((result, is_empty)) = edited.flatten() else { return Ok(None) };
+        if is_empty {
+            db.remove(key);
+            if self.effect.classes != 0 {
+                self.effect.emptied = Some(Blob::from(key));
+            }
+        }
+        Ok(Some(result))
     }
 
     /// [`Call::edit`], with an empty collection if there is no such key.
@@ -273,6 +349,32 @@ impl<'a> Call<'a> {
         Ok(result)
     }
 
+    /// Those of the keys that are worth a look: all, or the one for which it is run again.
+    pub fn worth_a_look<'k>(
+        &self,
+        keys: &'k [&'k [u8]],
+    ) -> impl Iterator<Item = &'k [u8]> + use<'a, 'k> {
+        let ready = self.ready;
+        keys.iter().copied().filter(move |key| ready.is_none_or(|ready| ready == *key))
+    }
+
+    /// Waits until one of the keys has such a value, if it may. Returns whether it waits; if not,
+    /// it must answer.
+    #[must_use]
+    pub fn wait_for(&mut self, kind: Kind, keys: &[&[u8]], timeout_ms: u64) -> bool {
+        let keys = keys.iter().map(|key| Blob::from(*key)).collect();
+        self.wait(Wait { keys, kind, when_gone: false, timeout_ms, words: None })
+    }
+
+    /// [`Call::wait_for`], with every choice.
+    #[must_use]
+    pub fn wait(&mut self, wait: Wait) -> bool {
+        if self.may_wait {
+            self.effect.wait = Some(wait);
+        }
+        self.may_wait
+    }
+
     /// Whether a key with this expiry time is to be treated as gone.
     pub fn is_over(&self, at: i64) -> bool {
         at < self.now_ms && self.expiry != ExpiryRule::Ignore
@@ -283,6 +385,7 @@ impl<'a> Call<'a> {
         if self.expiry == ExpiryRule::Delete {
             self.keyspace.db_mut(self.db).remove(key);
             self.effect.expired.push((self.db, Blob::from(key)));
+            self.notify(event::EXPIRED, "expired", key);
             self.touched(key);
         }
     }

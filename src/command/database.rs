@@ -92,19 +92,10 @@ fn swapdb(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (a, b) =
         in_range(a).zip(in_range(b)).ok_or(CommandError::fixed("ERR DB index is out of range"))?;
     if a != b {
-        touch_both(call, a, b);
         call.keyspace.swap(a, b);
+        call.effect.swapped = Some((a, b));
     }
     call.effect.changes += 1;
     call.reply.ok();
     Ok(())
-}
-
-/// Tells those who watch a key that is in either database: in both it becomes another.
-fn touch_both(call: &mut Call<'_>, a: usize, b: usize) {
-    if call.effect.track_touched {
-        for (key, _, _) in [a, b].iter().flat_map(|db| call.keyspace.db(*db).iter()) {
-            call.effect.touched.extend([(a, key.clone()), (b, key.clone())]);
-        }
-    }
 }

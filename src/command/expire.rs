@@ -2,7 +2,8 @@
 
 use super::flags::{FAST, READONLY, WRITE};
 use super::time::{Clock, invalid_expire, past};
-use super::{Call, CommandError, Group, Keys, Run, Spec};
+use super::{Call, CommandError, Group, Keys, Run, Spec, event};
+use crate::base::number;
 
 /// The rows of this file.
 pub(super) const COMMANDS: &[Spec<Run>] = &[
@@ -120,7 +121,7 @@ impl Conditions {
             } else if call.is(index, "LT") {
                 conditions.only_if_earlier = true;
             } else {
-                let option = String::from_utf8_lossy(call.arg(index));
+                let option = String::from_utf8_lossy(number::until_nul(call.arg(index)));
                 return Err(CommandError::new(format!("ERR Unsupported option {option}")));
             }
         }
@@ -180,6 +181,7 @@ fn expire_on(call: &mut Call<'_>, clock: Clock) -> Result<(), CommandError> {
     }
     call.db_mut().set_expiry(key, Some(at));
     call.changed(key);
+    call.notify(event::GENERIC, "expire", key);
     if clock != Clock::MILLIS_AT {
         let at = at.to_string();
         let fixed = [b"PEXPIREAT", key, at.as_bytes()];
@@ -223,6 +225,7 @@ fn persist(call: &mut Call<'_>) -> Result<(), CommandError> {
     let was_set = call.exists(key) && call.db_mut().set_expiry(key, None).is_some();
     if was_set {
         call.changed(key);
+        call.notify(event::GENERIC, "persist", key);
     }
     call.reply.int(was_set.into());
     Ok(())

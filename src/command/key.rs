@@ -1,7 +1,7 @@
 //! Keys, whatever they hold: deleting, naming, copying.
 
 use super::flags::{DENYOOM, FAST, READONLY, WRITE};
-use super::{Call, CommandError, Group, Keys, Run, Spec};
+use super::{Call, CommandError, Group, Keys, Run, Spec, event};
 use crate::keyspace::Value;
 
 /// The rows of this file.
@@ -146,6 +146,9 @@ fn rename_to(call: &mut Call<'_>, overwrite: bool) -> Result<bool, CommandError>
         db.set_expiry(to, expiry);
         call.touched(from);
         call.changed(to);
+        call.notify(event::NEW, "new", to);
+        call.notify(event::GENERIC, "rename_from", from);
+        call.notify(event::GENERIC, "rename_to", to);
     }
     Ok(true)
 }
@@ -160,6 +163,8 @@ fn move_key(call: &mut Call<'_>) -> Result<(), CommandError> {
     if is_free && let Some((value, expiry)) = call.db_mut().remove(key) {
         call.changed(key);
         call.in_db(target, |call| place(call, key, value, expiry));
+        call.notify(event::GENERIC, "move_from", key);
+        call.in_db(target, |call| call.notify(event::GENERIC, "move_to", key));
     }
     call.reply.int(is_free.into());
     Ok(())
@@ -190,7 +195,10 @@ fn copy(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.reply.int(copied.is_some().into());
     if let Some(value) = copied {
         call.effect.changes += 1;
-        call.in_db(target, |call| place(call, to, value, expiry));
+        call.in_db(target, |call| {
+            place(call, to, value, expiry);
+            call.notify(event::GENERIC, "copy_to", to);
+        });
     }
     Ok(())
 }
@@ -201,6 +209,7 @@ fn place(call: &mut Call<'_>, key: &[u8], value: Value, expiry: Option<i64>) {
     db.set(key, value);
     db.set_expiry(key, expiry);
     call.touched(key);
+    call.notify(event::NEW, "new", key);
 }
 
 /// A word as the number of a database.

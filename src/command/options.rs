@@ -43,6 +43,20 @@ pub(super) fn score(word: &[u8]) -> Option<f64> {
     fits.then_some(score)
 }
 
+/// A word as the seconds, or parts of seconds, that a client waits at most; 0 for no end.
+pub(super) fn timeout_ms(call: &Call<'_>, index: usize) -> Result<u64, CommandError> {
+    const NO_FLOAT: CommandError =
+        CommandError::fixed("ERR timeout is not a float or out of range");
+    const MS_END: f64 = 9_223_372_036_854_775_808.0;
+    let seconds = number::parse_f64(call.arg(index)).filter(|s| !s.is_nan()).ok_or(NO_FLOAT)?;
+    let ms = (seconds * 1000.0).ceil();
+    // What does not fit 64 bits is negative to Redis.
+    if !(0.0..MS_END).contains(&ms) {
+        return Err(CommandError::fixed("ERR timeout is negative"));
+    }
+    Ok(ms as u64)
+}
+
 /// The keys that follow their number at `index`, and the index of the word after them.
 pub(super) fn several_keys<'a>(
     call: &Call<'a>,

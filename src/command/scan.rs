@@ -3,6 +3,7 @@
 use super::flags::{READONLY, TOUCHES_ARBITRARY_KEYS};
 use super::{Call, CommandError, ExpiryRule, Group, Keys, Run, Spec};
 use crate::base::glob;
+use crate::base::number::until_nul;
 use crate::keyspace::{Blob, Value};
 
 /// The rows of this file.
@@ -98,9 +99,10 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// A cursor as C reads an unsigned number: a sign is allowed, a negative number wraps.
+/// A cursor as C reads an unsigned number: up to a NUL, a sign is allowed, a negative number wraps.
 pub(super) fn read_cursor(word: &[u8]) -> Result<u64, CommandError> {
     let invalid = CommandError::fixed("ERR invalid cursor");
+    let word = until_nul(word);
     let (negative, digits) = match word {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),

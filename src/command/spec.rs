@@ -67,8 +67,8 @@ pub mod flags {
     /// Allowed while a script is busy.
     pub const ALLOW_BUSY: Flags = 1 << 18;
 
-    /// The names that COMMAND INFO shows, in its order.
-    pub const NAMES: [(Flags, &str); 17] = [
+    /// The words of COMMAND INFO for the flags that it shows.
+    pub const NAMES: [(Flags, &str); 16] = [
         (WRITE, "write"),
         (READONLY, "readonly"),
         (DENYOOM, "denyoom"),
@@ -82,7 +82,6 @@ pub mod flags {
         (SKIP_SLOWLOG, "skip_slowlog"),
         (FAST, "fast"),
         (NO_AUTH, "no_auth"),
-        (MAY_REPLICATE, "may_replicate"),
         (NO_MULTI, "no_multi"),
         (MOVABLE_KEYS, "movablekeys"),
         (ALLOW_BUSY, "allow_busy"),

@@ -30,6 +30,9 @@ pub struct Db {
     seed: u64,
     len: usize,
     expiring: usize,
+    /// Bytes of the segments' tables.
+    table_bytes: usize,
+    /// Bytes that keys and values hold beside the tables.
     heap_bytes: usize,
     /// Where [`Db::due`] goes on.
     due_cursor: usize,
@@ -44,6 +47,7 @@ impl Db {
             seed,
             len: 0,
             expiring: 0,
+            table_bytes: 0,
             heap_bytes: 0,
             due_cursor: 0,
         }
@@ -57,15 +61,13 @@ impl Db {
     /// The value of a key, expired or not.
     pub fn get(&self, key: &[u8]) -> Option<&Value> {
         let hash = self.hash(key);
-        self.segment(hash)?.get(hash, key).map(|e| &e.value)
+        self.segment(hash)?.get(hash, key)
     }
 
     /// The value of a key and when it expires (ms since the epoch), in one look.
     pub fn get_with_expiry(&self, key: &[u8]) -> Option<(&Value, Option<i64>)> {
         let hash = self.hash(key);
-        let segment = self.segment(hash)?;
-        let entry = segment.get(hash, key)?;
-        Some((&entry.value, segment.expiry(hash, key)))
+        self.segment(hash)?.get_with_expiry(hash, key)
     }
 
     /// When a key expires (ms since the epoch), if it does.
@@ -84,7 +86,7 @@ impl Db {
         let hash = self.hash(key);
         let added = value.heap_bytes();
         let hasher = self.hasher.clone();
-        let old = self.segment_mut(hash).set(hash, key, value, |k| hash_of(&hasher, k));
+        let old = self.change(hash, |s| s.set(hash, key, value, |k| hash_of(&hasher, k)));
         self.heap_bytes += added;
         if let Some(old) = &old {
             self.heap_bytes -= old.heap_bytes();
@@ -99,10 +101,11 @@ impl Db {
     pub fn update<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Value) -> R) -> Option<R> {
         let hash = self.hash(key);
         self.segment(hash)?.get(hash, key)?;
-        let value = self.segment_mut(hash).get_mut(hash, key)?;
-        let before = value.heap_bytes();
-        let result = change(value);
-        let after = value.heap_bytes();
+        let (result, before, after) = self.change(hash, |segment| {
+            let value = segment.get_mut(hash, key)?;
+            let before = value.heap_bytes();
+            Some((change(value), before, value.heap_bytes()))
+        })?;
         self.heap_bytes = self.heap_bytes - before + after;
         Some(result)
     }
@@ -111,9 +114,9 @@ impl Db {
     pub fn remove(&mut self, key: &[u8]) -> Option<(Value, Option<i64>)> {
         let hash = self.hash(key);
         self.segment(hash)?.get(hash, key)?;
-        let segment = self.segment_mut(hash);
-        let value = segment.remove(hash, key)?;
-        let expiry = segment.clear_expiry(hash, key);
+        let hasher = self.hasher.clone();
+        let (value, expiry) =
+            self.change(hash, |s| s.remove(hash, key, |k| hash_of(&hasher, k)))?;
         self.len -= 1;
         self.expiring -= usize::from(expiry.is_some());
         self.heap_bytes -= value.heap_bytes() + key_heap_bytes(key);
@@ -124,21 +127,10 @@ impl Db {
     /// is no such key.
     pub fn set_expiry(&mut self, key: &[u8], at: Option<i64>) -> Option<i64> {
         let hash = self.hash(key);
-        let segment = self.segment(hash)?;
-        let old = segment.expiry(hash, key);
-        match at {
-            Some(at) => {
-                segment.get(hash, key)?;
-                let hasher = self.hasher.clone();
-                let is_new =
-                    self.segment_mut(hash).set_expiry(hash, key, at, |k| hash_of(&hasher, k));
-                self.expiring += usize::from(is_new);
-            }
-            None if old.is_some() => {
-                self.segment_mut(hash).clear_expiry(hash, key);
-                self.expiring -= 1;
-            }
-            None => {}
+        let (_, old) = self.segment(hash)?.get_with_expiry(hash, key)?;
+        if at != old {
+            self.change(hash, |segment| segment.set_expiry(hash, key, at));
+            self.expiring = self.expiring + usize::from(at.is_some()) - usize::from(old.is_some());
         }
         old
     }
@@ -153,7 +145,7 @@ impl Db {
         for _ in 0..self.segments.len() {
             let index = self.due_cursor;
             if self.segments[index].may_be_due(now_ms) {
-                Arc::make_mut(&mut self.segments[index]).due(now_ms, max, &mut due);
+                self.change_segment(index, |segment| segment.due(now_ms, max, &mut due));
                 if due.len() >= max {
                     break;
                 }
@@ -182,21 +174,20 @@ impl Db {
         let Some(mut index) = self.first_segment(cursor) else { return 0 };
         let (mut cursor, mut left) = (cursor, count.max(1));
         while index < self.segments.len() {
-            let segment = &self.segments[index];
-            let mut here: Vec<_> = segment
+            let mut here: Vec<_> = self.segments[index]
                 .iter()
-                .map(|e| (self.hash(&e.key), e))
-                .filter(|(hash, _)| place(*hash) >= cursor)
+                .map(|(entry, expiry)| (place(self.hash(&entry.key)), entry, expiry))
+                .filter(|(place, ..)| *place >= cursor)
                 .collect();
-            here.sort_unstable_by_key(|(hash, _)| place(*hash));
+            here.sort_unstable_by_key(|(place, ..)| *place);
             let mut last = None;
-            for (hash, entry) in here {
+            for (place, entry, expiry) in here {
                 // Keys in one place are never parted, or the cursor could not tell them apart.
-                if left == 0 && last != Some(place(hash)) {
-                    return place(hash);
+                if left == 0 && last != Some(place) {
+                    return place;
                 }
-                visit(&entry.key, &entry.value, segment.expiry(hash, &entry.key));
-                last = Some(place(hash));
+                visit(&entry.key, &entry.value, expiry);
+                last = Some(place);
                 left = left.saturating_sub(1);
             }
             index += 1;
@@ -210,7 +201,7 @@ impl Db {
         let mut nth = dice.below(self.len as u64) as usize;
         for segment in &self.segments {
             if nth < segment.len() {
-                return segment.iter().nth(nth).map(|e| &e.key);
+                return segment.key_at(nth);
             }
             nth -= segment.len();
         }
@@ -219,16 +210,24 @@ impl Db {
 
     /// All keys with values and expiry times, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&Blob, &Value, Option<i64>)> {
-        self.segments.iter().flat_map(move |segment| {
-            segment.iter().map(move |e| {
-                let expiry = if self.expiring == 0 {
-                    None
-                } else {
-                    segment.expiry(self.hash(&e.key), &e.key)
-                };
-                (&e.key, &e.value, expiry)
-            })
-        })
+        (0..self.parts()).flat_map(|part| self.part(part))
+    }
+
+    /// How many parts the database has. A write copies the part it changes if a snapshot still
+    /// refers to it.
+    pub fn parts(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// The keys of a part, which is below [`Db::parts`]. Skipping some takes no time.
+    pub fn part(&self, part: usize) -> impl Iterator<Item = (&Blob, &Value, Option<i64>)> {
+        self.segments[part].iter().map(|(entry, expiry)| (&entry.key, &entry.value, expiry))
+    }
+
+    /// A snapshot's reader is done with a part, which it need not hold any longer.
+    pub(super) fn let_go_of(&mut self, part: usize) {
+        let segment = std::mem::take(&mut self.segments[part]);
+        self.table_bytes -= segment.table_bytes();
     }
 
     /// Removes everything.
@@ -253,8 +252,12 @@ impl Db {
 
     /// Bytes accounted to this database: tables, keys and values.
     pub fn memory_bytes(&self) -> usize {
-        let tables: usize = self.segments.iter().map(|s| s.table_bytes()).sum();
-        tables + self.heap_bytes
+        self.table_bytes + self.heap_bytes
+    }
+
+    /// Of these, the tables.
+    pub fn table_bytes(&self) -> usize {
+        self.table_bytes
     }
 
     fn hash(&self, key: &[u8]) -> u64 {
@@ -265,12 +268,21 @@ impl Db {
         self.segments.get(segment_index(hash)).map(|s| &**s)
     }
 
-    fn segment_mut(&mut self, hash: u64) -> &mut Segment {
+    /// Changes the segment of a hash, which is there from the first change on.
+    fn change<R>(&mut self, hash: u64, change: impl FnOnce(&mut Segment) -> R) -> R {
         if self.segments.is_empty() {
             let empty = Arc::new(Segment::default());
             self.segments = vec![empty; SEGMENTS];
         }
-        Arc::make_mut(&mut self.segments[segment_index(hash)])
+        self.change_segment(segment_index(hash), change)
+    }
+
+    fn change_segment<R>(&mut self, index: usize, change: impl FnOnce(&mut Segment) -> R) -> R {
+        let segment = &mut self.segments[index];
+        let before = segment.table_bytes();
+        let result = change(Arc::make_mut(segment));
+        self.table_bytes = self.table_bytes - before + segment.table_bytes();
+        result
     }
 
     fn first_segment(&self, cursor: u64) -> Option<usize> {
@@ -402,6 +414,8 @@ mod tests {
             db.remove(format!("a rather long key number {i}").as_bytes());
         }
         assert_eq!(db.heap_bytes, 0);
+        let tables: usize = db.segments.iter().map(|s| s.table_bytes()).sum();
+        assert_eq!(db.memory_bytes(), tables);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use sha1::{Digest as _, Sha1};
 
+use super::types::StreamId;
 use super::{Db, Keyspace, Kind, Value};
 use crate::base::number;
 
@@ -96,6 +97,15 @@ fn mix_value(digest: &mut Digest, value: &Value) {
             }
         }
         Value::Set(set) => set.iter().for_each(|member| digest.add(member)),
+        Value::Stream(stream) => {
+            for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+                digest.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+                for (field, value) in entry.pairs() {
+                    digest.mix(&field);
+                    digest.mix(&value);
+                }
+            }
+        }
     }
 }
 

@@ -25,10 +25,12 @@
 //!
 //! # Differences from Redis
 //!
-//! A SCAN cursor is a number below 2^48 that grows, and no key that stays is returned twice.
+//! * A string of up to 44 bytes is `embstr` also after APPEND and SETRANGE: Redis says `raw` then.
+//! * A SCAN cursor is a number below 2^48 that grows, and no key that stays is returned twice.
 
 mod db;
 mod digest;
+pub mod listpack;
 mod segment;
 pub mod types;
 mod value;
@@ -138,6 +140,12 @@ impl Snapshot {
     /// Keys in all databases.
     pub fn keys(&self) -> u64 {
         self.dbs.iter().map(|db| db.len() as u64).sum()
+    }
+
+    /// Lets go of a part ([`Db::part`]) that has been read: the node's next write to it then copies
+    /// nothing.
+    pub fn let_go_of(&mut self, db: usize, part: usize) {
+        self.dbs[db].let_go_of(part);
     }
 }
 

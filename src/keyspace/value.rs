@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Blob;
-use super::types::{Hash, List, Set, Zset};
+use super::types::{Collection, Hash, List, Packing, Set, Stream, Zset};
 use crate::base::number;
 
 /// A value. Collections are behind `Arc`, so that copying a segment copies no collection.
@@ -21,6 +21,8 @@ pub enum Value {
     Set(Arc<Set>),
     /// A sorted set.
     Zset(Arc<Zset>),
+    /// A stream.
+    Stream(Arc<Stream>),
 }
 
 /// The longest string that Redis keeps in one piece with its header.
@@ -91,6 +93,23 @@ impl Value {
         }
     }
 
+    /// Spreads a collection that is too large to be kept in one piece.
+    pub fn settle(&mut self, packing: &Packing) {
+        fn settle<T: Collection>(shared: &mut Arc<T>, packing: &Packing) {
+            if shared.outgrows(packing) {
+                Arc::make_mut(shared).spread();
+            }
+        }
+        match self {
+            Self::Str(_) | Self::Int(_) => {}
+            Self::List(list) => settle(list, packing),
+            Self::Hash(hash) => settle(hash, packing),
+            Self::Set(set) => settle(set, packing),
+            Self::Zset(zset) => settle(zset, packing),
+            Self::Stream(_) => {}
+        }
+    }
+
     /// How Redis would keep it: the word of OBJECT ENCODING.
     pub fn encoding(&self) -> &'static str {
         match self {
@@ -101,6 +120,7 @@ impl Value {
             Self::Hash(hash) => hash.encoding(),
             Self::Set(set) => set.encoding(),
             Self::Zset(zset) => zset.encoding(),
+            Self::Stream(stream) => stream.encoding(),
         }
     }
 
@@ -112,6 +132,7 @@ impl Value {
             Self::Hash(_) => Kind::Hash,
             Self::Set(_) => Kind::Set,
             Self::Zset(_) => Kind::Zset,
+            Self::Stream(_) => Kind::Stream,
         }
     }
 
@@ -124,6 +145,7 @@ impl Value {
             Self::Hash(hash) => hash.heap_bytes(),
             Self::Set(set) => set.heap_bytes(),
             Self::Zset(zset) => zset.heap_bytes(),
+            Self::Stream(stream) => stream.heap_bytes(),
         }
     }
 }

@@ -94,11 +94,32 @@ pub enum Action {
         /// The node to follow.
         primary: String,
     },
-    /// `write 200/s [NODE]`, `write off`: the workload's rate, and where it writes.
+    /// `failover NAME`: SENTINEL FAILOVER, to a Sentinel that watches it.
+    Failover {
+        /// The monitor.
+        monitor: String,
+    },
+    /// `sentinel-reset NAME`: SENTINEL RESET, to every Sentinel that watches it.
+    SentinelReset {
+        /// The monitor.
+        monitor: String,
+    },
+    /// `ckquorum NAME`: SENTINEL CKQUORUM, to every Sentinel that watches it.
+    CkQuorum {
+        /// The monitor.
+        monitor: String,
+    },
+    /// `split-vote NAME`: an election that nobody wins.
+    SplitVote {
+        /// The monitor.
+        monitor: String,
+    },
+    /// `write 200/s [NODE]`, `write off`: the workload's rate, and where it writes: a node, or a
+    /// monitor, whose primary it follows.
     Write {
         /// Writes per second.
         per_second: u32,
-        /// The node to write to; without one, it stays where it was.
+        /// The node or monitor to write to; without one, it stays where it was.
         node: Option<String>,
     },
     /// `redis NODE COMMAND…`: a command on the lab's kept connection to a node.
@@ -157,13 +178,13 @@ pub enum HealRef {
     Link(LinkRef),
 }
 
-/// Something that can be true of a node or of the lab.
+/// Something that can be true of a node, of a watched primary, or of the lab.
 ///
-/// Textual form: a subject (a node's name, or `lab`), then conditions that must hold together:
-/// `bravo link=down`, `alpha role=primary keys>=100`, `lab lost=0`.
+/// Textual form: a subject (a node's or a monitor's name, or `lab`), then conditions that must hold
+/// together: `bravo link=down`, `alpha role=primary keys>=100`, `mymaster primary=bravo`, `lab lost=0`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// A node's name, or `lab`.
+    /// A node's or a monitor's name, or `lab`.
     pub subject: String,
     /// What must hold.
     pub conditions: Vec<Condition>,

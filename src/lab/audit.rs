@@ -36,16 +36,36 @@ pub(super) struct Audit {
     asked: usize,
     gives_up_at: Millis,
     audited: Audited,
+    /// The numbers of the keys that were found lost.
+    lost: Vec<u64>,
+    pub purpose: Purpose,
+}
+
+/// Why an audit is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Somebody wants to know what is lost now.
+    Asked,
+    /// This failover came to its end.
+    Failover(usize),
 }
 
 impl Audit {
-    pub fn start(world: &mut impl World, primary: &Node, ledger: &Ledger, now: Millis) -> Self {
+    pub fn start(
+        world: &mut impl World,
+        primary: &Node,
+        ledger: &Ledger,
+        now: Millis,
+        purpose: Purpose,
+    ) -> Self {
         let mut audit = Self {
             connection: Connection::open(world, primary),
             owed: ledger.iter().map(|(key, number)| (*key, *number)).collect(),
             asked: 0,
             gives_up_at: now + AUDIT_MS_MAX,
             audited: Audited::default(),
+            lost: Vec::new(),
+            purpose,
         };
         audit.ask(world);
         audit
@@ -91,6 +111,7 @@ impl Audit {
             return;
         }
         self.audited.lost += 1;
+        self.lost.push(*key);
         if self.audited.examples.len() < EXAMPLES_MAX {
             let there = found.map_or("nothing".to_owned(), |found| found.to_string());
             let example = format!("w:{key}: write {acked} was acknowledged, {there} is there");
@@ -109,12 +130,13 @@ impl Audit {
         self.audited.error = Some(format!("the connection was lost: {reason}"));
     }
 
-    pub fn into_audited(mut self, world: &mut impl World) -> Audited {
+    /// What was found, and the numbers of the keys that are lost.
+    pub fn into_audited(mut self, world: &mut impl World) -> (Audited, Vec<u64>) {
         self.connection.close(world);
         if (self.audited.checked as usize) < self.owed.len() && self.audited.error.is_none() {
             self.audited.error = Some("the primary did not answer in time".to_owned());
         }
-        self.audited
+        (self.audited, self.lost)
     }
 }
 
@@ -128,8 +150,13 @@ mod tests {
     fn written() -> Lab<FakeWorld> {
         let mut topology = topology(&[("alpha", None), ("bravo", Some("alpha"))]);
         let (writes_per_second, keys, value_bytes) = (1_000, 600, 8);
-        topology.workload =
-            Some(WorkloadSpec { writes_per_second, target: None, keys, value_bytes });
+        topology.workload = Some(WorkloadSpec {
+            writes_per_second,
+            target: None,
+            sentinels: vec![],
+            keys,
+            value_bytes,
+        });
         let mut lab = lab_of(&topology);
         live(&mut lab, 700);
         lab

@@ -1,18 +1,19 @@
 //! Completion of a half-typed action, from the table of actions.
 
-use super::claim::{FieldRow, Kind, LAB_FIELDS, NODE_FIELDS};
+use super::claim::{FieldRow, Kind, Subject};
 use super::rows::{ACTIONS, ActionRow, Slot};
+use super::view::LabView;
 
 /// Everything that a half-typed action could become with its last word completed; each item is
-/// the whole new text. `names` are the nodes of the lab.
-pub fn complete(text: &str, names: &[&str]) -> Vec<String> {
+/// the whole new text.
+pub fn complete(text: &str, lab: &LabView) -> Vec<String> {
     let partial = text.rsplit(char::is_whitespace).next().unwrap_or_default();
     let before = &text[..text.len() - partial.len()];
     let words: Vec<&str> = before.split_whitespace().collect();
     let candidates = match words.split_first() {
         None => ACTIONS.iter().map(|row| row.name.to_owned()).collect(),
         Some((verb, words)) => {
-            ActionRow::of(verb).map_or_else(Vec::new, |row| next(row, words, partial, names))
+            ActionRow::of(verb).map_or_else(Vec::new, |row| next(row, words, partial, lab))
         }
     };
     let fits = |candidate: &String| candidate.starts_with(partial) && candidate != partial;
@@ -20,18 +21,18 @@ pub fn complete(text: &str, names: &[&str]) -> Vec<String> {
 }
 
 /// What can stand after the words of an action.
-fn next(row: &ActionRow, mut words: &[&str], partial: &str, names: &[&str]) -> Vec<String> {
+fn next(row: &ActionRow, mut words: &[&str], partial: &str, lab: &LabView) -> Vec<String> {
     let mut candidates = Vec::new();
     for slot in row.slots {
         let (taken, optional) = slot.takes(words);
         if let Some(rest) = words.get(taken..).filter(|_| !words.is_empty() || optional) {
             if words.is_empty() {
-                candidates.extend(slot.candidates(&[], partial, names));
+                candidates.extend(slot.candidates(&[], partial, lab));
             }
             words = rest;
             continue;
         }
-        candidates.extend(slot.candidates(words, partial, names));
+        candidates.extend(slot.candidates(words, partial, lab));
         return candidates;
     }
     if words.is_empty() { candidates } else { Vec::new() }
@@ -49,23 +50,32 @@ impl Slot {
             Self::For if words.is_empty() => (0, true),
             Self::For => (2, false),
             Self::Claim => (usize::MAX, false),
-            Self::Node | Self::Duration | Self::Throughput | Self::Rate => (1, false),
+            Self::Node
+            | Self::Monitor
+            | Self::NodeOrMonitor
+            | Self::Duration
+            | Self::Throughput
+            | Self::Rate => (1, false),
         }
     }
 
     /// What can stand here after the words that are here already.
-    fn candidates(self, words: &[&str], partial: &str, names: &[&str]) -> Vec<String> {
+    fn candidates(self, words: &[&str], partial: &str, lab: &LabView) -> Vec<String> {
+        let nodes: Vec<&str> = lab.nodes.iter().map(|node| node.name.as_str()).collect();
+        let monitors: Vec<&str> = lab.monitors.iter().map(|row| row.name.as_str()).collect();
         let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
         match self {
-            Self::Node => list(names),
-            Self::Link => link(words, partial, names),
+            Self::Node => list(&nodes),
+            Self::Monitor => list(&monitors),
+            Self::NodeOrMonitor => list(&[nodes, monitors].concat()),
+            Self::Link => link(words, partial, &nodes),
             Self::Duration => list(&["50ms", "200ms", "1s", "5s"]),
             Self::Jitter => list(&["+-10ms"]),
             Self::Throughput => list(&["10kb", "50kb", "1mb"]),
             Self::Rate => list(&["off", "50/s", "200/s", "1000/s"]),
             Self::For if words.is_empty() => list(&["for"]),
             Self::For => list(&["5s", "10s", "30s"]),
-            Self::Claim => claim(words, names),
+            Self::Claim => claim(words, lab),
         }
     }
 }
@@ -82,19 +92,23 @@ fn link(words: &[&str], partial: &str, names: &[&str]) -> Vec<String> {
     others.map(|name| format!("{typed}{name}")).collect()
 }
 
-fn claim(words: &[&str], names: &[&str]) -> Vec<String> {
+fn claim(words: &[&str], lab: &LabView) -> Vec<String> {
     let conditions = |row: &FieldRow| match row.kind {
         Kind::Words(words) => words.iter().map(|word| format!("{}={word}", row.name)).collect(),
         _ => vec![format!("{}=", row.name)],
     };
     match words {
-        [] => names.iter().copied().chain(["lab"]).map(str::to_owned).collect(),
+        [] => {
+            let nodes = lab.nodes.iter().map(|node| node.name.clone());
+            let monitors = lab.monitors.iter().map(|monitor| monitor.name.clone());
+            nodes.chain(monitors).chain(["lab".to_owned()]).collect()
+        }
         [.., "within"] => vec!["5s".to_owned(), "10s".to_owned(), "30s".to_owned()],
         [.., before, _] if *before == "within" => Vec::new(),
         [subject, rest @ ..] => {
-            let rows = if *subject == "lab" { LAB_FIELDS } else { NODE_FIELDS };
+            let fields = Subject::of(subject, lab).map_or(&[][..], |(of, _)| of.fields());
             let within = (!rest.is_empty()).then(|| "within".to_owned());
-            rows.iter().flat_map(conditions).chain(within).collect()
+            fields.iter().flat_map(conditions).chain(within).collect()
         }
     }
 }
@@ -103,49 +117,67 @@ fn claim(words: &[&str], names: &[&str]) -> Vec<String> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::complete;
+    use super::super::fake;
+    use super::super::view::{LabView, MonitorRow};
 
-    const NAMES: &[&str] = &["alpha", "bravo"];
+    fn picture() -> LabView {
+        let mut view = fake::lab(&[("alpha", None), ("bravo", None)]).view();
+        let (name, sentinels) = ("mymaster".to_owned(), Vec::new());
+        view.monitors =
+            vec![MonitorRow { name, quorum: 2, down_after_ms: 1, primary: 0, sentinels }];
+        view
+    }
+
+    fn complete(text: &str) -> Vec<String> {
+        super::complete(text, &picture())
+    }
 
     #[test]
     fn verbs_come_first() {
-        assert_eq!(complete("re", NAMES), ["restart", "resume", "reset", "replicaof", "redis"]);
-        assert!(complete("", NAMES).len() > 10);
+        assert_eq!(complete("re"), ["restart", "resume", "reset", "replicaof", "redis"]);
+        assert!(complete("").len() > 10);
     }
 
     #[test]
     fn names_follow_the_verb_and_whole_words_are_not_offered_again() {
-        assert_eq!(complete("kill ", NAMES), ["kill alpha", "kill bravo"]);
-        assert_eq!(complete("kill b", NAMES), ["kill bravo"]);
-        assert!(complete("kill bravo", NAMES).is_empty());
-        assert!(complete("kill bravo ", NAMES).is_empty());
+        assert_eq!(complete("kill "), ["kill alpha", "kill bravo"]);
+        assert_eq!(complete("kill b"), ["kill bravo"]);
+        assert!(complete("kill bravo").is_empty());
+        assert!(complete("kill bravo ").is_empty());
+    }
+
+    #[test]
+    fn a_watched_primary_is_offered_where_one_is_wanted() {
+        assert_eq!(complete("failover "), ["failover mymaster"]);
+        assert_eq!(complete("expect mymaster prim"), ["expect mymaster primary="]);
+        assert_eq!(complete("write 50/s my"), ["write 50/s mymaster"]);
     }
 
     #[test]
     fn a_link_completes_in_each_of_its_forms() {
-        assert_eq!(complete("cut alpha ", NAMES), ["cut alpha bravo"]);
-        assert_eq!(complete("cut alpha->", NAMES), ["cut alpha->bravo"]);
-        assert_eq!(complete("cut alpha<->b", NAMES), ["cut alpha<->bravo"]);
+        assert_eq!(complete("cut alpha "), ["cut alpha bravo"]);
+        assert_eq!(complete("cut alpha->"), ["cut alpha->bravo"]);
+        assert_eq!(complete("cut alpha<->b"), ["cut alpha<->bravo"]);
     }
 
     #[test]
     fn options_follow_what_they_belong_to() {
-        assert_eq!(complete("cut alpha bravo ", NAMES), ["cut alpha bravo for"]);
-        assert_eq!(complete("cut alpha->bravo for 1", NAMES), ["cut alpha->bravo for 10s"]);
-        let delay = complete("delay alpha bravo 50ms ", NAMES);
+        assert_eq!(complete("cut alpha bravo "), ["cut alpha bravo for"]);
+        assert_eq!(complete("cut alpha->bravo for 1"), ["cut alpha->bravo for 10s"]);
+        let delay = complete("delay alpha bravo 50ms ");
         assert_eq!(delay, ["delay alpha bravo 50ms +-10ms", "delay alpha bravo 50ms for"]);
-        let late = complete("delay alpha bravo 50ms +-10ms f", NAMES);
+        let late = complete("delay alpha bravo 50ms +-10ms f");
         assert_eq!(late, ["delay alpha bravo 50ms +-10ms for"]);
     }
 
     #[test]
     fn claims_complete_to_fields_of_their_subject() {
-        assert_eq!(complete("expect l", NAMES), ["expect lab"]);
+        assert_eq!(complete("expect l"), ["expect lab"]);
         assert_eq!(
-            complete("expect lab co", NAMES),
+            complete("expect lab co"),
             ["expect lab converged=yes", "expect lab converged=no"]
         );
-        assert!(complete("expect alpha role=primary w", NAMES)[0].ends_with("within"));
+        assert!(complete("expect alpha role=primary w")[0].ends_with("within"));
     }
 
     proptest! {
@@ -153,7 +185,8 @@ mod tests {
         fn whatever_is_offered_begins_with_what_was_typed(
             text in "(redis|cut|expect|delay|write|heal)? ?(alpha|lab)?(->|<->| )?.{0,10}"
         ) {
-            for offer in complete(&text, NAMES) {
+            let view = picture();
+            for offer in super::complete(&text, &view) {
                 prop_assert!(offer.starts_with(&text) && offer.len() > text.len());
             }
         }

@@ -84,7 +84,7 @@ pub(crate) fn topology(servers: &[(&str, Option<&str>)]) -> Topology {
 pub(crate) fn lab_of(topology: &Topology) -> Lab<FakeWorld> {
     let world = FakeWorld::default();
     let born = Arc::clone(&world.born);
-    let build: Build = Arc::new(move |directives: &[(String, String)], birth: Birth| {
+    let build: Build = Arc::new(move |_, directives: &[(String, String)], birth: Birth| {
         born.lock().unwrap().insert(birth.port, directives.to_vec());
         Box::new(Dummy) as Box<dyn Machine>
     });

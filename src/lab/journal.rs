@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::action::Action;
+use super::view::PhaseTime;
 use crate::machine::{Fact, Millis};
 
 /// One row of the journal.
@@ -83,6 +84,34 @@ pub enum Event {
         reply: String,
         /// Whether the reply is an error.
         is_error: bool,
+    },
+    /// A warning of what will come of an order.
+    Warned(String),
+    /// A failover came to its end.
+    FailedOver {
+        /// The monitor.
+        monitor: String,
+        /// The primary that was replaced.
+        from: String,
+        /// The new one.
+        to: String,
+        /// The Sentinel that led.
+        leader: String,
+        /// Its epoch.
+        epoch: u64,
+        /// What began it.
+        cause: String,
+        /// Where the time went.
+        phases: [PhaseTime; 5],
+    },
+    /// The acknowledged writes were looked for on a new primary.
+    LossesCounted {
+        /// Keys that were read.
+        checked: u64,
+        /// Keys that hold nothing, or an older write than the last one acknowledged.
+        lost: u64,
+        /// A few of them, as sentences.
+        examples: Vec<String>,
     },
     /// The workload's writes changed their fate: accepted, refused with this error, or unanswered.
     Workload {

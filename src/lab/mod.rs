@@ -16,22 +16,36 @@
 //! happens or is due, and so the lab works the same in real and in virtual time. [`Remote`] puts a
 //! lab on a thread of its own for the screen.
 //!
+//! # Restarts
+//!
+//! A server starts again from what its topology says, until CONFIG REWRITE wrote down something
+//! else, as Sentinels order it after each change of role. A Sentinel starts again from its file.
+//!
 //! # Truth and belief
 //!
 //! Whether a node runs, is paused or dead, and what is wrong with a link, the lab knows since it
 //! did it. Roles, offsets and who follows whom are read from each node's own view, never from
 //! another's opinion of it.
 //!
+//! # Sentinels
+//!
+//! A Sentinel is a node as any other: it can be killed, paused, cut off. What it believes is in its
+//! own view; what really happened, and when, stands beside it in `failovers`. The workload finds
+//! its primary as a client of Sentinel does (`seek`), unless it is told where to write.
+//!
 //! # Losses
 //!
 //! A write is lost if it was acknowledged and the present primary has nothing, or an older write,
-//! under its key. A write that got no answer may have been done or not, and is counted apart.
+//! under its key. Losses are counted when asked for, and after each failover, as soon as the workload
+//! writes to the new primary: on it, what was acknowledged before is looked for. A write that got no
+//! answer may have been done or not, and is counted apart.
 
 pub mod action;
 mod audit;
 pub mod claim;
 mod client;
 mod complete;
+mod failovers;
 #[cfg(test)]
 pub(crate) mod fake;
 mod faults;
@@ -44,6 +58,8 @@ mod remote;
 mod reply;
 mod rows;
 mod run;
+mod seek;
+mod sentinels;
 mod steps;
 mod summary;
 mod telling;
@@ -59,11 +75,11 @@ pub use self::audit::Audited;
 pub use self::complete::complete;
 pub use self::faults::describe;
 pub use self::journal::{Entry, Event};
-pub use self::nodes::Build;
+pub use self::nodes::{Build, machines};
 pub use self::parse::ParseError;
 pub use self::remote::{Nudge, Remote};
 pub use self::rows::{ACTIONS, ActionRow};
 pub use self::run::{Lab, LogLine};
-pub use self::summary::{NodeSummary, Summary};
+pub use self::summary::{FailoverSummary, NodeSummary, Summary};
 pub use self::view::LabView;
 pub use self::workload::WRITES_UNANSWERED_MAX;

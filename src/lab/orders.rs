@@ -6,7 +6,7 @@ use super::journal::Event;
 use super::nodes::Node;
 use super::parse::did_you_mean;
 use super::run::Lab;
-use super::view::NodeStatus;
+use super::view::{NodeKind, NodeStatus};
 use crate::machine::Millis;
 use crate::world::{LinkPolicy, World};
 
@@ -47,23 +47,31 @@ impl<W: World> Lab<W> {
                 self.world.reset_link(self.nodes[a].id, self.nodes[b].id);
             }
             Action::Promote { node } => {
+                self.is_server(node)?;
                 let words = ["REPLICAOF", "NO", "ONE"].map(str::to_owned).to_vec();
                 self.ask(action, by, node, words)?;
+                self.warn_of_sentinels(node);
             }
             Action::ReplicaOf { node, primary } => {
+                self.is_server(node)?;
+                self.is_server(primary)?;
                 let port = self.nodes[self.find(primary)?].port.to_string();
                 let words = ["REPLICAOF", "127.0.0.1", &port].map(str::to_owned).to_vec();
                 self.ask(action, by, node, words)?;
             }
             Action::Redis { node, words } => self.ask(action, by, node, words.clone())?,
+            Action::Failover { .. }
+            | Action::CkQuorum { .. }
+            | Action::SentinelReset { .. }
+            | Action::SplitVote { .. } => self.sentinel_order(action, by)?,
             Action::Write { per_second, node } => {
-                let node = node.as_ref().map(|name| self.find(name)).transpose()?;
+                let to = node.as_ref().map(|name| self.destination(name)).transpose()?;
                 self.did(action, by);
                 let now = self.now_ms();
-                self.workload.set(&mut self.world, *per_second, node, now);
+                self.workload.set(&mut self.world, *per_second, to, now);
             }
             Action::Expect { claim, within_ms } => {
-                if claim.subject != "lab" {
+                if claim.subject != "lab" && self.monitor(&claim.subject).is_none() {
                     self.find(&claim.subject)?;
                 }
                 self.did(action, by);
@@ -79,7 +87,7 @@ impl<W: World> Lab<W> {
         Ok(())
     }
 
-    fn did(&mut self, action: &Action, by: &'static str) {
+    pub(super) fn did(&mut self, action: &Action, by: &'static str) {
         let node = subject(action).map(str::to_owned);
         self.note(node, Event::Did { action: action.clone(), by });
     }
@@ -94,6 +102,13 @@ impl<W: World> Lab<W> {
             );
             format!("there is no node `{name}`; {help}")
         })
+    }
+
+    fn is_server(&self, name: &str) -> Result<(), String> {
+        match self.nodes[self.find(name)?].kind {
+            NodeKind::Server => Ok(()),
+            NodeKind::Sentinel => Err(format!("{name} is a Sentinel and holds no data")),
+        }
     }
 
     fn can_live_through(&self, action: &Action, node: usize) -> Result<(), String> {
@@ -137,6 +152,7 @@ impl<W: World> Lab<W> {
                 let now = self.now_ms();
                 self.world.pause(id);
                 self.nodes[node].status = NodeStatus::Paused(now);
+                self.nodes[node].last_fault = Some((now, "paused".to_owned()));
                 self.nodes[node].wakes_at = for_ms.map(|ms| now.saturating_add(ms));
                 self.note_of(node, Event::Paused);
                 self.remember(Undo::Resume(node));
@@ -145,7 +161,7 @@ impl<W: World> Lab<W> {
         }
     }
 
-    fn kill(&mut self, node: usize, power_loss: bool) {
+    pub(super) fn kill(&mut self, node: usize, power_loss: bool) {
         let id = self.nodes[node].id;
         let cause = if power_loss { "power loss" } else { "killed" };
         if power_loss {
@@ -259,7 +275,7 @@ impl<W: World> Lab<W> {
         }
     }
 
-    fn remember(&mut self, undo: Undo) {
+    pub(super) fn remember(&mut self, undo: Undo) {
         if self.undo.len() == UNDO_MAX {
             self.undo.remove(0);
         }

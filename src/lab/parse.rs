@@ -147,6 +147,16 @@ pub(super) fn read_name(words: &mut Words) -> Result<String, ParseError> {
     name_of(&words.next("a node's name", words.usage)?)
 }
 
+/// The name of a watched primary.
+pub(super) fn read_monitor(words: &mut Words) -> Result<String, ParseError> {
+    let word = words.next("the name of a watched primary", words.usage)?;
+    if is_name(&word.text) {
+        return Ok(word.text);
+    }
+    Err(ParseError::new(word.span, format!("`{}` is not the name of a watched primary", word.text))
+        .help("names are letters, digits, `-`, `_` and `.`"))
+}
+
 pub(super) fn read_link(words: &mut Words) -> Result<LinkRef, ParseError> {
     let first = words.next("a link", words.usage)?;
     match arrow(&first)? {
@@ -234,7 +244,7 @@ pub(super) fn read_rate(words: &mut Words) -> Result<u32, ParseError> {
 }
 
 pub(super) fn read_claim(words: &mut Words) -> Result<Claim, ParseError> {
-    let subject = words.next("a node's name or `lab`", words.usage)?;
+    let subject = words.next("the name of a node or of a monitor, or `lab`,", words.usage)?;
     let subject = if subject.text == "lab" { subject.text } else { name_of(&subject)? };
     let mut conditions = vec![read_condition(&subject, words)?];
     while words.peek().is_some_and(|word| word != "within") {
@@ -265,7 +275,7 @@ fn read_condition(subject: &str, words: &mut Words) -> Result<Condition, ParseEr
     };
     let (field, value) = (&word.text[..at], &word.text[at + sign.len()..]);
     let condition = Condition { field: field.to_owned(), comparison, value: value.to_owned() };
-    claim::check(subject, &condition).map_err(|wrong| {
+    claim::check(claim::Subject::possible(subject), &condition).map_err(|wrong| {
         let start = word.span.start;
         let span = match wrong.part {
             claim::Part::Field => start..start + at,

@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::parse::{
     EXPECT_WITHIN_DEFAULT_MS, ParseError, read_claim, read_duration, read_heal, read_jitter,
-    read_link, read_name, read_option, read_rate, read_throughput,
+    read_link, read_monitor, read_name, read_option, read_rate, read_throughput,
 };
 use super::words::Words;
 
@@ -24,6 +24,8 @@ pub struct ActionRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
     Node,
+    Monitor,
+    NodeOrMonitor,
     Link,
     Duration,
     Jitter,
@@ -160,10 +162,38 @@ pub const ACTIONS: &[ActionRow] = &[
         read: |words| Ok(Action::ReplicaOf { node: read_name(words)?, primary: read_name(words)? }),
     },
     ActionRow {
+        name: "failover",
+        usage: "failover NAME",
+        doc: "Sends SENTINEL FAILOVER: the Sentinels replace a primary that works, in good order.",
+        slots: &[Slot::Monitor],
+        read: |words| Ok(Action::Failover { monitor: read_monitor(words)? }),
+    },
+    ActionRow {
+        name: "ckquorum",
+        usage: "ckquorum NAME",
+        doc: "Asks every Sentinel whether enough of them are there for a failover.",
+        slots: &[Slot::Monitor],
+        read: |words| Ok(Action::CkQuorum { monitor: read_monitor(words)? }),
+    },
+    ActionRow {
+        name: "sentinel-reset",
+        usage: "sentinel-reset NAME",
+        doc: "Makes every Sentinel forget the replicas and Sentinels of a primary, and look anew.",
+        slots: &[Slot::Monitor],
+        read: |words| Ok(Action::SentinelReset { monitor: read_monitor(words)? }),
+    },
+    ActionRow {
+        name: "split-vote",
+        usage: "split-vote NAME",
+        doc: "Kills the primary and lets its Sentinels hear each other late, so that each votes for itself and nobody wins; then heals.",
+        slots: &[Slot::Monitor],
+        read: |words| Ok(Action::SplitVote { monitor: read_monitor(words)? }),
+    },
+    ActionRow {
         name: "write",
-        usage: "write 200/s [NODE] | write off",
-        doc: "Sets the workload's rate, and moves it to a node if one is named.",
-        slots: &[Slot::Rate, Slot::Node],
+        usage: "write 200/s [NODE|NAME] | write off",
+        doc: "Sets the workload's rate, and moves it to a node, or to wherever Sentinels send it.",
+        slots: &[Slot::Rate, Slot::NodeOrMonitor],
         read: |words| {
             let per_second = read_rate(words)?;
             let node = words.peek().is_some().then(|| read_name(words)).transpose()?;
@@ -184,8 +214,8 @@ pub const ACTIONS: &[ActionRow] = &[
     },
     ActionRow {
         name: "expect",
-        usage: "expect NODE FIELD=VALUE… [within 8s]",
-        doc: "Waits until something is true of a node or of the lab; fails if it does not become so.",
+        usage: "expect NODE|NAME|lab FIELD=VALUE… [within 8s]",
+        doc: "Waits until something is true of a node, a watched primary or the lab; fails if it does not become so.",
         slots: &[Slot::Claim],
         read: |words| {
             let claim = read_claim(words)?;

@@ -1,21 +1,27 @@
 //! The running lab: nodes in a world, what they report, and what becomes due by itself.
 
 use std::collections::VecDeque;
+use std::sync::PoisonError;
 
-use super::audit::{Audit, Audited};
+use super::audit::{Audit, Audited, Purpose};
 use super::client::Console;
+use super::failovers::Failovers;
 use super::faults::{Faults, Undo};
 use super::journal::{Event, Journal};
-use super::nodes::{self, Build, Node};
+use super::nodes::{self, Build, NOT_STARTED, Node};
+use super::sentinels::SplitVote;
 use super::steps::Steps;
 use super::topology::Topology;
-use super::view::NodeStatus;
-use super::workload::Workload;
+use super::view::{MonitorRow, NodeKind, NodeStatus};
+use super::workload::{Workload, destination};
 use crate::machine::{Fact, LogLevel, Millis};
 use crate::world::{ClientId, Exit, NodeId, World, WorldError, WorldEvent};
 
 /// Log lines that wait to be drained; older ones go.
 const LOG_LINES_MAX: usize = 4_096;
+
+/// Sentinels that do not know each other after so many milliseconds are not waited for.
+const ACQUAINTANCE_MS_MAX: Millis = 12_000;
 
 /// World events handled before the lab looks at its own timers again.
 const EVENTS_PER_TURN_MAX: usize = 256;
@@ -38,18 +44,27 @@ pub struct Lab<W: World> {
     pub(super) title: String,
     pub(super) about: String,
     pub(super) nodes: Vec<Node>,
+    pub(super) monitors: Vec<MonitorRow>,
+    pub(super) failovers: Failovers,
+    pub(super) split: Option<SplitVote>,
+    /// Losses of failovers are not counted before.
+    pub(super) count_after: Millis,
     pub(super) consoles: Vec<Console>,
     pub(super) faults: Faults,
     pub(super) undo: Vec<Undo>,
     pub(super) workload: Workload,
     /// The fate of the workload's writes, as last told.
     fate: String,
-    audit: Option<Audit>,
+    pub(super) audit: Option<Audit>,
+    /// Whether an audit was asked for while another one was under way.
+    audit_is_asked: bool,
     audited: Audited,
     pub(super) audited_at: Option<Millis>,
     pub(super) steps: Steps,
     pub(super) journal: Journal,
     logs: VecDeque<LogLine>,
+    /// When the servers were linked, and the Sentinels started.
+    linked_at: Option<Millis>,
     pub(super) ready_at: Option<Millis>,
     pub(super) sampled_at: Millis,
     pub(super) full_syncs: u64,
@@ -58,11 +73,14 @@ pub struct Lab<W: World> {
 }
 
 impl<W: World> Lab<W> {
-    /// Adds the topology's nodes to a world, sets its links and starts the nodes in order.
+    /// Adds the topology's nodes to a world, sets its links and starts the servers in order. The
+    /// Sentinels start when the replicas have found their primaries, so that they find all of them.
     pub fn new(mut world: W, topology: &Topology, build: &Build) -> Result<Self, WorldError> {
         let began = world.now().mono;
         let nodes = nodes::add(&mut world, topology, build)?;
         let primary = topology.servers.iter().position(|server| server.replicaof.is_none());
+        let monitors = nodes::monitors(topology, &nodes);
+        let destination = destination(topology.workload.as_ref(), &nodes, &monitors, primary);
         let mut lab = Self {
             began,
             title: topology.title.clone(),
@@ -70,14 +88,20 @@ impl<W: World> Lab<W> {
             consoles: nodes.iter().map(|_| Console::default()).collect(),
             faults: Faults::default(),
             undo: Vec::new(),
-            workload: Workload::new(topology.workload.as_ref(), primary, &nodes),
+            workload: Workload::new(topology.workload.as_ref(), destination),
+            monitors,
+            failovers: Failovers::default(),
+            split: None,
+            count_after: 0,
             fate: String::new(),
             audit: None,
+            audit_is_asked: false,
             audited: Audited::default(),
             audited_at: None,
             steps: Steps::new(topology.steps.clone()),
             journal: Journal::default(),
             logs: VecDeque::new(),
+            linked_at: None,
             ready_at: None,
             sampled_at: 0,
             full_syncs: 0,
@@ -90,7 +114,9 @@ impl<W: World> Lab<W> {
             lab.set_from_the_start(&link.link, link.policy);
         }
         for node in 0..lab.nodes.len() {
-            lab.start(node)?;
+            if lab.nodes[node].kind == NodeKind::Server {
+                lab.start(node)?;
+            }
         }
         Ok(lab)
     }
@@ -141,8 +167,10 @@ impl<W: World> Lab<W> {
     /// Begins to look for every acknowledged write on the present primary.
     pub fn audit(&mut self) {
         if self.audit.is_some() {
+            self.audit_is_asked = true;
             return;
         }
+        self.audit_is_asked = false;
         let now = self.now_ms();
         self.refresh();
         if self.workload.ledger().is_empty() {
@@ -156,12 +184,13 @@ impl<W: World> Lab<W> {
             return;
         };
         let (node, ledger) = (&self.nodes[primary], self.workload.ledger());
-        self.audit = Some(Audit::start(&mut self.world, node, ledger, now));
+        let audit = Audit::start(&mut self.world, node, ledger, now, Purpose::Asked);
+        self.audit = Some(audit);
     }
 
     /// Whether an audit is under way.
     pub fn is_auditing(&self) -> bool {
-        self.audit.is_some()
+        self.audit.is_some() || self.audit_is_asked
     }
 
     /// What the last audit found.
@@ -210,6 +239,7 @@ impl<W: World> Lab<W> {
         let now = self.now_ms();
         let node = &mut self.nodes[node];
         node.status = NodeStatus::Dead(now, cause.to_owned());
+        node.last_fault = Some((now, cause.to_owned()));
         node.wakes_at = node.auto_restart.map(|after| now + after);
     }
 
@@ -224,12 +254,27 @@ impl<W: World> Lab<W> {
             self.workload.turn(&mut self.world, &self.nodes, now);
         }
         self.tell_fate(now);
-        if let Some(audit) = self.audit.take_if(|audit| audit.finished(now)) {
-            self.audited = audit.into_audited(&mut self.world);
-            self.audited_at = Some(now);
-            self.workload.lost = self.audited.lost;
-        }
+        self.end_split_vote(now);
+        self.end_audit(now);
+        self.settle_failovers(now);
         self.advance();
+    }
+
+    fn end_audit(&mut self, now: Millis) {
+        let Some(audit) = self.audit.take_if(|audit| audit.finished(now)) else { return };
+        let purpose = audit.purpose;
+        let (audited, lost) = audit.into_audited(&mut self.world);
+        match purpose {
+            Purpose::Asked => {
+                self.workload.found_lost(audited.lost);
+                self.audited = audited;
+                self.audited_at = Some(now);
+            }
+            Purpose::Failover(report) => self.count_losses(report, &audited, &lost),
+        }
+        if self.audit_is_asked {
+            self.audit();
+        }
     }
 
     fn next_due(&self) -> Millis {
@@ -265,7 +310,19 @@ impl<W: World> Lab<W> {
     }
 
     fn become_ready(&mut self, now: Millis) {
-        if self.ready_at.is_none() && self.links_are_up() {
+        if self.ready_at.is_some() || (self.linked_at.is_none() && !self.links_are_up()) {
+            return;
+        }
+        let linked_at = *self.linked_at.get_or_insert(now);
+        for node in 0..self.nodes.len() {
+            let waits =
+                matches!(&self.nodes[node].status, NodeStatus::Dead(_, why) if why == NOT_STARTED);
+            if waits {
+                self.start_or_refuse(node);
+            }
+        }
+        let is_late = now >= linked_at + ACQUAINTANCE_MS_MAX;
+        if is_late || self.sentinels_know_each_other() {
             self.ready_at = Some(now);
             self.workload.begin(now);
             self.note(None, Event::Ready);
@@ -300,8 +357,9 @@ impl<W: World> Lab<W> {
 
     fn on_received(&mut self, client: ClientId, data: &[u8]) {
         if self.workload.is(client) {
-            self.workload.received(data);
-            self.tell_fate(self.now_ms());
+            let now = self.now_ms();
+            self.workload.received(&mut self.world, &self.nodes, client, data, now);
+            self.tell_fate(now);
         } else if let Some(audit) = self.audit.as_mut().filter(|audit| audit.is(client)) {
             audit.received(&mut self.world, data);
         } else if let Some(at) = self.consoles.iter().position(|console| console.is(client)) {
@@ -313,7 +371,8 @@ impl<W: World> Lab<W> {
 
     fn on_closed(&mut self, client: ClientId, reason: &str) {
         if self.workload.is(client) {
-            self.workload.closed();
+            let now = self.now_ms();
+            self.workload.closed(&mut self.world, client, now);
         } else if let Some(audit) = self.audit.as_mut().filter(|audit| audit.is(client)) {
             audit.closed(reason);
         } else if let Some(at) = self.consoles.iter().position(|console| console.is(client)) {
@@ -330,6 +389,11 @@ impl<W: World> Lab<W> {
             _ => {}
         }
         if let Some(at) = self.place(node) {
+            if let Fact::ConfigRewritten { text, .. } = &fact {
+                let rewritten = &self.nodes[at].rewritten;
+                *rewritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+            }
+            self.account(at, &fact);
             self.note_of(at, Event::Node(fact));
         }
     }
@@ -360,7 +424,7 @@ mod tests {
         let mut lab = lab(&[("charlie", Some("bravo")), ("bravo", Some("alpha")), ("alpha", None)]);
         live(&mut lab, 100);
         assert!(lab.is_ready());
-        let ports: Vec<u16> = lab.addresses().map(|(_, port)| port).collect();
+        let ports: Vec<u16> = lab.nodes().map(|(_, _, port)| port).collect();
         let given = |at: usize| lab.world.directives(ports[at]);
         let replicaof = |port: u16| vec![("replicaof".to_owned(), format!("127.0.0.1 {port}"))];
         assert_eq!(given(0), replicaof(ports[1]));

@@ -1,7 +1,7 @@
 //! What a run of the lab comes to, in a few numbers.
 
 use super::run::Lab;
-use super::view::NodeStatus;
+use super::view::{FailoverState, NodeStatus, PhaseTime};
 use crate::machine::Millis;
 use crate::world::World;
 
@@ -22,6 +22,8 @@ pub struct Summary {
     pub lost_examples: Vec<String>,
     /// Why the last audit could not be finished.
     pub audit_error: Option<String>,
+    /// Failovers, oldest first.
+    pub failovers: Vec<FailoverSummary>,
     /// Full resyncs served.
     pub full_syncs: u64,
     /// Partial resyncs served.
@@ -32,6 +34,33 @@ pub struct Summary {
     pub met: usize,
     /// Expectations not met, each with what was true instead.
     pub failed: Vec<String>,
+}
+
+/// A failover, with nodes by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailoverSummary {
+    /// The monitor.
+    pub monitor: String,
+    /// The primary that was replaced.
+    pub from: Option<String>,
+    /// The replica that was promoted.
+    pub to: Option<String>,
+    /// The Sentinel that led.
+    pub leader: Option<String>,
+    /// Its epoch.
+    pub epoch: Option<u64>,
+    /// When it began, in milliseconds of lab time.
+    pub began_ms: Millis,
+    /// What began it.
+    pub cause: String,
+    /// How it stands.
+    pub state: FailoverState,
+    /// Where the time went.
+    pub phases: [PhaseTime; 5],
+    /// Acknowledged writes that the new primary does not have, once looked for.
+    pub lost: Option<u64>,
+    /// Keys of a few of them.
+    pub lost_keys: Vec<String>,
 }
 
 /// A node at the end of a run.
@@ -53,6 +82,20 @@ impl<W: World> Lab<W> {
     /// The numbers of the run until now; losses are those of the last audit.
     pub fn summary(&mut self) -> Summary {
         let view = self.view();
+        let name = |node: Option<usize>| node.map(|node| view.nodes[node].name.clone());
+        let failovers = view.failovers.iter().map(|report| FailoverSummary {
+            monitor: report.monitor.clone(),
+            from: name(report.from),
+            to: name(report.to),
+            leader: name(report.leader),
+            epoch: report.epoch,
+            began_ms: report.began_ms,
+            cause: report.cause.clone(),
+            state: report.state.clone(),
+            phases: report.phases,
+            lost: report.lost,
+            lost_keys: report.lost_keys.clone(),
+        });
         let nodes = view.nodes.iter().map(|node| {
             let server = node.view.as_ref().and_then(|view| view.server());
             NodeSummary {
@@ -75,6 +118,7 @@ impl<W: World> Lab<W> {
             lost: view.workload.lost,
             lost_examples: self.audited().examples.clone(),
             audit_error: self.audited().error.clone(),
+            failovers: failovers.collect(),
             full_syncs: view.full_syncs,
             partial_syncs: view.partial_syncs,
             nodes: nodes.collect(),

@@ -3,6 +3,7 @@
 
 use super::action::Action;
 use super::journal::Event;
+use super::view::PhaseTime;
 use crate::machine::{Field, Severity};
 
 impl Event {
@@ -22,6 +23,9 @@ impl Event {
             Self::Resumed => "resumed",
             Self::LinkChanged { .. } => "link-changed",
             Self::Reply { .. } => "reply",
+            Self::Warned(_) => "warned",
+            Self::FailedOver { .. } => "failed-over",
+            Self::LossesCounted { .. } => "losses-counted",
             Self::Workload { .. } => "workload",
             Self::Met { .. } => "met",
             Self::Failed { .. } => "failed",
@@ -34,6 +38,9 @@ impl Event {
             Self::Node(fact) => fact.severity(),
             Self::Ready | Self::Met { .. } | Self::Started { .. } | Self::Resumed => Severity::Good,
             Self::Workload { state } if state == "ok" => Severity::Good,
+            Self::FailedOver { .. } | Self::LossesCounted { lost: 0, .. } => Severity::Good,
+            Self::LossesCounted { .. } => Severity::Bad,
+            Self::Warned(_) => Severity::Warn,
             Self::LinkChanged { state, .. } if state == "clear" => Severity::Good,
             Self::Refused { .. } | Self::Paused | Self::LinkChanged { .. } => Severity::Warn,
             Self::Killed { .. } | Self::Crashed { .. } | Self::Failed { .. } => Severity::Bad,
@@ -51,7 +58,20 @@ impl Event {
             Self::Ready => "ready".to_owned(),
             Self::Did { action, .. } => action.to_string(),
             Self::Refused { action, reason } => format!("refused: {action}: {reason}"),
-            Self::Said(text) => text.clone(),
+            Self::Said(text) | Self::Warned(text) => text.clone(),
+            Self::FailedOver { monitor, from, to, phases, .. } => {
+                let took = |phase: &PhaseTime| {
+                    format!("{} {}", phase.phase.word(), phase.took_ms.unwrap_or(0))
+                };
+                let parts: Vec<String> = phases.iter().map(took).collect();
+                let total: u64 = phases.iter().filter_map(|phase| phase.took_ms).sum();
+                format!("{monitor}: {from} -> {to} in {total} ms ({})", parts.join(", "))
+            }
+            Self::LossesCounted { lost, .. } => match lost {
+                0 => "no acknowledged write is lost".to_owned(),
+                1 => "1 acknowledged write is lost".to_owned(),
+                lost => format!("{lost} acknowledged writes are lost"),
+            },
             Self::Started { port } => format!("started on port {port}"),
             Self::Killed { power_loss: true } => "lost power".to_owned(),
             Self::Killed { power_loss: false } => "killed".to_owned(),
@@ -86,6 +106,20 @@ impl Event {
             Self::Resumed => "It works off what arrived meanwhile.",
             Self::LinkChanged { state, .. } => link_meaning(state),
             Self::Workload { state } => return fate(state).map(str::to_owned),
+            Self::FailedOver { from, leader, epoch, cause, phases, .. } => {
+                let least: u64 = phases.iter().map(|phase| phase.least_ms).sum();
+                return Some(format!(
+                    "{from}: {cause}. {leader} led, in epoch {epoch}. The least it can take is \
+                     {least} ms: down-after-milliseconds, and the way of the messages."
+                ));
+            }
+            Self::LossesCounted { lost: 0, checked, .. } => {
+                return Some(format!("{checked} keys were looked for on the new primary."));
+            }
+            Self::LossesCounted { checked, examples, .. } => {
+                let first = examples.first().map_or(String::new(), |first| format!(" {first}."));
+                return Some(format!("Of {checked} keys looked for on the new primary.{first}"));
+            }
             Self::Met { after_ms: 0, .. } => "It was so already.",
             Self::Met { after_ms, .. } => return Some(format!("After {after_ms} ms.")),
             Self::Failed { instead, .. } => return Some(format!("Instead: {instead}.")),
@@ -105,7 +139,28 @@ impl Event {
             Self::Refused { action, reason } => {
                 vec![("action", action.clone().into()), ("reason", reason.clone().into())]
             }
-            Self::Said(text) => vec![("text", text.clone().into())],
+            Self::Said(text) | Self::Warned(text) => vec![("text", text.clone().into())],
+            Self::FailedOver { monitor, from, to, leader, epoch, cause, phases } => {
+                let mut fields: Vec<(_, Field)> = vec![
+                    ("monitor", monitor.clone().into()),
+                    ("from", from.clone().into()),
+                    ("to", to.clone().into()),
+                    ("leader", leader.clone().into()),
+                    ("epoch", (*epoch).into()),
+                    ("cause", cause.clone().into()),
+                ];
+                fields.extend(phases.iter().map(|phase| {
+                    (phase.phase.field(), phase.took_ms.map_or(Field::None, Field::from))
+                }));
+                let least: u64 = phases.iter().map(|phase| phase.least_ms).sum();
+                fields.push(("least_ms", least.into()));
+                fields
+            }
+            Self::LossesCounted { checked, lost, examples } => vec![
+                ("checked", (*checked).into()),
+                ("lost", (*lost).into()),
+                ("examples", examples.join("; ").into()),
+            ],
             Self::Started { port } => vec![("port", u64::from(*port).into())],
             Self::Killed { power_loss } => vec![("power_loss", (*power_loss).into())],
             Self::Exited { code } => vec![("code", exit_code(*code))],
@@ -145,6 +200,15 @@ fn purpose(action: &Action, by: &str) -> Option<&'static str> {
             Some("REPLICAOF: it gives up its own history where they differ.")
         }
         (Action::Isolate { .. }, _) => Some("Only its clients still reach it."),
+        (Action::Failover { .. }, _) => {
+            Some("SENTINEL FAILOVER: without asking whether it is down.")
+        }
+        (Action::SentinelReset { .. }, _) => {
+            Some("SENTINEL RESET: what is gone for good is forgotten; the rest is found again.")
+        }
+        (Action::SplitVote { .. }, _) => {
+            Some("A vote request that comes late finds that everybody voted for himself already.")
+        }
         (Action::Reset { .. }, _) => Some("Both ends see their connection break at once."),
         (_, "step") => Some("A step of the script."),
         (_, "lab") => Some("The lab does this by itself."),

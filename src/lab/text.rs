@@ -32,6 +32,10 @@ impl Display for Action {
             Self::Reset { link } => write!(f, "reset {link}"),
             Self::Promote { node } => write!(f, "promote {node}"),
             Self::ReplicaOf { node, primary } => write!(f, "replicaof {node} {primary}"),
+            Self::Failover { monitor } => write!(f, "failover {monitor}"),
+            Self::SentinelReset { monitor } => write!(f, "sentinel-reset {monitor}"),
+            Self::CkQuorum { monitor } => write!(f, "ckquorum {monitor}"),
+            Self::SplitVote { monitor } => write!(f, "split-vote {monitor}"),
             Self::Write { per_second: 0, node: None } => f.write_str("write off"),
             Self::Write { per_second, node: None } => write!(f, "write {per_second}/s"),
             Self::Write { per_second, node: Some(node) } => {
@@ -161,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::lab::claim::{FieldRow, LAB_FIELDS, NODE_FIELDS};
+    use crate::lab::claim::{FieldRow, LAB_FIELDS, MONITOR_FIELDS, NODE_FIELDS, SENTINEL_FIELDS};
     use crate::lab::parse::{action, claim, is_name};
 
     fn name() -> impl Strategy<Value = String> {
@@ -186,7 +190,9 @@ mod tests {
     }
 
     fn any_claim() -> impl Strategy<Value = Claim> {
-        let of_node = (name(), prop::collection::vec(condition(NODE_FIELDS), 1..4));
+        let rows = prop::sample::select(vec![NODE_FIELDS, SENTINEL_FIELDS, MONITOR_FIELDS]);
+        let of_node =
+            (name(), rows.prop_flat_map(|rows| prop::collection::vec(condition(rows), 1..4)));
         let of_lab = (Just("lab".to_owned()), prop::collection::vec(condition(LAB_FIELDS), 1..4));
         prop_oneof![of_node, of_lab].prop_map(|(subject, conditions)| Claim { subject, conditions })
     }
@@ -222,6 +228,10 @@ mod tests {
             name().prop_map(|node| Action::PowerLoss { node }),
             name().prop_map(|node| Action::Shutdown { node }),
             name().prop_map(|node| Action::Promote { node }),
+            name().prop_map(|monitor| Action::Failover { monitor }),
+            name().prop_map(|monitor| Action::SentinelReset { monitor }),
+            name().prop_map(|monitor| Action::CkQuorum { monitor }),
+            name().prop_map(|monitor| Action::SplitVote { monitor }),
             (name(), name()).prop_map(|(node, primary)| Action::ReplicaOf { node, primary }),
             (name(), prop::collection::vec(any::<String>(), 1..4))
                 .prop_map(|(node, words)| Action::Redis { node, words }),

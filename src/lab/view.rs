@@ -16,8 +16,12 @@ pub struct LabView {
     pub about: String,
     /// Milliseconds since the lab began.
     pub now_ms: Millis,
-    /// Nodes in the order of the file.
+    /// Servers, then Sentinels, each in the order of the file.
     pub nodes: Vec<NodeRow>,
+    /// The primaries that Sentinels watch, by the file.
+    pub monitors: Vec<MonitorRow>,
+    /// Failovers, oldest first; the last may still be going on.
+    pub failovers: Vec<FailoverReport>,
     /// Directed links that are not clear.
     pub faults: Vec<LinkFault>,
     /// The workload.
@@ -39,6 +43,8 @@ pub struct LabView {
 pub struct NodeRow {
     /// Name.
     pub name: String,
+    /// What it is, by the file.
+    pub kind: NodeKind,
     /// Port on 127.0.0.1.
     pub port: u16,
     /// What the lab knows.
@@ -50,6 +56,156 @@ pub struct NodeRow {
     pub follows: Option<usize>,
     /// Offsets over the last minute, oldest first: bytes behind the head of its chain.
     pub behind_history: Vec<u64>,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum NodeKind {
+    /// Holds data.
+    #[default]
+    Server,
+    /// Watches those that do.
+    Sentinel,
+}
+
+impl NodeKind {
+    /// The word of our reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Sentinel => "sentinel",
+        }
+    }
+
+    /// Several of them, in a sentence.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Server => "servers",
+            Self::Sentinel => "Sentinels",
+        }
+    }
+}
+
+/// A primary that Sentinels watch, as the file says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonitorRow {
+    /// Its name among the Sentinels: `mymaster`.
+    pub name: String,
+    /// Sentinels that must agree that it is down.
+    pub quorum: u64,
+    /// `down-after-milliseconds`
+    pub down_after_ms: Millis,
+    /// The primary at first, as an index into `nodes`.
+    pub primary: usize,
+    /// The Sentinels that watch it, as indexes into `nodes`.
+    pub sentinels: Vec<usize>,
+}
+
+/// A failover, from the fault to the last Sentinel that heard of it, as the lab saw it. All times
+/// are milliseconds of lab time, all indexes are into `nodes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailoverReport {
+    /// The monitor's name.
+    pub monitor: String,
+    /// The epoch, once a leader has one.
+    pub epoch: Option<u64>,
+    /// The primary that was replaced.
+    pub from: Option<usize>,
+    /// The replica that was promoted, once chosen.
+    pub to: Option<usize>,
+    /// The Sentinel that leads, once elected.
+    pub leader: Option<usize>,
+    /// When it began: the fault, if the lab did one to the primary; else the first Sentinel's
+    /// doubt or order.
+    pub began_ms: Millis,
+    /// What began it: "killed", "paused", "cut", …
+    pub cause: String,
+    /// Where the time went, in the order of [`Phase`].
+    pub phases: [PhaseTime; 5],
+    /// How it stands.
+    pub state: FailoverState,
+    /// Acknowledged writes that the new primary does not have, once looked for.
+    pub lost: Option<u64>,
+    /// Keys of a few of them.
+    pub lost_keys: Vec<String>,
+}
+
+impl FailoverReport {
+    /// Milliseconds from the fault to the last Sentinel told, once it is complete.
+    pub fn total_ms(&self) -> Option<Millis> {
+        let took = self.phases.iter().map(|phase| phase.took_ms);
+        took.sum::<Option<Millis>>().filter(|_| self.state == FailoverState::Complete)
+    }
+
+    /// The least that all of it could take.
+    pub fn least_ms(&self) -> Millis {
+        self.phases.iter().map(|phase| phase.least_ms).sum()
+    }
+}
+
+/// A part of a failover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// From the fault to the first `+sdown`.
+    Detect,
+    /// To `+odown` at the Sentinel that leads.
+    Agree,
+    /// To `+elected-leader`.
+    Elect,
+    /// To `+promoted-slave`.
+    Promote,
+    /// To `+switch-master` at the last Sentinel that can be told.
+    Tell,
+}
+
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] = [Self::Detect, Self::Agree, Self::Elect, Self::Promote, Self::Tell];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Detect => "detect",
+            Self::Agree => "agree",
+            Self::Elect => "elect",
+            Self::Promote => "promote",
+            Self::Tell => "tell",
+        }
+    }
+
+    /// Its name in JSON.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Detect => "detect_ms",
+            Self::Agree => "agree_ms",
+            Self::Elect => "elect_ms",
+            Self::Promote => "promote_ms",
+            Self::Tell => "tell_ms",
+        }
+    }
+}
+
+/// How long a part of a failover took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhaseTime {
+    /// Which part.
+    pub phase: Phase,
+    /// Milliseconds, once it is over.
+    pub took_ms: Option<Millis>,
+    /// The least that it can take with these links and `down-after-milliseconds`, in
+    /// milliseconds: down-after to detect, then the link delays of the messages it needs.
+    pub least_ms: Millis,
+}
+
+/// How a failover stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FailoverState {
+    /// Going on.
+    Running,
+    /// Every Sentinel that can be told sends clients to the new primary.
+    Complete,
+    /// Given up, with Redis's event: `-failover-abort-no-good-slave`.
+    Aborted(String),
 }
 
 /// The lab's truth about a node.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::nodes::Node;
 use super::picture;
 use super::run::Lab;
-use super::view::{LabView, LinkFault, NodeRow, NodeStatus};
+use super::view::{LabView, LinkFault, NodeKind, NodeRow, NodeStatus};
 use crate::machine::{LinkState, Millis, PrimaryLinkView, Role, ServerView};
 use crate::world::World;
 
@@ -32,6 +32,8 @@ impl<W: World> Lab<W> {
             about: self.about.clone(),
             now_ms: self.now_ms(),
             nodes: self.rows(),
+            monitors: self.monitors.clone(),
+            failovers: self.failovers.reports().to_vec(),
             faults: self.link_faults(),
             workload: self.workload.view(&self.nodes, self.now_ms()),
             full_syncs: self.full_syncs,
@@ -42,9 +44,10 @@ impl<W: World> Lab<W> {
         }
     }
 
-    fn rows(&self) -> Vec<NodeRow> {
+    pub(super) fn rows(&self) -> Vec<NodeRow> {
         let row = |node: &Node| NodeRow {
             name: node.name.clone(),
+            kind: node.kind,
             port: node.port,
             status: node.status.clone(),
             view: node.view.clone(),
@@ -56,7 +59,7 @@ impl<W: World> Lab<W> {
 
     fn follows(&self, node: &Node) -> Option<usize> {
         let PrimaryLinkView { host, port, .. } = server(node)?.primary.as_ref()?;
-        let is_local = matches!(host.as_str(), "127.0.0.1" | "localhost" | "::1");
+        let is_local = picture::is_local(host);
         self.nodes.iter().position(|other| is_local && other.port == *port)
     }
 
@@ -97,21 +100,45 @@ impl<W: World> Lab<W> {
         self.sampled_at + SAMPLE_MS
     }
 
-    /// Whether every node serves and follows whom the topology says. A link that is cut from the
+    /// Whether every server serves and follows whom the topology says. A link that is cut from the
     /// start is not waited for, nor a node that is dead again.
     pub(super) fn links_are_up(&self) -> bool {
         self.nodes.iter().enumerate().all(|(at, node)| {
-            if matches!(node.status, NodeStatus::Dead(..)) {
+            if node.kind != NodeKind::Server || matches!(node.status, NodeStatus::Dead(..)) {
                 return true;
             }
             let Some(view) = server(node) else { return false };
             let linked = node.follows_at_first.is_none_or(|primary| {
-                let cut = |a, b| self.faults.policy((a, b)).cut;
                 let up = view.primary.as_ref().map(|link| link.state) == Some(LinkState::Connected);
-                up || cut(at, primary) || cut(primary, at)
+                up || self.is_cut(at, primary)
             });
             view.loading.is_none() && linked
         })
+    }
+
+    /// Whether every running Sentinel that can reach its primary knows its replicas, and the other
+    /// Sentinels that can.
+    pub(super) fn sentinels_know_each_other(&self) -> bool {
+        let rows = self.rows();
+        self.monitors.iter().all(|monitor| {
+            let reaches = |at: &usize| {
+                self.nodes[*at].status == NodeStatus::Running && !self.is_cut(*at, monitor.primary)
+            };
+            let replicas = picture::fed_by(&rows, monitor.primary);
+            let watching: Vec<usize> = monitor.sentinels.iter().copied().filter(reaches).collect();
+            watching.iter().all(|at| {
+                picture::belief(&rows, *at, &monitor.name).is_some_and(|belief| {
+                    let is_cut_off = watching.iter().any(|other| self.is_cut(*at, *other));
+                    belief.replicas.len() >= replicas
+                        && (is_cut_off || belief.peers.len() + 1 >= watching.len())
+                })
+            })
+        })
+    }
+
+    /// Whether nothing passes between two nodes, in one direction at least.
+    pub(super) fn is_cut(&self, a: usize, b: usize) -> bool {
+        self.faults.policy((a, b)).cut || self.faults.policy((b, a)).cut
     }
 
     /// The node that holds the truth now: where the workload writes, if that is a running primary,
@@ -132,9 +159,9 @@ impl<W: World> Lab<W> {
             .or_else(|| (0..rows.len()).rev().filter(is_primary).max_by_key(fed))
     }
 
-    /// The nodes' names and ports, in the order of the file.
-    pub fn addresses(&self) -> impl Iterator<Item = (&str, u16)> {
-        self.nodes.iter().map(|node| (node.name.as_str(), node.port))
+    /// The nodes' names, kinds and ports: servers, then Sentinels, in the order of the file.
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, NodeKind, u16)> {
+        self.nodes.iter().map(|node| (node.name.as_str(), node.kind, node.port))
     }
 
     /// The world, for what only one of the worlds can do.

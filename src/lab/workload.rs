@@ -1,4 +1,5 @@
-//! The built-in workload: writes at a set rate to one node, and a ledger of what was acknowledged.
+//! The built-in workload: writes at a set rate, and a ledger of what was acknowledged. It writes
+//! to one node, or, as a client of Sentinel, to whichever node is the primary.
 //!
 //! Write number `n` is `SET w:(n mod keys) n`, the number padded to the value's length, so that a
 //! later look at a key tells whether it holds this write, a later one, or an older one: only the
@@ -9,8 +10,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::client::{Connection, command};
 use super::nodes::Node;
+use super::reply::Reply;
+use super::seek::Seeker;
 use super::topology::WorkloadSpec;
-use super::view::{NodeStatus, WorkloadView};
+use super::view::{FailoverReport, MonitorRow, NodeStatus, WorkloadView};
 use crate::machine::Millis;
 use crate::world::{ClientId, World};
 
@@ -26,10 +29,23 @@ const RECONNECT_MS: Millis = 100;
 /// The acknowledged writes: the last number of each key.
 pub(super) type Ledger = BTreeMap<u64, u64>;
 
+/// Where a workload writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// To this node, whatever it is.
+    Node(usize),
+    /// To the primary of that name, as these Sentinels say.
+    Monitor(String, Vec<usize>),
+}
+
 /// The workload.
 pub(super) struct Workload {
     per_second: u32,
     target: Option<usize>,
+    /// Looks for the target, where that is a watched primary.
+    seeker: Option<Seeker>,
+    /// Whether the node said by ROLE that it is a primary, where that is asked.
+    is_verified: bool,
     keys: u64,
     value_bytes: usize,
     connection: Option<Connection>,
@@ -44,7 +60,10 @@ pub(super) struct Workload {
     last_error: Option<String>,
     /// The fate of the last write, as the journal has it.
     fate: String,
-    pub lost: u64,
+    /// Writes found missing at the last audit.
+    lost: u64,
+    /// Writes that failovers lost, which are no longer in the ledger.
+    lost_for_good: u64,
 }
 
 struct Write {
@@ -60,13 +79,20 @@ struct Pace {
 }
 
 impl Workload {
-    /// `primary` is the node that is written to where the topology names none.
-    pub fn new(spec: Option<&WorkloadSpec>, primary: Option<usize>, nodes: &[Node]) -> Self {
-        let named = spec.and_then(|spec| spec.target.as_ref());
-        let named = named.and_then(|name| nodes.iter().position(|node| node.name == *name));
+    /// `destination` is where it writes.
+    pub fn new(spec: Option<&WorkloadSpec>, destination: Option<Destination>) -> Self {
+        let (target, seeker) = match destination {
+            Some(Destination::Node(node)) => (Some(node), None),
+            Some(Destination::Monitor(name, sentinels)) => {
+                (None, Some(Seeker::new(&name, &sentinels, 0)))
+            }
+            None => (None, None),
+        };
         Self {
             per_second: spec.map_or(0, |spec| spec.writes_per_second),
-            target: named.or(primary),
+            target,
+            seeker,
+            is_verified: false,
             keys: spec.map_or(1_000, |spec| spec.keys.max(1)),
             value_bytes: spec.map_or(16, |spec| spec.value_bytes),
             connection: None,
@@ -81,6 +107,7 @@ impl Workload {
             last_error: None,
             fate: String::new(),
             lost: 0,
+            lost_for_good: 0,
         }
     }
 
@@ -93,6 +120,24 @@ impl Workload {
         self.target
     }
 
+    /// Whether its writes went to the primary that this failover replaced.
+    pub fn is_about(&self, failover: &FailoverReport) -> bool {
+        match &self.seeker {
+            Some(seeker) => seeker.monitor() == failover.monitor,
+            None => self.target == failover.from,
+        }
+    }
+
+    /// Whether it writes to this node now, unless it was told to write elsewhere, or not at all.
+    pub fn has_arrived_at(&self, node: usize) -> bool {
+        let arrived = self.target == Some(node) && self.connection.is_some() && self.is_verified;
+        arrived || self.seeker.is_none() || self.per_second == 0
+    }
+
+    fn is_ready_to_write(&self) -> bool {
+        self.is_verified || self.seeker.is_none()
+    }
+
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -101,41 +146,80 @@ impl Workload {
         self.in_flight.is_empty()
     }
 
-    pub fn is(&self, client: ClientId) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.is(client))
+    /// Notes what an audit found.
+    pub fn found_lost(&mut self, lost: u64) {
+        self.lost = lost;
     }
 
-    /// Sets the rate, and moves the workload where a node is given.
+    /// Notes what a failover lost: it is gone for good, and not looked for again.
+    pub fn lost_by_failover(&mut self, keys: &[u64]) {
+        for key in keys {
+            self.ledger.remove(key);
+        }
+        self.lost_for_good += keys.len() as u64;
+    }
+
+    pub fn is(&self, client: ClientId) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.is(client))
+            || self.seeker.as_ref().is_some_and(|seeker| seeker.is(client))
+    }
+
+    /// Sets the rate, and moves the workload where a destination is given.
     pub fn set(
         &mut self,
         world: &mut impl World,
         per_second: u32,
-        node: Option<usize>,
+        destination: Option<Destination>,
         now: Millis,
     ) {
         self.per_second = per_second;
         self.begin(now);
-        if node.is_some() && node != self.target {
-            self.target = node;
-            self.give_up();
-            if let Some(connection) = self.connection.take() {
-                connection.close(world);
+        let Some(destination) = destination else { return };
+        if let Some(seeker) = self.seeker.take() {
+            seeker.close(world);
+        }
+        match destination {
+            Destination::Node(node) => self.move_to(world, Some(node), now),
+            Destination::Monitor(name, sentinels) => {
+                self.seeker = Some(Seeker::new(&name, &sentinels, now));
             }
+        }
+    }
+
+    fn move_to(&mut self, world: &mut impl World, node: Option<usize>, now: Millis) {
+        if node != self.target {
+            self.disconnect(world);
+            self.target = node;
             self.connect_at = now;
+        }
+    }
+
+    fn disconnect(&mut self, world: &mut impl World) {
+        self.give_up();
+        if let Some(connection) = self.connection.take() {
+            connection.close(world);
         }
     }
 
     /// Sends what is due.
     pub fn turn(&mut self, world: &mut impl World, nodes: &[Node], now: Millis) {
-        let Some(target) = self.target.filter(|_| self.per_second > 0) else { return };
-        let is_dead = matches!(nodes[target].status, NodeStatus::Dead(..));
-        if self.connection.is_none() && now >= self.connect_at && !is_dead {
-            self.connect_at = now + RECONNECT_MS;
-            self.connection = Some(Connection::open(world, &nodes[target]));
+        if self.per_second == 0 {
+            return;
+        }
+        let is_late = self.oldest_is_late_at().is_some_and(|at| at <= now);
+        if let Some(seeker) = &mut self.seeker {
+            if is_late {
+                seeker.ask(now + NO_ANSWER_MS);
+            }
+            seeker.turn(world, nodes, now);
+        }
+        if let Some(target) = self.target {
+            self.connect(world, &nodes[target], now);
         }
         let room = WRITES_UNANSWERED_MAX - self.in_flight.len();
         let due = self.pace.due(self.per_second, now);
-        let Some(connection) = self.connection.as_ref().filter(|_| room > 0) else {
+        let is_ready = self.is_ready_to_write();
+        let Some(connection) = self.connection.as_ref().filter(|_| room > 0 && is_ready) else {
             self.pace = Pace { since: now, sent: 0 };
             return;
         };
@@ -154,26 +238,76 @@ impl Workload {
         }
     }
 
+    /// Connects where there is no connection. A client of Sentinel asks before it tries again.
+    fn connect(&mut self, world: &mut impl World, target: &Node, now: Millis) {
+        if self.connection.is_some() || now < self.connect_at {
+            return;
+        }
+        self.connect_at = now + RECONNECT_MS;
+        if matches!(target.status, NodeStatus::Dead(..)) {
+            if let Some(seeker) = &mut self.seeker {
+                seeker.ask(now + RECONNECT_MS);
+            }
+            return;
+        }
+        let connection = Connection::open(world, target);
+        if self.seeker.is_some() {
+            connection.send(world, command(["ROLE"]));
+            self.is_verified = false;
+        }
+        self.connection = Some(connection);
+    }
+
     /// When the next turn is due.
     pub fn next_turn(&self, now: Millis) -> Option<Millis> {
-        self.target.filter(|_| self.per_second > 0)?;
-        if self.connection.is_none() {
-            return Some(self.connect_at.max(now + RECONNECT_MS));
+        if self.per_second == 0 {
+            return None;
         }
-        if self.in_flight.len() < WRITES_UNANSWERED_MAX {
-            return Some(self.pace.next(self.per_second));
-        }
-        self.oldest_is_late_at().filter(|at| *at > now)
+        let seeker = self.seeker.as_ref();
+        let sought = seeker.and_then(Seeker::next_turn).map(|at| at.max(now + 1));
+        let own = match self.target {
+            None => None,
+            Some(_) if self.connection.is_none() => Some(self.connect_at.max(now + 1)),
+            Some(_) if !self.is_ready_to_write() => None,
+            Some(_) if self.in_flight.len() < WRITES_UNANSWERED_MAX => {
+                Some(self.pace.next(self.per_second))
+            }
+            Some(_) => self.oldest_is_late_at().filter(|at| *at > now),
+        };
+        [sought, own].into_iter().flatten().min()
     }
 
     fn oldest_is_late_at(&self) -> Option<Millis> {
         self.in_flight.front().map(|write| write.sent_at + NO_ANSWER_MS)
     }
 
-    /// Takes answers.
-    pub fn received(&mut self, data: &[u8]) {
+    /// Takes what came: answers to writes, or from a Sentinel where to write. `nodes` tells which
+    /// node has a port.
+    pub fn received(
+        &mut self,
+        world: &mut impl World,
+        nodes: &[Node],
+        client: ClientId,
+        data: &[u8],
+        now: Millis,
+    ) {
+        if let Some(seeker) = self.seeker.as_mut().filter(|seeker| seeker.is(client)) {
+            let port = seeker.received(world, client, data, now);
+            if let Some(node) = nodes.iter().position(|node| Some(node.port) == port) {
+                self.move_to(world, Some(node), now);
+            }
+            return;
+        }
         let Some(connection) = &mut self.connection else { return };
-        for reply in connection.received(data) {
+        let replies = connection.received(data);
+        let mut is_in_the_wrong_place = false;
+        for reply in replies {
+            if self.seeker.is_some() && !self.is_verified {
+                self.is_verified = is_primary(&reply);
+                is_in_the_wrong_place |= !self.is_verified;
+                self.begin(now);
+                continue;
+            }
             let Some(write) = self.in_flight.pop_front() else { continue };
             match reply.error() {
                 None => {
@@ -185,13 +319,25 @@ impl Workload {
                     self.refused += 1;
                     error.lines().next().unwrap_or_default().clone_into(&mut self.fate);
                     self.last_error = Some(self.fate.clone());
+                    is_in_the_wrong_place |= error.starts_with("READONLY");
                 }
             }
         }
+        if is_in_the_wrong_place && let Some(seeker) = &mut self.seeker {
+            seeker.ask(now);
+            self.connect_at = now + RECONNECT_MS;
+            self.disconnect(world);
+        }
     }
 
-    /// The connection is gone: whether its unanswered writes were done, nobody knows.
-    pub fn closed(&mut self) {
+    /// A connection is gone: whether its unanswered writes were done, nobody knows.
+    pub fn closed(&mut self, world: &mut impl World, client: ClientId, now: Millis) {
+        if let Some(seeker) = &mut self.seeker {
+            if seeker.is(client) {
+                return seeker.closed(world, client, now);
+            }
+            seeker.ask(now);
+        }
         self.connection = None;
         self.give_up();
         "no answer".clone_into(&mut self.fate);
@@ -216,10 +362,37 @@ impl Workload {
             acked: self.acked,
             refused: self.refused,
             unanswered: self.given_up + late.count() as u64,
-            lost: self.lost,
+            lost: self.lost_for_good + self.lost,
             last_error: self.last_error.clone(),
         }
     }
+}
+
+/// Whether an answer to ROLE is a primary's.
+fn is_primary(reply: &Reply) -> bool {
+    let Reply::Array(parts) = reply else { return false };
+    matches!(parts.first(), Some(Reply::Bulk(role)) if role == b"master")
+}
+
+/// Where a workload of the file writes: `named` in the file, or the first monitor's primary, or
+/// the first primary.
+pub(super) fn destination(
+    spec: Option<&WorkloadSpec>,
+    nodes: &[Node],
+    monitors: &[MonitorRow],
+    primary: Option<usize>,
+) -> Option<Destination> {
+    let place = |name: &String| nodes.iter().position(|node| node.name == *name);
+    let named = spec.and_then(|spec| spec.target.as_ref());
+    if let Some(node) = named.and_then(place) {
+        return Some(Destination::Node(node));
+    }
+    let is_meant = |row: &&MonitorRow| named.is_none_or(|name| row.name == *name);
+    let Some(row) = monitors.iter().find(is_meant) else { return primary.map(Destination::Node) };
+    let asked: Vec<usize> =
+        spec.iter().flat_map(|spec| &spec.sentinels).filter_map(place).collect();
+    let asked = if asked.is_empty() { row.sentinels.clone() } else { asked };
+    Some(Destination::Monitor(row.name.clone(), asked))
 }
 
 impl Pace {
@@ -244,6 +417,7 @@ mod tests {
         topology.workload = Some(WorkloadSpec {
             writes_per_second: per_second,
             target: None,
+            sentinels: vec![],
             keys: 50,
             value_bytes: 20,
         });

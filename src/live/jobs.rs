@@ -17,17 +17,18 @@ use bytes::Bytes;
 
 use super::clock::words;
 use super::crash;
-use super::files::Files;
+use super::files::{Files, LogSync};
 use super::ready::Ready;
-use crate::keyspace::{Keyspace, Snapshot};
-use crate::machine::{
-    CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, LoadOptions, ReplicationMeta, SaveTarget,
-    ScriptEnd,
-};
-use crate::persist::rdb::{Decoder, Encoder};
+use crate::keyspace::Keyspace;
+use crate::machine::{CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, SaveTarget, ScriptEnd};
+use crate::persist::Encoder;
+use crate::persist::rdb::Decoder;
 
 /// Keys encoded into one chunk, unless it is full before.
 const KEYS_PER_CHUNK: usize = 4096;
+/// How much nicer than nodes jobs are (see nice(1)).
+#[cfg(target_os = "linux")]
+const NICER_BY: i32 = 5;
 /// The exit code of a program that could not be run, as a shell's child would end.
 const SCRIPT_NOT_RUN: i32 = 2;
 /// Time between two looks at a running program.
@@ -195,11 +196,12 @@ impl Desk {
 
 /// A job with its names turned into paths.
 enum Task {
-    SaveFile(Snapshot, ReplicationMeta, PathBuf, Duration),
-    SaveChunks(Snapshot, ReplicationMeta, Duration),
+    SaveFile(Encoder, PathBuf, Duration),
+    SaveChunks(Encoder, Duration),
     LoadFile(PathBuf, Decoder, Duration),
     LoadStream(Option<PathBuf>, Decoder, Duration),
     ReadFile(PathBuf),
+    SyncLog(io::Result<LogSync>),
     Discard(Keyspace),
     Script(String, Vec<String>, Duration),
 }
@@ -208,7 +210,7 @@ impl Task {
     /// The file that is written.
     fn file(&self) -> Option<&Path> {
         match self {
-            Self::SaveFile(_, _, path, _) => Some(path),
+            Self::SaveFile(_, path, _) => Some(path),
             Self::LoadStream(copy_to, ..) => copy_to.as_deref(),
             _ => None,
         }
@@ -216,33 +218,33 @@ impl Task {
 
     fn new(job: Job, files: &mut Files) -> Self {
         match job {
-            Job::Save { snapshot, meta, target: SaveTarget::File(name), key_delay_us } => {
+            Job::Save { snapshot, form, meta, target, key_delay_us } => {
                 let delay = Duration::from_micros(key_delay_us);
-                Self::SaveFile(snapshot, meta, files.loose_path(&name), delay)
-            }
-            Job::Save { snapshot, meta, target: SaveTarget::Chunks, key_delay_us } => {
-                Self::SaveChunks(snapshot, meta, Duration::from_micros(key_delay_us))
+                let encoder = Encoder::new(snapshot, meta, form);
+                match target {
+                    SaveTarget::File(name) => {
+                        Self::SaveFile(encoder, files.loose_path(&name), delay)
+                    }
+                    SaveTarget::Chunks => Self::SaveChunks(encoder, delay),
+                }
             }
             Job::LoadFile { name, options } => {
                 let delay = Duration::from_micros(options.key_delay_us);
-                Self::LoadFile(files.path(&name), decoder(&options), delay)
+                Self::LoadFile(files.path(&name), Decoder::with(&options), delay)
             }
             Job::LoadStream { copy_to, options } => {
                 let copy_to = copy_to.map(|name| files.loose_path(&name));
                 let delay = Duration::from_micros(options.key_delay_us);
-                Self::LoadStream(copy_to, decoder(&options), delay)
+                Self::LoadStream(copy_to, Decoder::with(&options), delay)
             }
             Job::Discard(data) => Self::Discard(data),
             Job::RunScript { path, args, limit_ms } => {
                 Self::Script(path, args, Duration::from_millis(limit_ms))
             }
             Job::ReadFile { name } => Self::ReadFile(files.path(&name)),
+            Job::SyncLog { name } => Self::SyncLog(files.log_sync(&name)),
         }
     }
-}
-
-fn decoder(options: &LoadOptions) -> Decoder {
-    Decoder::with(options.databases, options.seed, options.expire_before)
 }
 
 /// Why a job ended without a result.
@@ -271,6 +273,7 @@ struct Work {
 
 impl Work {
     fn run(mut self, task: Task) {
+        stand_back();
         let done = crash::catch(|| self.work(task));
         let state = self.desk.lock();
         if state.cancelled {
@@ -290,17 +293,17 @@ impl Work {
 
     fn work(&mut self, task: Task) -> Done {
         match task {
-            Task::SaveFile(snapshot, meta, path, delay) => {
-                self.save_file(Encoder::new(snapshot, meta), &path, delay)
-            }
-            Task::SaveChunks(snapshot, meta, delay) => {
-                self.save_chunks(Encoder::new(snapshot, meta), delay)
-            }
+            Task::SaveFile(encoder, path, delay) => self.save_file(encoder, &path, delay),
+            Task::SaveChunks(encoder, delay) => self.save_chunks(encoder, delay),
             Task::LoadFile(path, decoder, delay) => self.load_file(&path, decoder, delay),
             Task::LoadStream(copy_to, decoder, delay) => {
                 self.load_stream(copy_to.as_deref(), decoder, delay)
             }
             Task::ReadFile(path) => self.read_file(&path),
+            Task::SyncLog(log) => {
+                log?.run()?;
+                Ok(JobOutcome::Synced)
+            }
             Task::Script(path, args, limit) => self.run_script(&path, &args, limit),
             Task::Discard(data) => {
                 drop(data);
@@ -357,10 +360,7 @@ impl Work {
     }
 
     fn load_file(&mut self, path: &Path, mut decoder: Decoder, delay: Duration) -> Done {
-        let mut file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(JobOutcome::NoFile),
-            opened => opened?,
-        };
+        let Some(mut file) = open(path)? else { return Ok(JobOutcome::NoFile) };
         let total = file.metadata()?.len();
         let mut buffer = vec![0; READ_BYTES];
         let mut bytes = 0;
@@ -403,7 +403,7 @@ impl Work {
     }
 
     fn read_file(&mut self, path: &Path) -> Done {
-        let mut file = File::open(path)?;
+        let Some(mut file) = open(path)? else { return Ok(JobOutcome::NoFile) };
         let mut bytes = 0;
         loop {
             let mut buffer = vec![0; READ_BYTES];
@@ -460,6 +460,23 @@ impl Work {
         drop(self.post.send((self.id, event)));
         self.ready.wake_owner();
     }
+}
+
+/// Opens a file to be read, if there is one.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Gives this thread less of the processor than nodes get: a node that has something to do goes
+/// first, whatever a job is at. Without this the worst stall of a client during a full resync is
+/// twice as long on a busy computer.
+fn stand_back() {
+    // Elsewhere than on Linux this would be the whole process. A job that cannot is only less polite.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICER_BY);
 }
 
 /// With a delay after each key, keys are done one by one.

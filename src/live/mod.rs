@@ -14,7 +14,8 @@
 //! - *Pause*: the thread parks at its next round. The kernel accepts and buffers meanwhile.
 //! - *Crash*: a panic is caught (`crash`) and is an event; the other nodes do not notice.
 //! - *Power loss*: a kill after which files vanish whose names were not made durable: what a job
-//!   wrote and the node did not rename. All else is fsynced as it is written (`files`).
+//!   wrote and the node did not rename; and logs end where they were last synced. All else is
+//!   fsynced as it is written (`files`). What a log held when it was opened counts as synced.
 //!
 //! Long work is done by threads of its own (`jobs`), never by the runtime's blocking pool, which a
 //! kill would have to wait for.

@@ -199,12 +199,47 @@ pub enum Fact {
         /// Why, with the offset.
         reason: String,
     },
+    /// The log of commands (AOF) is being rewritten.
+    LogRewriteStarted,
+    /// The log was rewritten.
+    LogRewritten {
+        /// Bytes of the new base.
+        bytes: u64,
+    },
+    /// Rewriting the log failed.
+    LogRewriteFailed {
+        /// Why.
+        reason: String,
+    },
+    /// The log ended in the middle of something, and was cut.
+    LogCut {
+        /// File name.
+        name: String,
+        /// Bytes that stayed.
+        offset: u64,
+        /// Bytes that went.
+        cut: u64,
+    },
+    /// The log could not be written or synced, or can be again.
+    LogWritable {
+        /// Whether it can.
+        writable: bool,
+        /// Why not.
+        reason: String,
+    },
     /// A file of the node could not be written, renamed or removed.
     FileFailed {
         /// File name.
         name: String,
         /// Why.
         reason: String,
+    },
+    /// CONFIG REWRITE, as Sentinels order it after a change of role.
+    ConfigRewritten {
+        /// The file.
+        name: String,
+        /// Its new text.
+        text: String,
     },
     /// A `FAILOVER` of the node changed state.
     FailoverState {
@@ -256,7 +291,13 @@ impl Fact {
             Self::SaveDone { .. } => "save-done",
             Self::SaveFailed { .. } => "save-failed",
             Self::LoadFailed { .. } => "load-failed",
+            Self::LogRewriteStarted => "log-rewrite-started",
+            Self::LogRewritten { .. } => "log-rewritten",
+            Self::LogRewriteFailed { .. } => "log-rewrite-failed",
+            Self::LogCut { .. } => "log-cut",
+            Self::LogWritable { .. } => "log-writable",
             Self::FileFailed { .. } => "file-failed",
+            Self::ConfigRewritten { .. } => "config-rewritten",
             Self::FailoverState { .. } => "failover-state",
             Self::Flushed { .. } => "flushed",
             Self::ShuttingDown { .. } => "shutting-down",
@@ -267,23 +308,31 @@ impl Fact {
     /// How much attention it asks for.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::SaveStarted { .. } | Self::SaveDone { .. } => Severity::Quiet,
+            Self::SaveStarted { .. }
+            | Self::SaveDone { .. }
+            | Self::ConfigRewritten { .. }
+            | Self::LogRewriteStarted
+            | Self::LogRewritten { .. } => Severity::Quiet,
             Self::Ready { .. }
             | Self::FullSyncDone { .. }
             | Self::PartialSyncDone { .. }
             | Self::PartialSyncServed { .. }
             | Self::ReplicaOnline { .. }
             | Self::WritesAllowed { allowed: true, .. }
+            | Self::LogWritable { writable: true, .. }
             | Self::LinkChanged { state: LinkState::Connected, .. } => Severity::Good,
             Self::RoleChanged { .. }
             | Self::FullSyncServed { .. }
             | Self::Flushed { .. }
             | Self::BacklogFreed
+            | Self::LogCut { .. }
             | Self::ShuttingDown { .. } => Severity::Warn,
             Self::ReplicaLost { .. }
             | Self::WritesAllowed { allowed: false, .. }
             | Self::SaveFailed { .. }
             | Self::LoadFailed { .. }
+            | Self::LogRewriteFailed { .. }
+            | Self::LogWritable { writable: false, .. }
             | Self::FileFailed { .. } => Severity::Bad,
             Self::Sentinel { event, .. } => severity_of_event(event),
             Self::LinkChanged { reason, .. } if !reason.is_empty() => Severity::Bad,
@@ -334,7 +383,16 @@ impl Fact {
             Self::SaveDone { bytes } => format!("snapshot done, {bytes} bytes"),
             Self::SaveFailed { reason } => format!("snapshot failed: {reason}"),
             Self::LoadFailed { reason } => format!("cannot load: {reason}"),
+            Self::LogRewriteStarted => "log rewrite started".to_owned(),
+            Self::LogRewritten { bytes } => format!("log rewritten, base of {bytes} bytes"),
+            Self::LogRewriteFailed { reason } => format!("log rewrite failed: {reason}"),
+            Self::LogCut { name, offset, cut } => {
+                format!("{name} cut at {offset}: {cut} bytes go")
+            }
+            Self::LogWritable { writable: true, .. } => "the log is written again".to_owned(),
+            Self::LogWritable { reason, .. } => format!("the log is not written: {reason}"),
             Self::FileFailed { name, reason } => format!("{name}: {reason}"),
+            Self::ConfigRewritten { name, .. } => format!("{name} rewritten"),
             Self::FailoverState { state, reason } if reason.is_empty() => {
                 format!("failover: {state}")
             }
@@ -342,94 +400,6 @@ impl Fact {
             Self::Flushed { keys_before } => format!("all {keys_before} keys deleted"),
             Self::ShuttingDown { cause } => format!("shutting down: {cause}"),
             Self::Sentinel { event, text, .. } => format!("{event} {text}"),
-        }
-    }
-
-    /// One plain sentence for somebody who learns.
-    pub fn explain(&self) -> String {
-        match self {
-            Self::Ready { keys: 0 } => "It starts empty.".to_owned(),
-            Self::Ready { keys } => format!("It loaded {keys} keys from its snapshot file."),
-            Self::RoleChanged { role: Role::Primary, .. } => {
-                "It takes writes of its own now and starts a new history.".to_owned()
-            }
-            Self::RoleChanged { follows: Some(primary), .. } => {
-                format!("It copies {primary} now; its own clients can only read.")
-            }
-            Self::RoleChanged { .. } => "It follows another node now.".to_owned(),
-            Self::LinkChanged { state: LinkState::Connected, .. } => {
-                "Every write of the primary now arrives here as it happens.".to_owned()
-            }
-            Self::LinkChanged { state: LinkState::Sync, .. } => {
-                "The whole dataset is on its way.".to_owned()
-            }
-            Self::LinkChanged { state: LinkState::Handshake, .. } => {
-                "It introduces itself and asks to continue where it stopped.".to_owned()
-            }
-            Self::LinkChanged { state: LinkState::Connecting, .. } => {
-                "It calls its primary.".to_owned()
-            }
-            Self::LinkChanged { .. } => {
-                "It keeps its data and tries again; what it misses is kept in the primary's backlog."
-                    .to_owned()
-            }
-            Self::FullSyncServed { reason: FullSyncReason::BeforeBacklog { .. }, .. } => {
-                "The bytes it missed were already overwritten: the backlog is too small for this \
-                 break, so the whole dataset must be sent."
-                    .to_owned()
-            }
-            Self::FullSyncServed { reason: FullSyncReason::NoHistory, .. } => {
-                "It is new here, so it needs the whole dataset.".to_owned()
-            }
-            Self::FullSyncServed { reason: FullSyncReason::AheadOfShared { .. }, .. } => {
-                "It applied writes that this node never saw, so its data must be replaced.".to_owned()
-            }
-            Self::FullSyncServed { .. } => {
-                "Its history and this node's cannot be joined, so the whole dataset must be sent."
-                    .to_owned()
-            }
-            Self::PartialSyncServed { by_previous_id: true, .. } => {
-                "It knew the history by its previous name; only what it missed is sent.".to_owned()
-            }
-            Self::PartialSyncServed { .. } => {
-                "The backlog still held what it missed; nothing else is sent.".to_owned()
-            }
-            Self::FullSyncDone { keys: 0, keys_before, .. } if *keys_before > 0 => format!(
-                "The primary was empty, so the {keys_before} keys that were here are gone."
-            ),
-            Self::FullSyncDone { .. } => "Its data was replaced by the primary's.".to_owned(),
-            Self::PartialSyncDone { new_replid: true, .. } => {
-                "It lost nothing; the history only has a new name.".to_owned()
-            }
-            Self::PartialSyncDone { .. } => "It lost nothing and continues.".to_owned(),
-            Self::ReplicaLost { .. } => {
-                "What it misses from here on is kept in the backlog, as long as that lasts.".to_owned()
-            }
-            Self::ReplicaOnline { .. } => "It has the dataset and follows the stream.".to_owned(),
-            Self::NewReplid { previous: Some(_), .. } => {
-                "Replicas that know the previous name can still continue.".to_owned()
-            }
-            Self::NewReplid { .. } => "Nobody can continue an older history here.".to_owned(),
-            Self::BacklogFreed => {
-                "No replica came for repl-backlog-ttl; the next one needs a full resync.".to_owned()
-            }
-            Self::WritesAllowed { allowed: false, .. } => {
-                "Clients get NOREPLICAS: better no write than one that may be lost.".to_owned()
-            }
-            Self::WritesAllowed { .. } => "Enough replicas acknowledge in time again.".to_owned(),
-            Self::SaveStarted { .. } => "Clients are served meanwhile.".to_owned(),
-            Self::SaveDone { .. } => "The file also names the history and offset.".to_owned(),
-            Self::SaveFailed { .. } => "The previous file is untouched.".to_owned(),
-            Self::LoadFailed { .. } => "Better no start than a partial dataset.".to_owned(),
-            Self::FileFailed { .. } => "The node goes on without it.".to_owned(),
-            Self::FailoverState { .. } => {
-                "FAILOVER hands the role over without losing a write.".to_owned()
-            }
-            Self::Flushed { .. } => "The deletion is replicated as well.".to_owned(),
-            Self::ShuttingDown { .. } => {
-                "An orderly end: replicas may catch up, then the data is saved.".to_owned()
-            }
-            Self::Sentinel { sentence, .. } => sentence.clone(),
         }
     }
 
@@ -480,12 +450,23 @@ impl Fact {
             ],
             Self::SaveStarted { target } => vec![("target", target.clone().into())],
             Self::SaveDone { bytes } => vec![("bytes", (*bytes).into())],
-            Self::SaveFailed { reason } | Self::LoadFailed { reason } => {
-                vec![("reason", reason.clone().into())]
+            Self::SaveFailed { reason }
+            | Self::LoadFailed { reason }
+            | Self::LogRewriteFailed { reason } => vec![("reason", reason.clone().into())],
+            Self::LogRewriteStarted => vec![],
+            Self::LogRewritten { bytes } => vec![("bytes", (*bytes).into())],
+            Self::LogCut { name, offset, cut } => vec![
+                ("name", name.clone().into()),
+                ("offset", (*offset).into()),
+                ("cut", (*cut).into()),
+            ],
+            Self::LogWritable { writable, reason } => {
+                vec![("writable", (*writable).into()), ("reason", reason.clone().into())]
             }
             Self::FileFailed { name, reason } => {
                 vec![("name", name.clone().into()), ("reason", reason.clone().into())]
             }
+            Self::ConfigRewritten { name, .. } => vec![("name", name.clone().into())],
             Self::FailoverState { state, reason } => {
                 vec![("state", (*state).into()), ("reason", reason.clone().into())]
             }

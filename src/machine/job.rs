@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use crate::keyspace::types::Packing;
 use crate::keyspace::{Keyspace, Snapshot};
 
 /// Unacknowledged chunk bytes at which a chunk-making job waits for [`super::Output::AckJob`].
@@ -18,11 +19,13 @@ pub struct JobId(pub u64);
 /// What is to be done.
 #[derive(Debug)]
 pub enum Job {
-    /// Encodes a snapshot as RDB.
+    /// Encodes a snapshot.
     Save {
         /// The data, as it was when the job was made.
         snapshot: Snapshot,
-        /// What goes into the header.
+        /// As what.
+        form: SaveForm,
+        /// What goes into an RDB's header.
         meta: ReplicationMeta,
         /// Where the bytes go.
         target: SaveTarget,
@@ -50,6 +53,11 @@ pub enum Job {
         /// File name.
         name: String,
     },
+    /// Makes durable what a log ([`super::Output::AppendLog`]) holds when the job begins.
+    SyncLog {
+        /// File name.
+        name: String,
+    },
     /// Runs a program with nothing inherited but the standard streams. Its end by SIGKILL after
     /// `limit_ms` is reported as [`ScriptEnd::TimedOut`].
     RunScript {
@@ -74,13 +82,26 @@ pub struct LoadOptions {
     pub expire_before: Option<i64>,
     /// Directive `key-load-delay`: microseconds to wait after each key.
     pub key_delay_us: u64,
+    /// Up to what size collections are kept in one piece.
+    pub packing: Packing,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
         let databases = crate::keyspace::DATABASES_DEFAULT;
-        Self { databases, seed: 0, expire_before: None, key_delay_us: 0 }
+        let packing = Packing::default();
+        Self { databases, seed: 0, expire_before: None, key_delay_us: 0, packing }
     }
+}
+
+/// What [`Job::Save`] makes of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SaveForm {
+    /// An RDB.
+    #[default]
+    Rdb,
+    /// The commands that make the same data.
+    Commands,
 }
 
 /// Where [`Job::Save`] writes.
@@ -102,6 +123,8 @@ pub struct ReplicationMeta {
     pub ctime_s: i64,
     /// Bytes (aux `used-mem`).
     pub used_memory_bytes: u64,
+    /// Whether it is the base of an AOF (aux `aof-base`).
+    pub is_aof_base: bool,
 }
 
 /// The point of a replication stream that a dataset stands for.
@@ -145,10 +168,12 @@ pub enum JobOutcome {
     },
     /// [`Job::LoadFile`] and [`Job::LoadStream`].
     Loaded(Box<Loaded>),
-    /// [`Job::LoadFile`]: there is no such file.
+    /// [`Job::LoadFile`] and [`Job::ReadFile`]: there is no such file.
     NoFile,
     /// [`Job::Discard`]: the data is gone.
     Discarded,
+    /// [`Job::SyncLog`]: it is durable.
+    Synced,
     /// [`Job::RunScript`]: it ran, or could not be run.
     Script(ScriptEnd),
     /// [`Job::ReadFile`]: the last chunk was given.

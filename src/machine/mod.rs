@@ -8,7 +8,11 @@
 //! # The order contract
 //!
 //! Outputs are executed in order, and each is complete before the next begins. A reply that
-//! follows an `AppendLog { sync: true }` therefore promises durability; nothing else does.
+//! follows an `AppendLog { sync: Durable::OrStop }` therefore promises durability; nothing else does.
+//! If it fails, what follows it in the same outbox is not carried out.
+//!
+//! What became of a machine's files ([`Input::LogFailed`], [`Input::Arranged`]) it is told before
+//! anything else: a machine that is told something else knows that its last append went well.
 //!
 //! # A turn
 //!
@@ -27,6 +31,7 @@
 //! No child process: what Redis forks for is a [`Job`], which works on a snapshot of the data.
 
 mod belief;
+mod explain;
 mod fact;
 mod job;
 mod view;
@@ -37,7 +42,7 @@ pub use self::belief::{FailoverView, MonitorView, PeerBelief, ReplicaBelief, Sen
 pub use self::fact::{Fact, Field, FullSyncReason, Severity};
 pub use self::job::{
     CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, LoadOptions, Loaded, ReplicationMeta,
-    SaveTarget, ScriptEnd, StreamHead,
+    SaveForm, SaveTarget, ScriptEnd, StreamHead,
 };
 pub use self::view::{
     BacklogView, LastSync, LinkState, NodeView, PrimaryLinkView, ReplicaState, ReplicaView, Role,
@@ -164,6 +169,17 @@ pub enum Input<'a> {
         /// What happened.
         event: JobEvent,
     },
+    /// [`Output::AppendLog`] failed.
+    LogFailed {
+        /// The file.
+        name: String,
+        /// Why, in the operating system's words.
+        reason: String,
+        /// What is not in the file: all that was given, or nothing if only the sync failed.
+        unwritten: Bytes,
+    },
+    /// [`Output::Arrange`] was carried out; or it stopped, with a person-readable reason.
+    Arranged(Result<(), String>),
     /// The deadline has passed.
     Tick,
     /// Nothing more can be read now: flush what was kept back.
@@ -248,6 +264,18 @@ pub enum Output {
         /// Its name.
         name: String,
     },
+    /// Writes at the end of a file that is kept open, making it if there is none.
+    AppendLog {
+        /// Its name.
+        name: String,
+        /// The bytes; none, if only older ones are to be synced.
+        data: Bytes,
+        /// Whether the file is to survive a loss of power from the next output on.
+        sync: Durable,
+    },
+    /// Changes several files that belong together, each durably before the next; stops at the first
+    /// that fails. Answered by [`Input::Arranged`].
+    Arrange(Vec<FileStep>),
     /// A line of the node's log, in Redis's words where tools wait for them.
     Log {
         /// How loud.
@@ -266,6 +294,43 @@ pub enum Output {
     Exit {
         /// The process exit code: 0 after an orderly shutdown.
         code: i32,
+    },
+}
+
+/// Whether an append is to be made durable at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable {
+    /// No.
+    No,
+    /// If it can be.
+    IfPossible,
+    /// If it cannot be, no later output of the same outbox is carried out.
+    OrStop,
+}
+
+/// A step of [`Output::Arrange`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileStep {
+    /// As [`Output::WriteFile`]. A directory in the name is made if there is none.
+    Write {
+        /// Its name.
+        name: String,
+        /// The new content.
+        data: Bytes,
+    },
+    /// As [`Output::Rename`].
+    Rename {
+        /// The present name.
+        from: String,
+        /// The new name.
+        to: String,
+    },
+    /// Cuts a file.
+    Truncate {
+        /// Its name.
+        name: String,
+        /// Bytes that stay.
+        len: u64,
     },
 }
 

@@ -85,6 +85,12 @@ impl Stream {
         Some(BacklogView { size: self.backlog_size as u64, first: self.offset + 1 - len, len })
     }
 
+    /// Bytes of memory that the stream holds for the backlog and its readers.
+    pub fn buffer_bytes(&self) -> usize {
+        let unfilled = |b: &Backlog| b.filling.capacity() - b.filling.len();
+        self.backlog.as_ref().map_or(0, |backlog| backlog.len + unfilled(backlog))
+    }
+
     /// Starts to retain bytes from the next one on; nothing if it does already.
     pub fn open_backlog(&mut self) {
         self.backlog.get_or_insert_default();

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::lab::{Entry, Summary};
+use crate::lab::view::{FailoverState, NodeKind, PhaseTime};
+use crate::lab::{Entry, FailoverSummary, Summary};
 use crate::machine::{Field, Millis};
 
 /// One row of the journal.
@@ -56,8 +57,8 @@ pub(super) struct Address<'a> {
 }
 
 impl<'a> Address<'a> {
-    pub fn of_server(name: &'a str, port: u16) -> Self {
-        Self { name, kind: "server", host: "127.0.0.1", port }
+    pub fn of(name: &'a str, kind: NodeKind, port: u16) -> Self {
+        Self { name, kind: kind.word(), host: "127.0.0.1", port }
     }
 }
 
@@ -73,11 +74,57 @@ pub(super) struct End<'a> {
     lost: u64,
     lost_examples: &'a [String],
     audit_error: Option<&'a str>,
+    failovers: Vec<EndFailover<'a>>,
     full_syncs: u64,
     partial_syncs: u64,
     nodes: Vec<EndNode<'a>>,
     met: usize,
     failed: &'a [String],
+}
+
+#[derive(Serialize)]
+struct EndFailover<'a> {
+    monitor: &'a str,
+    from: Option<&'a str>,
+    to: Option<&'a str>,
+    leader: Option<&'a str>,
+    epoch: Option<u64>,
+    began_ms: Millis,
+    cause: &'a str,
+    /// "running", "complete", or Redis's event that gave it up.
+    state: &'a str,
+    /// Milliseconds of each phase, and the least of each.
+    took_ms: Map<String, Value>,
+    least_ms: Map<String, Value>,
+    lost: Option<u64>,
+    lost_keys: &'a [String],
+}
+
+impl<'a> From<&'a FailoverSummary> for EndFailover<'a> {
+    fn from(failover: &'a FailoverSummary) -> Self {
+        let phases = |read: fn(&PhaseTime) -> Value| {
+            let phases = failover.phases.iter();
+            phases.map(|phase| (phase.phase.word().to_owned(), read(phase))).collect()
+        };
+        Self {
+            monitor: &failover.monitor,
+            from: failover.from.as_deref(),
+            to: failover.to.as_deref(),
+            leader: failover.leader.as_deref(),
+            epoch: failover.epoch,
+            began_ms: failover.began_ms,
+            cause: &failover.cause,
+            state: match &failover.state {
+                FailoverState::Running => "running",
+                FailoverState::Complete => "complete",
+                FailoverState::Aborted(event) => event,
+            },
+            took_ms: phases(|phase| phase.took_ms.into()),
+            least_ms: phases(|phase| phase.least_ms.into()),
+            lost: failover.lost,
+            lost_keys: &failover.lost_keys,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -108,6 +155,7 @@ impl<'a> From<&'a Summary> for End<'a> {
             lost: summary.lost,
             lost_examples: &summary.lost_examples,
             audit_error: summary.audit_error.as_deref(),
+            failovers: summary.failovers.iter().map(EndFailover::from).collect(),
             full_syncs: summary.full_syncs,
             partial_syncs: summary.partial_syncs,
             nodes: nodes.collect(),

@@ -5,27 +5,27 @@ use std::io::{Result, Write};
 use serde::Serialize;
 
 use super::dto::{Address, End, Ready, Row};
+use crate::lab::view::NodeKind;
 use crate::lab::{Entry, Event, Summary};
 
 /// Writes a run for programs to read.
 pub struct Json<O> {
     out: O,
-    nodes: Vec<(String, u16)>,
+    nodes: Vec<(String, NodeKind, u16)>,
     /// Rows from before the lab was ready, since `ready` is the first line.
     held: Option<Vec<Entry>>,
 }
 
 impl<O: Write> Json<O> {
-    /// Writes to `out`; `nodes` are names and ports.
-    pub fn new<'a>(out: O, nodes: impl IntoIterator<Item = (&'a str, u16)>) -> Self {
-        let nodes = nodes.into_iter().map(|(name, port)| (name.to_owned(), port)).collect();
+    /// Writes to `out`; `nodes` are names, kinds and ports.
+    pub fn new(out: O, nodes: Vec<(String, NodeKind, u16)>) -> Self {
         Self { out, nodes, held: Some(Vec::new()) }
     }
 
     /// Writes one row.
     pub fn entry(&mut self, entry: &Entry) -> Result<()> {
         if entry.event == Event::Ready {
-            let nodes = self.nodes.iter().map(|(name, port)| Address::of_server(name, *port));
+            let nodes = self.nodes.iter().map(|(name, kind, port)| Address::of(name, *kind, *port));
             let nodes = nodes.collect();
             let ready = Ready { t_ms: entry.t_ms, node: None, fact: "ready", nodes };
             line(&mut self.out, &ready)?;
@@ -68,8 +68,8 @@ mod tests {
     fn every_line_is_an_object_ready_is_the_first_and_summary_the_last() {
         let mut lab = lab(&[("alpha", None), ("bravo", Some("alpha"))]);
         lab.act(&parse::action("redis alpha PING").unwrap(), "stdin");
-        let addresses: Vec<_> = lab.addresses().map(|(n, p)| (n.to_owned(), p)).collect();
-        let mut json = Json::new(Vec::new(), addresses.iter().map(|(n, p)| (n.as_str(), *p)));
+        let nodes = lab.nodes().map(|(name, kind, port)| (name.to_owned(), kind, port)).collect();
+        let mut json = Json::new(Vec::new(), nodes);
         let tell = &mut |entry: &Entry| json.entry(entry).unwrap();
         let outcome = run(&mut lab, Some(100), &mut || Line::End, &|| false, tell);
         json.summary(&outcome.summary).unwrap();

@@ -2,7 +2,8 @@
 
 use std::io::{Result, Write};
 
-use crate::lab::{Entry, Summary};
+use crate::lab::view::{FailoverState, PhaseTime};
+use crate::lab::{Entry, FailoverSummary, Summary};
 use crate::machine::{Millis, Severity};
 
 /// Writes a run for people to read.
@@ -50,6 +51,7 @@ impl<O: Write> Text<O> {
         if let Some(error) = &summary.audit_error {
             writeln!(self.out, "         not all could be looked for: {error}")?;
         }
+        summary.failovers.iter().try_for_each(|failover| self.failover(failover))?;
         writeln!(self.out, "resyncs  {full_syncs} full, {partial_syncs} partial")?;
         for node in &summary.nodes {
             let role = node.role.unwrap_or("-");
@@ -67,6 +69,40 @@ impl<O: Write> Text<O> {
         writeln!(self.out, "{verdict}")?;
         summary.failed.iter().try_for_each(|claim| writeln!(self.out, "         {claim}"))?;
         self.out.flush()
+    }
+
+    /// Who was replaced by whom, and a row for each phase beside the least it could have taken.
+    fn failover(&mut self, failover: &FailoverSummary) -> Result<()> {
+        let FailoverSummary { monitor, from, to, leader, epoch, cause, .. } = failover;
+        let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
+        let (from, to, leader) = (name(from), name(to), name(leader));
+        let epoch = epoch.map_or("-".to_owned(), |epoch| epoch.to_string());
+        let end = match &failover.state {
+            FailoverState::Running => ", not at its end".to_owned(),
+            FailoverState::Complete => String::new(),
+            FailoverState::Aborted(event) => format!(", given up: {event}"),
+        };
+        writeln!(
+            self.out,
+            "failover {monitor}: {from} ({cause}) -> {to}, led by {leader} in epoch {epoch}{end}"
+        )?;
+        writeln!(self.out, "         {:<8}  {:>8}  {:>8}", "", "took ms", "least ms")?;
+        let known = failover.phases.iter().filter_map(|phase| phase.took_ms);
+        let total: Millis = known.sum();
+        let least: Millis = failover.phases.iter().map(|phase| phase.least_ms).sum();
+        for PhaseTime { phase, took_ms, least_ms } in &failover.phases {
+            let took = took_ms.map_or("-".to_owned(), |ms| ms.to_string());
+            writeln!(self.out, "         {:<8}  {took:>8}  {least_ms:>8}", phase.word())?;
+        }
+        writeln!(self.out, "         {:<8}  {total:>8}  {least:>8}", "total")?;
+        match failover.lost {
+            Some(0) => writeln!(self.out, "         no acknowledged write lost"),
+            Some(lost) => {
+                let keys = failover.lost_keys.join(", ");
+                writeln!(self.out, "         {lost} acknowledged writes lost: {keys}")
+            }
+            None => Ok(()),
+        }
     }
 
     fn coloured(&self, text: &str, code: &str) -> String {

@@ -208,6 +208,13 @@ impl Reply {
         self.array(len);
         self.out.put_slice(&elements);
     }
+
+    /// [`Reply::end_array`], if what was written is so many pairs of a map.
+    pub fn end_map(&mut self, start: Later, pairs: usize) {
+        let elements = self.out.split_off(start.0);
+        self.map(pairs);
+        self.out.put_slice(&elements);
+    }
 }
 
 #[cfg(test)]

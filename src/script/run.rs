@@ -245,8 +245,13 @@ mod tests {
     #[test]
     fn a_run_ends_with_its_steps_and_an_audit_of_every_write() {
         let mut topology = topology(&[("alpha", None)]);
-        topology.workload =
-            Some(WorkloadSpec { writes_per_second: 100, target: None, keys: 10, value_bytes: 8 });
+        topology.workload = Some(WorkloadSpec {
+            writes_per_second: 100,
+            target: None,
+            sentinels: vec![],
+            keys: 10,
+            value_bytes: 8,
+        });
         let order = parse::action("restart alpha").ok();
         let text = "restart alpha".to_owned();
         topology.steps =

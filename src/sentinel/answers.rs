@@ -247,13 +247,18 @@ impl Sentinel {
             self.refuse(&format!("{} has this Sentinel's address", hello.id));
             return;
         }
-        let is_new = m.peers.get(&hello.id).is_none_or(|peer| peer.addr != hello.from);
+        let known_at = m.peers.get(&hello.id).map(|peer| peer.addr.clone());
         self.with_monitor(&hello.name, |common, m| common.on_hello(m, &hello));
-        if is_new {
-            let others = self.monitors.values_mut().filter(|m| *m.name != *hello.name);
-            for m in others {
-                self.common.invalidate_address(m, &hello);
-            }
+        if known_at.as_ref() == Some(&hello.from) {
+            return;
+        }
+        let mut updated = 0;
+        for m in self.monitors.values_mut().filter(|m| *m.name != *hello.name) {
+            self.common.invalidate_address(m, &hello);
+            updated += u64::from(known_at.is_some() && self.common.move_peer(m, &hello));
+        }
+        if updated > 0 {
+            self.with_monitor(&hello.name, |common, m| common.tell_of_moves(m, &hello, updated));
         }
     }
 

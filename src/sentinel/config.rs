@@ -90,6 +90,19 @@ pub struct MonitorConfig {
     pub peers: Vec<(String, Endpoint)>,
 }
 
+impl Default for Config {
+    /// It watches nothing.
+    fn default() -> Self {
+        Self {
+            file: "sentinel.conf".to_owned(),
+            text: String::new(),
+            globals: Globals::default(),
+            monitors: Vec::new(),
+            server: Vec::new(),
+        }
+    }
+}
+
 /// A line cannot be followed. Its text is what Redis prints.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Reading the configuration file, at line {line}\n>>> '{text}'\n{reason}")]
@@ -108,15 +121,46 @@ const UNKNOWN: &str = "Unrecognized sentinel configuration statement.";
 const NO_SUCH: &str = "No such master with specified name.";
 
 impl Config {
+    /// What a person may say of a Sentinel itself: `sentinel STATEMENT VALUE`.
+    pub const OWN_STATEMENTS: &'static [&'static str] = &[
+        "announce-ip",
+        "announce-port",
+        "announce-hostnames",
+        "resolve-hostnames",
+        "deny-scripts-reconfig",
+        "sentinel-user",
+        "sentinel-pass",
+    ];
+
+    /// What a person may say of a watched primary: `sentinel STATEMENT PRIMARY VALUE`.
+    pub const PRIMARY_STATEMENTS: &'static [&'static str] = &[
+        "down-after-milliseconds",
+        "failover-timeout",
+        "parallel-syncs",
+        "auth-pass",
+        "auth-user",
+        "notification-script",
+        "client-reconfig-script",
+        "rename-command",
+        "master-reboot-down-after-period",
+    ];
+
+    /// Whether a statement about a Sentinel itself can be followed; if not, why.
+    pub fn check_own(statement: &str, value: &str) -> Result<(), &'static str> {
+        Globals::default().set(statement, value)
+    }
+
+    /// Whether a statement about a primary can be followed; if not, why.
+    pub fn check_about_primary(statement: &str, value: &str) -> Result<(), &'static str> {
+        let words = split_words(value.as_bytes()).ok_or("unbalanced quotes")?;
+        let words: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(word)).collect();
+        let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+        Settings::new(1).apply(statement, &words)
+    }
+
     /// Reads a sentinel.conf.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let mut config = Self {
-            file: "sentinel.conf".to_owned(),
-            text: text.to_owned(),
-            globals: Globals::default(),
-            monitors: Vec::new(),
-            server: Vec::new(),
-        };
+        let mut config = Self { text: text.to_owned(), ..Self::default() };
         let mut statements = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();

@@ -64,6 +64,7 @@ events! {
     Replica "+slave" Notice,
     Peer "+sentinel" Notice,
     PeerMoved "+sentinel-address-switch" Notice,
+    PeerUpdated "+sentinel-address-update" Notice,
     PeerInvalid "+sentinel-invalid-addr" Notice,
     Refused "-hello-refused" Notice,
     Reboot "+reboot" Notice,

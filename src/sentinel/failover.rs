@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A failover that was not forced and did nothing yet is given up as soon as the primary is no
-//! longer objectively down.
+//! longer objectively down; not so with the `redis` clockwork.
 
 use super::common::Common;
 use super::event::{About, Event};
@@ -158,7 +158,8 @@ impl Failover {
 impl Common {
     /// The whole machine: one step of the failover, whichever state it is in.
     pub fn advance_failover(&mut self, m: &mut Monitor) {
-        if m.primary.odown.is_none() && m.failover.may_be_recalled() {
+        let may_be_recalled = m.failover.may_be_recalled() && !self.globals.timing.is_credulous();
+        if m.primary.odown.is_none() && may_be_recalled {
             return self.recall(m);
         }
         match m.failover.clone() {
@@ -232,10 +233,10 @@ impl Common {
         self.event_about(Event::TryFailover, m, About::Primary, "", || {
             format!("It stands for election in epoch {epoch}; {needed} votes are needed.")
         });
-        if !forced {
-            let me = self.my_id.clone();
-            self.on_vote_request(m, &me, epoch);
-        }
+        // Whatever they were asked before, now they are asked for their votes.
+        m.peers.values_mut().for_each(|peer| peer.asked = None);
+        let me = self.my_id.clone();
+        self.on_vote_request(m, &me, epoch);
     }
 
     fn await_election(&mut self, m: &mut Monitor, epoch: u64, forced: bool, until: Millis) {
@@ -433,9 +434,7 @@ impl Common {
             return;
         }
         self.abort_failover(m, Event::AbortNotElected, "the primary answers again");
-        if self.is_fast() {
-            m.no_failover_before = self.now.mono;
-        }
+        m.no_failover_before = self.now.mono;
     }
 
     /// Gives up.

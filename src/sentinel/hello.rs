@@ -168,6 +168,27 @@ impl Common {
         }
     }
 
+    /// A Sentinel that moved, as was heard in the name of another primary, is called at its new
+    /// address for this one too. False if it is not known here, or is there already.
+    pub fn move_peer(&mut self, m: &mut Monitor, hello: &Hello) -> bool {
+        let link = self.link_to_peer(&hello.id, &hello.from);
+        let stale = m.peers.get_mut(&hello.id).filter(|peer| peer.addr != hello.from);
+        let Some(peer) = stale else { return false };
+        peer.addr = hello.from.clone();
+        self.unused_links.push(std::mem::replace(&mut peer.link, link));
+        self.unsaved = true;
+        true
+    }
+
+    /// Tells for how many other primaries a Sentinel's address was put right.
+    pub fn tell_of_moves(&mut self, m: &Monitor, hello: &Hello, updated: u64) {
+        let extra = format!("{updated} additional matching instances");
+        let about = About::Peer(&hello.id, &hello.from);
+        self.event_about(Event::PeerUpdated, m, about, &extra, || {
+            "Its new address holds for the other primaries that it watches too.".to_owned()
+        });
+    }
+
     fn adopt_configuration(&mut self, m: &mut Monitor, hello: &Hello) {
         m.config_epoch = hello.config_epoch;
         self.unsaved = true;

@@ -144,8 +144,6 @@ pub struct Peer {
     pub opinion: Option<(bool, Millis)>,
     /// When it was last asked.
     pub asked: Option<Millis>,
-    /// The epoch of the last election in which it was asked for its vote.
-    pub asked_vote: Option<u64>,
     /// For whom it said it voted, and in which epoch.
     pub vote: Option<(String, u64)>,
 }
@@ -162,7 +160,6 @@ impl Peer {
             hello_sent: None,
             opinion: None,
             asked: None,
-            asked_vote: None,
             vote: None,
         }
     }

@@ -34,17 +34,20 @@
 //!   once, not after `failover-timeout`;
 //! * replicas are asked for fresh INFO before one is chosen, and every 10 to 100 ms while they are
 //!   promoted or reconfigured;
-//! * hello is sent at once to whoever is newly connected, and to everybody after a promotion.
-//!
-//! With either timing:
+//! * hello is sent at once to whoever is newly connected, and to everybody after a promotion;
 //! * nothing known about an address outlives a switch to another one, nothing is owed by a node
 //!   that was not called yet, and a failover that did nothing yet is recalled when the primary
-//!   answers again: no healthy primary is deposed;
+//!   answers again: no healthy primary is deposed. (With `sentinel-timing redis` one sometimes is,
+//!   as by the real program, where `down-after-milliseconds` is about a second.)
+//!
+//! With either timing:
 //! * votes are counted in the epoch of their election, so that many primaries can fail at once, and
 //!   an election is not refused for the epoch of another primary's;
-//! * time is monotonic; TILT is for stalls.
+//! * time is monotonic; TILT is for stalls;
 //! * hellos and vote requests that cannot be right (malformed; our own id or address; an epoch that
-//!   no election can have reached) are refused with the event `-hello-refused`.
+//!   no election can have reached) are refused with the event `-hello-refused`;
+//! * SENTINEL CONFIG GET takes several patterns, as since 7.2; CLIENT LIST tells nothing of buffers,
+//!   and COMMAND neither flags nor documentation.
 
 mod answers;
 mod client;
@@ -204,7 +207,7 @@ impl Machine for Sentinel {
             Input::Closed { conn, .. } if conn.is_dialled() => self.on_link_closed(conn),
             Input::Closed { conn, .. } => self.clients.remove(conn),
             Input::Job { id, event } => self.on_job(id, event),
-            Input::Unsent { .. } | Input::Tick => {}
+            Input::Unsent { .. } | Input::LogFailed { .. } | Input::Arranged(_) | Input::Tick => {}
             Input::Turn => self.end_turn(),
             Input::Stop => {
                 let text = "User requested shutdown...";

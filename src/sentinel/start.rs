@@ -95,6 +95,10 @@ impl Sentinel {
                 loading.bytes.extend_from_slice(&bytes);
             }
             JobEvent::Progress { .. } => {}
+            JobEvent::Done(JobOutcome::NoFile) | JobEvent::Failed(_) => {
+                let config = loading.config.clone();
+                self.begin(config);
+            }
             JobEvent::Done(_) => {
                 let text = String::from_utf8_lossy(&loading.bytes).into_owned();
                 match Config::parse(&text) {
@@ -105,10 +109,6 @@ impl Sentinel {
                         self.common.out.push(Output::Exit { code: 1 });
                     }
                 }
-            }
-            JobEvent::Failed(_) => {
-                let config = loading.config.clone();
-                self.begin(config);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What a Sentinel does about one watched primary whenever something may have changed: first it
-//! looks after its links and judges who is down, then, unless in TILT, it acts.
+//! What a Sentinel does about one watched primary whenever something may have changed: it looks
+//! after the links and judges who is down, and, unless in TILT, it acts.
 
 use super::common::Common;
 use super::failover::Failover;
@@ -23,10 +23,11 @@ impl Common {
     pub fn attend(&mut self, m: &mut Monitor) {
         for _ in 0..ROUNDS_MAX {
             self.alarm = Alarm::new(self.now.mono);
-            self.watch(m);
+            self.watch_primary(m);
             if !self.tilt.is_on() {
                 self.act(m);
             }
+            self.watch_others(m);
             if !self.alarm.rang || self.globals.timing == Timing::Redis {
                 break;
             }
@@ -34,11 +35,17 @@ impl Common {
         m.wake = self.alarm.next;
     }
 
-    /// The monitoring half.
-    fn watch(&mut self, m: &mut Monitor) {
+    /// Keeps in touch with the primary.
+    fn watch_primary(&mut self, m: &mut Monitor) {
+        self.tend_node(&m.settings, &mut m.primary.node, self.periods.info);
+        self.judge_primary(m);
+    }
+
+    /// Keeps in touch with replicas and Sentinels. It comes last, as in the real program: what was
+    /// just decided may be a reason to ask them for news.
+    fn watch_others(&mut self, m: &mut Monitor) {
         let busy = m.primary.odown.is_some() || m.failover.is_on();
-        let Monitor { settings, primary, replicas, peers, failover, .. } = m;
-        self.tend_node(settings, &mut primary.node, self.periods.info);
+        let Monitor { settings, replicas, peers, failover, .. } = m;
         for replica in replicas.values_mut() {
             let period = self.replica_info_period(replica, failover, busy);
             self.tend_node(settings, &mut replica.node, period);
@@ -47,17 +54,16 @@ impl Common {
             self.tend_peer(settings, peer);
         }
         self.send_hellos(m);
-        self.judge_primary(m);
         self.judge_replicas(m);
         self.judge_peers(m);
     }
 
-    /// The acting half.
+    /// Decides and acts.
     fn act(&mut self, m: &mut Monitor) {
         self.judge_objectively(m);
         self.consider_failover(m);
-        self.ask_peers(m);
         self.advance_failover(m);
+        self.ask_peers(m);
     }
 
     fn tend_node(&mut self, settings: &Settings, node: &mut Node, period: Millis) {
@@ -182,18 +188,16 @@ impl Common {
                 continue;
             };
             let waits = link.awaits(&expect);
-            let due = match (standing, peer.asked, peer.opinion) {
-                (_, None, _) => now,
-                (Some(_), ..) if peer.asked_vote != standing => now,
-                (_, Some(asked), _) if waits => asked + self.periods.ask,
-                (_, Some(asked), Some((false, _))) if self.is_fast() => {
+            let due = match (peer.asked, peer.opinion) {
+                (None, _) => now,
+                (Some(asked), _) if waits => asked + self.periods.ask,
+                (Some(asked), Some((false, _))) if self.is_fast() => {
                     asked + impatience(now - down_since).max(25)
                 }
-                (_, Some(asked), _) => asked + self.periods.ask,
+                (Some(asked), _) => asked + self.periods.ask,
             };
             if self.alarm.is_due(due) {
                 peer.asked = Some(now);
-                peer.asked_vote = standing;
                 let (epoch, id) = match standing {
                     Some(epoch) => (epoch, self.my_id.as_str()),
                     None => (self.current_epoch, "*"),

@@ -2,8 +2,9 @@
 //!
 //! When the address of a watched primary changes, everything that was known about the *old* address
 //! goes with it: links and their throttles, clocks, opinions of peers. Nothing is owed by the new
-//! primary before it was called. The real program keeps some of these and can therefore depose a
-//! healthy new primary.
+//! primary before it was called. The real program, and the `redis` clockwork, keep some of these and
+//! can therefore depose a healthy new primary: it is called only when the throttle of the dead one
+//! lets it, its clock runs meanwhile, and peers still say "it is down", of the dead one.
 
 use super::common::Common;
 use super::event::{About, Event};
@@ -68,20 +69,23 @@ impl Common {
     /// Forgets everything about the nodes of a primary, at whatever address it is; keeps the other
     /// Sentinels, but not what they said.
     pub fn reset(&mut self, m: &mut Monitor, to: Endpoint) {
+        let (now, credulous) = (self.now.mono, self.globals.timing.is_credulous());
+        let last_try = self.links.get(m.primary.node.link).and_then(|link| link.command.tried);
         self.links.remove(m.primary.node.link, &mut self.out);
         for replica in m.replicas.values() {
             self.links.remove(replica.node.link, &mut self.out);
         }
         m.replicas.clear();
         let link = self.link_to_primary(&m.name, &to);
-        m.primary = Primary {
-            node: Node::new(to, link, Role::Primary, self.now.mono),
-            odown: None,
-            rebooted: None,
-        };
+        if credulous && let Some(link) = self.links.get_mut(link) {
+            link.command.tried = last_try;
+            link.owed_since = Some(now);
+        }
+        m.primary =
+            Primary { node: Node::new(to, link, Role::Primary, now), odown: None, rebooted: None };
         for peer in m.peers.values_mut() {
-            peer.opinion = None;
-            peer.asked = None;
+            peer.opinion = peer.opinion.filter(|_| credulous);
+            peer.asked = peer.asked.filter(|_| credulous);
             peer.vote = None;
         }
         m.failover = Failover::Idle;

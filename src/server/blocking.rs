@@ -1,13 +1,21 @@
-//! Clients that wait: for replicas (WAIT), or because commands are paused.
+//! Clients that wait: for replicas (WAIT), for keys (BLPOP and its kind), or because commands are
+//! paused.
+//!
+//! Whose wait ends by itself is kept in the order of those ends, so that neither the machine's
+//! deadline nor its coming looks at all clients.
 //!
 //! A request that must wait for the end of a pause is not taken from the client's input, so that it
 //! is simply read again when the pause ends.
 
+use std::collections::BTreeSet;
+
 use super::Server;
+use super::awaited::KeyWait;
 use super::client::ClientKind;
 use super::table::Command;
 use crate::command::flags;
 use crate::machine::{ConnId, Millis, Outbox};
+use crate::resp::Reply;
 
 /// What a client waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +29,51 @@ pub enum Blocked {
         /// Monotonic ms at which it is answered anyway.
         until: Option<Millis>,
     },
+    /// BLPOP and its kind: a key to have what it is after.
+    Keys(Box<KeyWait>),
     /// SAVE: the snapshot file to be written.
     Save,
+    /// DEBUG LOADAOF: the log to be read.
+    Loading,
     /// CLIENT PAUSE or FAILOVER: its next request is run when the pause ends.
     Paused,
+}
+
+impl Blocked {
+    /// When the wait ends by itself.
+    fn until(&self) -> Option<Millis> {
+        match self {
+            Self::Replicas { until, .. } => *until,
+            Self::Keys(wait) => wait.until,
+            Self::Save | Self::Loading | Self::Paused => None,
+        }
+    }
+
+    /// Whether somebody else may end it before what it waits for has come.
+    fn may_end_early(&self) -> bool {
+        matches!(self, Self::Replicas { .. } | Self::Keys(_))
+    }
+}
+
+/// Who waits, in the orders in which waits end.
+#[derive(Debug, Default)]
+pub struct Waits {
+    /// Those who do not wait for ever, by when their time is over.
+    until: BTreeSet<(Millis, ConnId)>,
+    /// Those who wait for replicas.
+    for_replicas: BTreeSet<ConnId>,
+}
+
+impl Waits {
+    /// When the first wait ends by itself.
+    pub fn next_end(&self) -> Option<Millis> {
+        self.until.first().map(|(until, _)| *until)
+    }
+
+    /// Those who wait for replicas.
+    pub fn for_replicas(&self) -> Vec<ConnId> {
+        self.for_replicas.iter().copied().collect()
+    }
 }
 
 /// Who paused. Each has a pause of its own; commands wait for the last one to end.
@@ -126,38 +175,112 @@ impl Server {
         true
     }
 
+    /// A client waits from now on; its further requests wait with it.
+    pub(super) fn block(&mut self, conn: ConnId, blocked: Blocked) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        if let Some(until) = blocked.until() {
+            self.waits.until.insert((until, conn));
+        }
+        match &blocked {
+            Blocked::Replicas { .. } => {
+                self.waits.for_replicas.insert(conn);
+            }
+            Blocked::Keys(wait) => self.awaited.add(conn, wait),
+            Blocked::Save | Blocked::Loading | Blocked::Paused => {}
+        }
+        client.blocked = Some(blocked);
+        self.track_touched();
+    }
+
+    /// A client's wait is over, and this is the reply to what it waited with.
+    pub(super) fn unblock(&mut self, conn: ConnId, answer: impl FnOnce(&mut Reply)) {
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let before = client.reply.len();
+        answer(&mut client.reply);
+        client.hush(before);
+        if let Some(blocked) = client.blocked.take() {
+            self.forget_wait(conn, &blocked);
+        }
+        self.clients.mark(conn);
+        self.unblocked.push(conn);
+    }
+
+    /// A client waits no longer, or is gone.
+    pub(super) fn forget_wait(&mut self, conn: ConnId, blocked: &Blocked) {
+        if let Some(until) = blocked.until() {
+            self.waits.until.remove(&(until, conn));
+        }
+        match blocked {
+            Blocked::Replicas { .. } => {
+                self.waits.for_replicas.remove(&conn);
+            }
+            Blocked::Keys(wait) => self.awaited.remove(wait),
+            Blocked::Save | Blocked::Loading | Blocked::Paused => {}
+        }
+        self.track_touched();
+    }
+
+    /// Runs what clients asked for while they waited.
+    pub(super) fn run_unblocked(&mut self, out: &mut Outbox) {
+        for conn in std::mem::take(&mut self.unblocked) {
+            self.feed(conn, &[], out);
+        }
+    }
+
+    /// Answers those whose time is over.
+    pub(super) fn end_waits(&mut self) {
+        while let Some((until, conn)) = self.waits.until.first().copied()
+            && until <= self.now.mono
+        {
+            self.waits.until.remove(&(until, conn));
+            self.time_out(conn);
+        }
+    }
+
+    /// A client has waited long enough: it is told how far its wait has come.
+    fn time_out(&mut self, conn: ConnId) {
+        match self.clients.get(conn).and_then(|client| client.blocked.as_ref()) {
+            Some(Blocked::Replicas { offset, .. }) => {
+                let reached = self.replicas_at(*offset);
+                self.unblock(conn, |reply| reply.count(reached));
+            }
+            Some(Blocked::Keys(_)) => self.unblock(conn, Reply::null_array),
+            _ => {}
+        }
+    }
+
     /// CLIENT UNBLOCK: answers a client that waits as if its time had run out, or with an error.
     /// Returns whether it waited for something that can be ended so.
-    pub(super) fn unblock_early(
-        &mut self,
-        conn: ConnId,
-        with_error: bool,
-        out: &mut Outbox,
-    ) -> bool {
-        let waits = |c: &super::Client| matches!(c.blocked, Some(Blocked::Replicas { .. }));
+    pub(super) fn unblock_early(&mut self, conn: ConnId, with_error: bool) -> bool {
+        let waits = |c: &super::Client| c.blocked.as_ref().is_some_and(Blocked::may_end_early);
         if !self.clients.get(conn).is_some_and(waits) {
             return false;
         }
-        if !with_error {
-            self.time_out(conn, out);
-            return true;
+        if with_error {
+            self.unblock_with_error(conn, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+        } else {
+            self.time_out(conn);
         }
-        if let Some(client) = self.clients.get_mut(conn) {
-            client.blocked = None;
-            client.reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-        }
-        self.clients.mark(conn);
-        self.feed(conn, &[], out);
         true
     }
 
-    /// The time of a client that waits has run out: brings that forward.
-    fn time_out(&mut self, conn: ConnId, _out: &mut Outbox) {
-        let now = self.now.mono;
-        if let Some(client) = self.clients.get_mut(conn)
-            && let Some(Blocked::Replicas { until, .. }) = &mut client.blocked
-        {
-            *until = Some(now);
+    /// The node changed its role: what clients wait for cannot come any more.
+    pub(super) fn unblock_waiters_of_old_role(&mut self) {
+        let waits = |c: &super::Client| c.blocked.as_ref().is_some_and(Blocked::may_end_early);
+        for conn in self.clients.ids(waits) {
+            self.unblock_with_error(
+                conn,
+                "UNBLOCKED force unblock from blocking operation, instance state changed (master \
+                 -> replica?)",
+            );
+            if let Some(client) = self.clients.get_mut(conn) {
+                client.closing = true;
+            }
         }
+    }
+
+    fn unblock_with_error(&mut self, conn: ConnId, text: &'static str) {
+        self.stats.count_error("UNBLOCKED");
+        self.unblock(conn, |reply| reply.error(text));
     }
 }

@@ -102,6 +102,14 @@ impl Client {
         size_of::<Self>() + self.input.capacity() + self.reply.len() + self.unsent_bytes + queued
     }
 
+    /// Takes back what was written after the first `len` bytes, if replies to it are not sent.
+    pub fn hush(&mut self, len: usize) {
+        let wants_none = matches!(self.reply_mode, ReplyMode::Off | ReplyMode::Skip);
+        if wants_none || self.kind == ClientKind::Primary {
+            self.reply.truncate(len);
+        }
+    }
+
     /// Whether it listens to anything.
     pub fn is_subscriber(&self) -> bool {
         !self.subscriptions.is_empty()
@@ -188,11 +196,6 @@ impl Clients {
         let mut clients: Vec<_> = self.map.values().map(|c| &**c).filter(|c| pick(c)).collect();
         clients.sort_unstable_by_key(|c| c.id);
         clients
-    }
-
-    /// The earliest of the times that `of` finds.
-    pub fn earliest(&self, of: impl Fn(&Client) -> Option<Millis>) -> Option<Millis> {
-        self.map.values().filter_map(|c| of(c)).min()
     }
 
     /// Connections that are neither replicas nor the primary's.

@@ -1,6 +1,7 @@
 //! What happens with time: one cron ten times a second, and the end of every turn.
 
 use super::Server;
+use crate::command::event::Event;
 use crate::machine::{Millis, Outbox};
 
 /// Milliseconds between two crons.
@@ -12,14 +13,16 @@ const EXPIRED_KEYS_MAX: usize = 1000;
 impl Server {
     /// When the machine wants to be woken.
     pub(super) fn next_deadline(&self) -> Millis {
-        let waiter = self.next_waiter().unwrap_or(self.next_cron);
+        let waiter = self.waits.next_end().unwrap_or(self.next_cron);
         let pause = self.pauses.next_end().unwrap_or(self.next_cron);
-        self.next_cron.min(waiter).min(pause)
+        let log = self.aof.resume_at().unwrap_or(self.next_cron);
+        self.next_cron.min(waiter).min(pause).min(log)
     }
 
     /// The deadline has passed.
     pub(super) fn tick(&mut self, out: &mut Outbox) {
-        self.time_out_waiters();
+        self.play(out);
+        self.end_waits();
         self.end_pauses(out);
         if self.now.mono < self.next_cron {
             return;
@@ -32,6 +35,7 @@ impl Server {
         self.sample_rates();
         self.clients_cron(out);
         self.replication_cron(out);
+        self.log_cron(out);
         self.save_if_due(out);
     }
 
@@ -40,6 +44,7 @@ impl Server {
         self.run_unblocked(out);
         self.tend_failover(out);
         self.tend_shutdown(out);
+        self.flush_log(out);
         self.feed_replicas(out);
         self.pace_transfers(out);
         self.flush(out);
@@ -59,6 +64,7 @@ impl Server {
                 self.keyspace.db_mut(db).remove(&key);
                 self.stats.expired_keys += 1;
                 self.replicate_deletion(db, &key);
+                self.tell_expired(&Event { db, name: "expired", key });
             }
         }
     }

@@ -27,6 +27,12 @@ impl Server {
             out.push(Output::Close { conn, how: Closing::Flush });
             return;
         }
+        if let Some(refusal) = self.refusal_of_strangers(&peer) {
+            self.stats.rejected_connections += 1;
+            out.send(conn, refusal.as_bytes());
+            out.push(Output::Close { conn, how: Closing::Flush });
+            return;
+        }
         let open = self.config.requirepass.is_empty();
         self.clients.add(self.now, conn, peer, local).authenticated = open;
     }
@@ -145,11 +151,8 @@ impl Server {
         let before = client.reply.len();
         self.clients.mark(conn);
         self.run_command(conn, words, out);
-        if let Some(client) = self.clients.get_mut(conn)
-            && (client.kind == ClientKind::Primary
-                || matches!(client.reply_mode, ReplyMode::Off | ReplyMode::Skip))
-        {
-            client.reply.truncate(before);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.hush(before);
         }
     }
 
@@ -157,23 +160,26 @@ impl Server {
     fn run_command(&mut self, conn: ConnId, words: &[&[u8]], out: &mut Outbox) {
         let command = match table::find(words) {
             Ok(command) => command,
-            Err(error) => return self.reject(conn, &error),
+            Err(error) => return self.reject(conn, words, &error),
         };
         if let Some(client) = self.clients.get_mut(conn) {
             client.last_command = Some(&command.name);
         }
         if let Err(error) = self.check(conn, command) {
             self.stats.commands[command.index].rejected += 1;
-            return self.reject_checked(conn, command, &error);
+            return self.reject(conn, words, &error);
         }
         if self.postpone(conn, command) || self.queue(conn, command, words) {
             return;
         }
+        self.propagation.loosen(command.is(flags::TOUCHES_ARBITRARY_KEYS));
         self.run(conn, command, words, out);
         self.end_unit();
+        self.propagation.loosen(false);
         if let Some(client) = self.clients.get_mut(conn) {
             client.write_offset = self.replication.offset();
         }
+        self.serve_waiters();
     }
 
     /// Runs a command that was found acceptable, as part of the current unit.
@@ -186,31 +192,43 @@ impl Server {
     ) {
         let began = out.micros();
         let result = match command.run {
-            Run::Data(run) => self.run_on_data(conn, run, words),
+            Run::Data(run) => {
+                let result = self.run_on_data(conn, run, words, None);
+                if let Some(wait) = self.effect.wait.take() {
+                    self.wait_for_keys(conn, command, words, wait);
+                }
+                result
+            }
             Run::Server(run) => run(self, &Ask { conn, args: words }, out),
         };
-        let took = out.micros().saturating_sub(began);
+        let took = out.micros().saturating_sub(began) + std::mem::take(&mut self.stall_us);
         self.stats.count(command, took, result.is_err());
         if self.config.latency_tracking {
             self.stats.latencies[command.index].get_or_insert_default().add(took);
         }
         self.show_to_monitors(conn, command, words);
         self.note_slow(conn, command, words, took);
+        self.note_latency(command, took);
         if let Err(error) = result {
             self.reply_error(conn, &error);
         }
     }
 
-    fn run_on_data(
+    /// Runs a command on data; again, if it waited and `ready` is the key that it may find
+    /// something in now.
+    pub(super) fn run_on_data(
         &mut self,
         conn: ConnId,
         run: crate::command::Run,
         words: &[&[u8]],
+        ready: Option<&[u8]>,
     ) -> Result<(), CommandError> {
+        let classes = self.event_classes();
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let from_primary = client.kind == ClientKind::Primary;
         let db = client.db;
         self.effect.reset();
+        self.effect.classes = classes;
         let mut call = Call {
             args: words,
             db,
@@ -226,7 +244,10 @@ impl Server {
             } else {
                 ExpiryRule::Delete
             },
+            may_wait: !from_primary && !self.propagation.is_open(),
+            ready,
             bulk_bytes_max: if from_primary { u64::MAX } else { self.config.proto_max_bulk_len },
+            packing: &self.config.packing,
         };
         let result = run(&mut call);
         self.settle(db, words);
@@ -245,8 +266,10 @@ impl Server {
         if command.is(flags::NO_MULTI) && client.transaction.is_some() {
             return Err(CommandError::fixed("ERR Command not allowed inside a transaction"));
         }
+        if (is_write || command.name == "ping") && !from_primary {
+            self.check_disk_error()?;
+        }
         if is_write && !from_primary {
-            self.check_save_error()?;
             self.check_good_replicas()?;
             if self.is_replica() && self.config.replica_read_only {
                 return Err(CommandError::fixed(
@@ -266,17 +289,18 @@ impl Server {
         Ok(())
     }
 
-    /// Answers a known command that is not run. A block whose EXEC is refused is gone.
-    fn reject_checked(&mut self, conn: ConnId, command: &Command, error: &CommandError) {
-        if command.name == "exec" && self.end_transaction(conn).is_some() {
-            let text = format!("EXECABORT Transaction discarded because of: {}", error.text());
+    /// Answers a request that is not run. An open transaction is spoiled by it, and is gone if this
+    /// is an EXEC.
+    fn reject(&mut self, conn: ConnId, words: &[&[u8]], error: &CommandError) {
+        let is_exec = words.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec"));
+        if is_exec {
+            // Also without an open one: what was watched is not watched any more.
+            self.end_transaction(conn);
+            self.unwatch(conn);
+            let why = error.text().strip_prefix("ERR ").unwrap_or(error.text());
+            let text = format!("EXECABORT Transaction discarded because of: {why}");
             return self.reply_error(conn, &CommandError::new(text));
         }
-        self.reject(conn, error);
-    }
-
-    /// Answers a request that is not run; an open transaction is spoiled by it.
-    fn reject(&mut self, conn: ConnId, error: &CommandError) {
         if let Some(client) = self.clients.get_mut(conn)
             && let Some(transaction) = &mut client.transaction
         {
@@ -285,7 +309,7 @@ impl Server {
         self.reply_error(conn, error);
     }
 
-    fn reply_error(&mut self, conn: ConnId, error: &CommandError) {
+    pub(super) fn reply_error(&mut self, conn: ConnId, error: &CommandError) {
         self.stats.count_error(error.code());
         if let Some(client) = self.clients.get_mut(conn) {
             client.reply.error(error.text());

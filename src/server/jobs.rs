@@ -11,6 +11,8 @@ use crate::machine::{Job, JobEvent, JobId, JobOutcome, Outbox, Output};
 pub enum Work {
     /// Loading what this node had when it last ended.
     LoadAtStart,
+    /// Reading the log of commands at the start.
+    LoadLog,
     /// Loading the primary's snapshot.
     LoadFromPrimary,
     /// Writing the snapshot file.
@@ -19,6 +21,12 @@ pub enum Work {
     Transfer,
     /// Sending the snapshot file to a replica.
     Send(Sending),
+    /// Reading the manifest of the log, to rewrite it.
+    ReadManifest,
+    /// Writing the base of a new log.
+    RewriteLog,
+    /// Syncing the log.
+    SyncLog,
     /// Nothing that anybody waits for.
     Nothing,
 }
@@ -69,6 +77,8 @@ impl Server {
                     let conn = sending.conn;
                     self.on_file_chunk(conn, data, out);
                 }
+                Some(Work::LoadLog) => self.on_log_chunk(id, &data, out),
+                Some(Work::ReadManifest) => self.on_manifest_chunk(&data),
                 _ => {}
             },
             JobEvent::Progress { bytes, bytes_total, .. } => {
@@ -90,6 +100,13 @@ impl Server {
                 self.on_transfer_done(bytes, out);
             }
             (Some(Work::Transfer), _) => self.on_transfer_failed(out),
+            (Some(Work::LoadLog), outcome) => self.on_log_read(outcome, out),
+            (Some(Work::ReadManifest), outcome) => self.on_manifest_read(outcome, out),
+            (Some(Work::RewriteLog), outcome) => self.on_base_written(outcome, out),
+            (Some(Work::SyncLog), outcome) => self.on_log_synced(outcome, out),
+            (Some(Work::Send(sending)), Ok(JobOutcome::NoFile)) => {
+                self.lose_replica(sending.conn, "the snapshot file is gone", out);
+            }
             (Some(Work::Send(sending)), Ok(_)) => self.on_snapshot_sent(sending.conn, out),
             (Some(Work::Send(sending)), Err(reason)) => {
                 self.lose_replica(sending.conn, &reason, out);

@@ -5,8 +5,8 @@
 //! Bytes arrive ([`Input::Received`]); the client's requests are read one after the other
 //! ([`dispatch`]); the table is asked for the command ([`table`]); refusals are checked in Redis's
 //! order; the command runs, on the data alone or on the whole server; its effect goes through the
-//! one door to the replication stream ([`propagate`]); its reply waits in the client for the end of
-//! the turn, when everything that was written leaves in one piece.
+//! one door to the replication stream and the log ([`propagate`]); its reply waits in the client for
+//! the end of the turn, when everything that was written leaves in one piece.
 //!
 //! # The parts
 //!
@@ -19,20 +19,27 @@
 //! * Snapshots are made beside the node from a reference to the data, not in a forked child:
 //!   `latest_fork_usec` and copy-on-write sizes are 0.
 
+mod aof;
+mod awaited;
 pub mod blocking;
 mod client;
 mod cmd;
 pub mod config;
 mod cron;
 mod dispatch;
+mod events;
 mod histogram;
 mod jobs;
+mod latency;
 mod limits;
+mod memory;
 mod persistence;
 mod propagate;
+mod protected;
 mod pubsub;
 mod rates;
 mod replication;
+mod shutdown;
 mod slow;
 mod stats;
 pub mod table;
@@ -47,7 +54,7 @@ use crate::machine::{Closing, ConnId, Input, Machine, Millis, NodeView, Now, Out
 use crate::resp::Reply;
 
 use self::client::{Client, ClientKind, Clients};
-pub use self::config::{BufferLimit, Config, ConfigError};
+pub use self::config::{BufferLimit, Config, ConfigError, Fsync};
 use self::jobs::Jobs;
 use self::persistence::Persistence;
 use self::propagate::Propagation;
@@ -76,15 +83,23 @@ pub struct Server {
     propagation: Propagation,
     replication: Replication,
     persistence: Persistence,
+    aof: aof::Aof,
+    /// An orderly end under way.
+    shutdown: Option<shutdown::Shutdown>,
     jobs: Jobs,
     /// Clients whose wait is over: their further requests can be run.
     unblocked: Vec<ConnId>,
     stats: Stats,
     pubsub: pubsub::PubSub,
     watched: transaction::Watched,
+    waits: blocking::Waits,
+    awaited: awaited::Awaited,
     pauses: blocking::Pauses,
     rates: rates::Rates,
     slow: slow::SlowLog,
+    latency: latency::Latency,
+    /// Microseconds that the node will stand still because of the command being run.
+    stall_us: u64,
     /// Whether keys whose time has come are deleted without being asked for.
     active_expire: bool,
     /// Swallows replies to connections that are gone.
@@ -131,14 +146,20 @@ impl Server {
             effect: Effect::default(),
             propagation: Propagation::default(),
             persistence: Persistence::default(),
+            aof: aof::Aof::default(),
+            shutdown: None,
             jobs: Jobs::default(),
             unblocked: Vec::new(),
             stats: Stats::default(),
             pubsub: pubsub::PubSub::default(),
             watched: transaction::Watched::default(),
+            waits: blocking::Waits::default(),
+            awaited: awaited::Awaited::default(),
             pauses: blocking::Pauses::default(),
             rates: rates::Rates::default(),
             slow: slow::SlowLog::default(),
+            latency: latency::Latency::default(),
+            stall_us: 0,
             active_expire: true,
             nobody: Reply::default(),
             next_cron: 0,
@@ -175,6 +196,9 @@ impl Server {
         let Some(mut client) = self.clients.remove(conn) else { return };
         self.forget_subscriptions(conn, std::mem::take(&mut client.subscriptions));
         self.forget_watched(conn, std::mem::take(&mut client.watched));
+        if let Some(blocked) = client.blocked.take() {
+            self.forget_wait(conn, &blocked);
+        }
         if client.kind != ClientKind::Normal {
             self.on_peer_gone(&client, reason, out);
         }
@@ -221,6 +245,10 @@ impl Machine for Server {
                 }
             }
             Input::Job { id, event } => self.on_job(id, event, out),
+            Input::LogFailed { name, reason, unwritten } => {
+                self.on_log_failed(&name, reason, &unwritten, out);
+            }
+            Input::Arranged(result) => self.on_arranged(result, out),
             Input::Tick => self.tick(out),
             Input::Turn => self.end_turn(out),
             Input::Stop => self.begin_shutdown("SIGTERM", out),

@@ -1,4 +1,4 @@
-//! The snapshot file: loading it at the start, writing it, and ending in order.
+//! The snapshot file: loading it at the start, and writing it.
 //!
 //! # Differences from Redis
 //!
@@ -6,17 +6,17 @@
 
 use bytes::BytesMut;
 
-use super::blocking::{Blocked, PauseReason};
+use super::blocking::Blocked;
 use super::cmd::InfoText;
 use super::jobs::Work;
 use super::{Ask, Server};
 use crate::command::CommandError;
 use crate::machine::{
-    ConnId, Fact, Job, JobId, JobOutcome, Loaded, LogLevel, Millis, Outbox, Output,
-    ReplicationMeta, Role, SaveTarget, StreamHead,
+    Fact, Job, JobId, JobOutcome, Loaded, LogLevel, Millis, Outbox, Output, ReplicationMeta, Role,
+    SaveTarget, StreamHead,
 };
 use crate::persist::rdb::{Decoder, Encoder, RdbError};
-use crate::resp::write_command;
+use crate::resp::{Reply, write_command};
 
 /// After a failed save, the next automatic one is this far away.
 const RETRY_MS: Millis = 5000;
@@ -44,7 +44,6 @@ pub struct Persistence {
     pub keys_loaded: u64,
     /// `rdb_last_load_keys_expired`
     pub keys_expired: u64,
-    shutdown: Option<Shutdown>,
 }
 
 #[derive(Debug)]
@@ -53,19 +52,6 @@ struct Save {
     began: Millis,
     /// Changes that the snapshot does not hold are those made since.
     changes_before: u64,
-}
-
-/// An orderly end under way.
-#[derive(Debug)]
-struct Shutdown {
-    /// Replicas may catch up until then.
-    until: Millis,
-    save: bool,
-    force: bool,
-    /// The save before the end, once it runs.
-    job: Option<JobId>,
-    cause: String,
-    by: Option<ConnId>,
 }
 
 impl Default for Persistence {
@@ -81,7 +67,6 @@ impl Default for Persistence {
             saves: 0,
             keys_loaded: 0,
             keys_expired: 0,
-            shutdown: None,
         }
     }
 }
@@ -90,6 +75,11 @@ impl Persistence {
     /// While the file is loaded at the start: bytes read, and in all if known.
     pub fn loading(&self) -> Option<(u64, Option<u64>)> {
         self.loading
+    }
+
+    /// What is on disk is looked for.
+    pub fn begin_loading(&mut self) {
+        self.loading = Some((0, None));
     }
 
     /// Whether it is not known yet if there is anything to load. A node that starts empty must not
@@ -120,13 +110,9 @@ impl Server {
         text.zeros(&["rdb_last_cow_size"]);
         text.field("rdb_last_load_keys_expired", persistence.keys_expired);
         text.field("rdb_last_load_keys_loaded", persistence.keys_loaded);
-        text.zeros(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
-        text.field("aof_last_rewrite_time_sec", -1);
-        text.field("aof_current_rewrite_time_sec", -1);
-        text.field("aof_last_bgrewrite_status", "ok");
-        text.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
-        text.field("aof_last_write_status", "ok");
-        text.zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
+        self.info_log(text);
+        text.zeros(&["module_fork_in_progress", "module_fork_last_cow_size"]);
+        self.info_log_sizes(text);
         if let Some((read, total)) = persistence.loading {
             text.field("loading_start_time", self.started.wall_s());
             text.field("loading_total_bytes", total.unwrap_or(0));
@@ -139,8 +125,12 @@ impl Server {
         self.started = self.now;
         self.next_cron = self.now.mono;
         self.persistence.last_save_s = self.now.wall_s();
-        self.persistence.loading = Some((0, None));
+        self.persistence.begin_loading();
         out.log(LogLevel::Notice, "Server initialized");
+        if self.config.appendonly {
+            self.begin_log_load(out);
+            return;
+        }
         // A replica keeps what has expired: deleting is its primary's business.
         let expire_before = (!self.is_replica()).then(|| self.now.wall_ms());
         let options = self.load_options(expire_before);
@@ -167,8 +157,6 @@ impl Server {
         outcome: Result<JobOutcome, String>,
         out: &mut Outbox,
     ) {
-        self.persistence.loading = None;
-        self.replication.alone_since = self.now.mono;
         match outcome {
             Ok(JobOutcome::Loaded(loaded)) => self.adopt_file(*loaded, out),
             Ok(_) => {}
@@ -182,6 +170,20 @@ impl Server {
                 return;
             }
         }
+        self.begin_to_serve(out);
+    }
+
+    /// What was on disk is loaded.
+    pub(super) fn begin_to_serve(&mut self, out: &mut Outbox) {
+        self.persistence.loading = None;
+        let reloaders = self.clients.ids(|client| client.blocked == Some(Blocked::Loading));
+        for conn in &reloaders {
+            self.unblock(*conn, Reply::ok);
+        }
+        if !reloaders.is_empty() {
+            return self.serve_those_who_came_first();
+        }
+        self.replication.alone_since = self.now.mono;
         let keys = self.keyspace.keys();
         out.log(LogLevel::Notice, "Ready to accept connections");
         out.emit(Fact::Ready { keys });
@@ -243,6 +245,7 @@ impl Server {
             }),
             ctime_s: self.now.wall_s(),
             used_memory_bytes: self.keyspace.memory_bytes(),
+            is_aof_base: false,
         }
     }
 
@@ -254,6 +257,14 @@ impl Server {
     pub(super) fn begin_save(&mut self, out: &mut Outbox) -> JobId {
         self.persistence.scheduled = false;
         self.persistence.last_try = self.now.mono;
+        self.start_save_job(out)
+    }
+
+    /// Starts to write the snapshot file with which the node ends, instead of what it writes now.
+    pub(super) fn begin_last_save(&mut self, out: &mut Outbox) -> JobId {
+        if let Some(save) = self.persistence.save.take() {
+            self.cancel_job(save.job, out);
+        }
         self.start_save_job(out)
     }
 
@@ -316,7 +327,8 @@ impl Server {
     /// Saves by the `save` points.
     pub(super) fn save_if_due(&mut self, out: &mut Outbox) {
         let (now, wall_s) = (self.now.mono, self.now.wall_s());
-        if self.is_saving() || self.is_loading() || self.persistence.shutdown.is_some() {
+        let is_busy = self.is_saving() || self.is_rewriting() || self.is_loading();
+        if is_busy || self.is_ending() {
             return;
         }
         if self.persistence.scheduled {
@@ -369,6 +381,17 @@ impl Server {
         if self.is_saving() {
             return Err(CommandError::fixed("ERR Background save already in progress"));
         }
+        if self.is_rewriting() {
+            if ask.args.len() == 1 {
+                return Err(CommandError::fixed(
+                    "ERR Another child process is active (AOF?): can't BGSAVE right now. Use \
+                     BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
+                ));
+            }
+            self.persistence.scheduled = true;
+            self.reply(ask).simple("Background saving scheduled");
+            return Ok(());
+        }
         self.begin_background_save(out);
         self.reply(ask).simple("Background saving started");
         Ok(())
@@ -376,20 +399,17 @@ impl Server {
 
     fn answer_savers(&mut self, result: &Result<(), CommandError>) {
         for conn in self.clients.ids(|c| c.blocked == Some(Blocked::Save)) {
-            if let Some(client) = self.clients.get_mut(conn) {
-                match result {
-                    Ok(()) => client.reply.ok(),
-                    Err(error) => client.reply.error(error.text()),
-                }
-            }
-            self.unblock(conn);
+            self.unblock(conn, |reply| match result {
+                Ok(()) => reply.ok(),
+                Err(error) => reply.error(error.text()),
+            });
         }
     }
 
     /// DEBUG RELOAD: the data goes through a snapshot and back, while everybody waits.
     pub(super) fn reload(&mut self, out: &mut Outbox) -> Result<(), CommandError> {
         let mut encoder = Encoder::new(self.keyspace.snapshot(), self.replication_meta());
-        let mut decoder = Decoder::with(self.config.databases, self.dice.bits(), None);
+        let mut decoder = Decoder::with(&self.load_options(None));
         let mut file = BytesMut::new();
         let fail = |error: RdbError| {
             CommandError::new(format!("ERR Error trying to load the RDB dump: {error}"))
@@ -408,7 +428,11 @@ impl Server {
     }
 
     /// MISCONF.
-    pub(super) fn check_save_error(&self) -> Result<(), CommandError> {
+    pub(super) fn check_disk_error(&self) -> Result<(), CommandError> {
+        self.check_save_error().and_then(|()| self.check_log_error())
+    }
+
+    fn check_save_error(&self) -> Result<(), CommandError> {
         let refuses = self.config.stop_writes_on_bgsave_error
             && !self.config.save.is_empty()
             && !self.persistence.last_ok
@@ -423,132 +447,5 @@ impl Server {
             ));
         }
         Ok(())
-    }
-
-    /// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`.
-    pub(super) fn on_shutdown(
-        &mut self,
-        ask: &Ask<'_>,
-        out: &mut Outbox,
-    ) -> Result<(), CommandError> {
-        let has = |word| (1..ask.args.len()).any(|i| ask.is(i, word));
-        let known = ["nosave", "save", "now", "force", "abort"];
-        let all_known = (1..ask.args.len()).all(|i| known.iter().any(|word| ask.is(i, word)));
-        let is_abort = has("abort");
-        if !all_known || (has("save") && has("nosave")) || (is_abort && ask.args.len() > 2) {
-            return Err(CommandError::SYNTAX);
-        }
-        if is_abort {
-            if self.persistence.shutdown.take().is_none() {
-                return Err(CommandError::fixed("ERR No shutdown in progress."));
-            }
-            out.log(LogLevel::Notice, "Shutdown manually aborted.");
-            self.unpause(PauseReason::Shutdown, out);
-            self.reply(ask).ok();
-            return Ok(());
-        }
-        let save = has("save") || (!has("nosave") && !self.config.save.is_empty());
-        let wait_ms = if has("now") { 0 } else { self.config.shutdown_timeout * 1000 };
-        self.begin_shutdown_with("SHUTDOWN", save, has("force"), wait_ms, Some(ask.conn), out);
-        Ok(())
-    }
-
-    /// SIGTERM: an orderly end.
-    pub(super) fn begin_shutdown(&mut self, cause: &str, out: &mut Outbox) {
-        let save = !self.config.save.is_empty();
-        let wait_ms = self.config.shutdown_timeout * 1000;
-        self.begin_shutdown_with(cause, save, false, wait_ms, None, out);
-    }
-
-    fn begin_shutdown_with(
-        &mut self,
-        cause: &str,
-        save: bool,
-        force: bool,
-        wait_ms: Millis,
-        by: Option<ConnId>,
-        out: &mut Outbox,
-    ) {
-        if self.persistence.shutdown.is_some() {
-            return;
-        }
-        out.log(LogLevel::Warning, "User requested shutdown...");
-        out.emit(Fact::ShuttingDown { cause: cause.to_owned() });
-        self.pause_writes(Millis::MAX, PauseReason::Shutdown);
-        // Asked of those that are behind only: the question is itself a part of the stream.
-        self.replication.wants_acks |= !self.have_replicas_caught_up();
-        self.persistence.shutdown = Some(Shutdown {
-            until: self.now.mono + wait_ms,
-            save,
-            force,
-            job: None,
-            cause: cause.to_owned(),
-            by,
-        });
-        self.tend_shutdown(out);
-    }
-
-    /// Whether the last snapshot is being written: what enters the stream now is not in it, and no
-    /// replica that has it could go on from that file.
-    pub(super) fn is_stream_over(&self) -> bool {
-        self.persistence.shutdown.as_ref().is_some_and(|shutdown| shutdown.job.is_some())
-    }
-
-    fn have_replicas_caught_up(&self) -> bool {
-        let offset = self.replication.offset();
-        self.replication.replicas.values().all(|r| !r.is_online() || r.has_applied(offset))
-    }
-
-    /// Goes on with an orderly end: replicas have caught up, or had their time.
-    pub(super) fn tend_shutdown(&mut self, out: &mut Outbox) {
-        let Some(shutdown) = &self.persistence.shutdown else { return };
-        let is_time = self.have_replicas_caught_up() || self.now.mono >= shutdown.until;
-        if shutdown.job.is_some() || !is_time {
-            return;
-        }
-        if !shutdown.save || self.is_loading() {
-            self.finish_shutdown(out);
-            return;
-        }
-        if let Some(save) = self.persistence.save.take() {
-            self.cancel_job(save.job, out);
-        }
-        out.log(LogLevel::Notice, "Saving the final RDB snapshot before exiting.");
-        let job = self.start_save_job(out);
-        if let Some(shutdown) = &mut self.persistence.shutdown {
-            shutdown.job = Some(job);
-        }
-    }
-
-    fn on_shutdown_save(&mut self, job: JobId, saved: bool, out: &mut Outbox) {
-        let Some(shutdown) = &self.persistence.shutdown else { return };
-        if shutdown.job != Some(job) {
-            return;
-        }
-        if saved || shutdown.force {
-            self.finish_shutdown(out);
-            return;
-        }
-        out.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
-        let by = shutdown.by;
-        self.persistence.shutdown = None;
-        self.unpause(PauseReason::Shutdown, out);
-        if let Some(client) = by.and_then(|conn| self.clients.get_mut(conn)) {
-            let conn = client.conn;
-            client.reply.error("ERR Errors trying to SHUTDOWN. Check logs.");
-            self.clients.mark(conn);
-        }
-    }
-
-    fn finish_shutdown(&mut self, out: &mut Outbox) {
-        let cause = self.persistence.shutdown.as_ref().map(|s| s.cause.clone());
-        out.log(
-            LogLevel::Warning,
-            format!(
-                "{} is now ready to exit, bye bye...",
-                if cause.is_some() { "Redis" } else { "Node" }
-            ),
-        );
-        out.push(Output::Exit { code: 0 });
     }
 }

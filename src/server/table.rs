@@ -62,7 +62,8 @@ impl Command {
         }
     }
 
-    fn fits(&self, words: usize) -> bool {
+    /// Whether so many words fit the arity.
+    pub fn fits(&self, words: usize) -> bool {
         let (arity, words) = (i64::from(self.arity), words as i64);
         if arity < 0 { words >= -arity } else { words == arity }
     }
@@ -107,47 +108,28 @@ pub fn by_name(name: &[u8]) -> Option<&'static Command> {
 
 /// The command that a request asks for, if it is one and its number of words fits.
 pub fn find(words: &[&[u8]]) -> Result<&'static Command, CommandError> {
-    let name = words.first().copied().unwrap_or_default();
-    let mut command = by_name(name).ok_or_else(|| unknown_command(words))?;
-    if command.is(flags::CONTAINER)
-        && let Some(sub) = words.get(1)
-    {
-        command = by_name(&[name, b"|", sub].concat()).ok_or_else(|| {
-            CommandError::new(format!(
-                "ERR unknown subcommand '{}'. Try {} HELP.",
-                String::from_utf8_lossy(&sub[..sub.len().min(128)]),
-                String::from_utf8_lossy(name).to_ascii_uppercase(),
-            ))
-        })?;
-    }
+    let command = look_up(words)?;
     if !command.fits(words.len()) {
-        return Err(wrong_arity(&command.name));
+        return Err(CommandError::wrong_arity(&command.name));
     }
     Ok(command)
 }
 
-/// `ERR wrong number of arguments for 'x' command`
-pub fn wrong_arity(name: &str) -> CommandError {
-    CommandError::new(format!("ERR wrong number of arguments for '{name}' command"))
-}
-
-fn unknown_command(words: &[&[u8]]) -> CommandError {
-    let shown = |word: &[u8]| String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned();
-    let name = words.first().map(|w| shown(w)).unwrap_or_default();
-    let mut args = String::new();
-    for word in words.iter().skip(1) {
-        if args.len() >= 128 {
-            break;
-        }
-        let shown = &word[..word.len().min(128 - args.len())];
-        args.extend(["'", &String::from_utf8_lossy(shown), "' "]);
+/// The command that a request asks for, if it is one, whatever its number of words.
+pub fn look_up(words: &[&[u8]]) -> Result<&'static Command, CommandError> {
+    let name = words.first().copied().unwrap_or_default();
+    let command = by_name(name).ok_or_else(|| CommandError::unknown_command(words))?;
+    match words.get(1) {
+        Some(sub) if command.is(flags::CONTAINER) => by_name(&[name, b"|", sub].concat())
+            .ok_or_else(|| CommandError::unknown_subcommand(name, sub)),
+        _ => Ok(command),
     }
-    CommandError::new(format!("ERR unknown command '{name}', with args beginning with: {args}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{all, by_name, find};
+    use crate::command::{facts, flags};
 
     #[test]
     fn every_row_is_found_by_its_name_and_no_name_is_there_twice() {
@@ -164,6 +146,24 @@ mod tests {
             assert!(!command.doc.is_empty() && !command.since.is_empty(), "{}", command.name);
             assert_ne!(command.arity, 0, "{}", command.name);
         }
+    }
+
+    #[test]
+    fn every_row_has_the_flags_that_7_0_has() {
+        let mut wrong = Vec::new();
+        for command in all() {
+            let Some(facts) = facts::of(&command.name) else {
+                wrong.push(format!("{}: no command of 7.0", command.name));
+                continue;
+            };
+            for (flag, word) in flags::NAMES {
+                if command.is(flag) != facts.flags.contains(&word) {
+                    let are = if command.is(flag) { "has" } else { "lacks" };
+                    wrong.push(format!("{}: {are} {word}", command.name));
+                }
+            }
+        }
+        assert_eq!(wrong, Vec::<String>::new());
     }
 
     #[test]

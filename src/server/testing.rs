@@ -13,6 +13,8 @@ pub(crate) struct Bench {
     pub server: Server,
     pub now: Now,
     pub outputs: Vec<Output>,
+    /// Whether files cannot be put in order.
+    pub files_fail: bool,
     connections: u64,
 }
 
@@ -22,31 +24,47 @@ impl Bench {
         let directives: Vec<_> =
             directives.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let config = Config::from_directives(&directives).expect("directives are right");
+        let looks_for_log = config.appendonly;
         let mut bench = Self::beginning(config);
-        bench.finds_no_file();
+        bench.finds_no_file(1);
+        if looks_for_log {
+            bench.finds_no_file(2);
+        }
         bench
     }
 
-    /// A server that has begun to look for its snapshot file.
-    fn beginning(config: Config) -> Self {
+    /// A server that has begun to look for its files.
+    pub fn beginning(config: Config) -> Self {
         let now = Now { mono: 0, wall_us: 1_700_000_000_000_000 };
         let server = Server::new(config, 6379, 1);
-        let mut bench = Self { server, now, outputs: Vec::new(), connections: 0 };
+        let mut bench =
+            Self { server, now, outputs: Vec::new(), files_fail: false, connections: 0 };
         bench.step(Input::Started);
         bench
     }
 
-    fn finds_no_file(&mut self) {
+    fn finds_no_file(&mut self, job: u64) {
         let event = JobEvent::Done(JobOutcome::NoFile);
-        self.step(Input::Job { id: JobId(1), event });
+        self.step(Input::Job { id: JobId(job), event });
     }
 
     /// Gives an input and ends the turn.
     pub fn step(&mut self, input: Input<'_>) {
+        self.half_turn(input);
+        self.half_turn(Input::Turn);
+    }
+
+    /// One step.
+    fn half_turn(&mut self, input: Input<'_>) {
         let mut out = Outbox::new();
         self.server.step(self.now, input, &mut out);
-        self.server.step(self.now, Input::Turn, &mut out);
-        self.outputs.extend(out.drain());
+        let outputs: Vec<_> = out.drain().collect();
+        let is_arranging = outputs.iter().any(|output| matches!(output, Output::Arrange(_)));
+        self.outputs.extend(outputs);
+        if is_arranging {
+            let failed = self.files_fail.then(|| "file: Is a directory".to_owned());
+            self.half_turn(Input::Arranged(failed.map_or(Ok(()), Err)));
+        }
     }
 
     /// Lets time pass, with all ticks that the server asks for.
@@ -130,7 +148,7 @@ fn who_comes_before_the_file_was_looked_for_is_answered_once_there_is_none() {
     let mut bench = Bench::beginning(Config::default());
     let conn = bench.connect();
     assert_eq!(bench.send(conn, b"PING\r\n"), "");
-    bench.finds_no_file();
+    bench.finds_no_file(1);
     assert_eq!(bench.received(conn), "+PONG\r\n");
 }
 

@@ -101,7 +101,7 @@ impl Server {
         let existed = data.contains(&key) && !was_expired;
         client.watched.push(WatchedKey { db, key: key.clone(), existed, was_expired });
         self.watched.0.entry((db, key)).or_default().push(conn);
-        self.effect.track_touched = true;
+        self.track_touched();
     }
 
     /// Watches nothing any more.
@@ -123,7 +123,12 @@ impl Server {
                 }
             }
         }
-        self.effect.track_touched = !self.watched.0.is_empty();
+        self.track_touched();
+    }
+
+    /// Whether commands note which keys they touch: if anybody watches keys or waits for some.
+    pub(super) fn track_touched(&mut self) {
+        self.effect.track_touched = !self.watched.0.is_empty() || !self.awaited.is_empty();
     }
 
     /// Whether what a client watches has changed, or its time has come.
@@ -148,6 +153,20 @@ impl Server {
         self.effect.touched = touched;
         if let Some(db) = self.effect.flushed {
             self.spoil_flushed(db);
+        }
+        if let Some((a, b)) = self.effect.swapped {
+            self.spoil_swapped(a, b);
+        }
+    }
+
+    /// Two databases were exchanged: in both, keys that either had have changed.
+    fn spoil_swapped(&mut self, a: usize, b: usize) {
+        let slots: Vec<_> =
+            self.watched.0.keys().filter(|(db, _)| [a, b].contains(db)).cloned().collect();
+        for (db, key) in slots {
+            if [a, b].iter().any(|db| self.keyspace.db(*db).contains(&key)) {
+                self.touch_watched(db, &key);
+            }
         }
     }
 

@@ -4,7 +4,6 @@ use super::blocking::Blocked;
 use super::{Ask, Server};
 use crate::base::number::parse_i64;
 use crate::command::CommandError;
-use crate::machine::{ConnId, Millis, Outbox};
 
 impl Server {
     /// `WAIT replicas milliseconds`.
@@ -31,74 +30,20 @@ impl Server {
             return Ok(());
         }
         let until = (timeout > 0).then(|| self.now.mono + timeout);
-        if let Some(client) = self.clients.get_mut(ask.conn) {
-            client.blocked = Some(Blocked::Replicas { needed, offset, until });
-        }
+        self.block(ask.conn, Blocked::Replicas { needed, offset, until });
         self.replication.wants_acks = true;
         Ok(())
     }
 
     /// An acknowledgement came: answers those who have waited for it.
     pub(super) fn answer_waiters(&mut self) {
-        self.answer_waiters_that(|_, reached, needed, _| reached >= needed);
-    }
-
-    /// Answers those whose time is over.
-    pub(super) fn time_out_waiters(&mut self) {
-        self.answer_waiters_that(|now, _, _, until| until.is_some_and(|until| until <= now));
-    }
-
-    fn answer_waiters_that(&mut self, done: impl Fn(Millis, usize, usize, Option<Millis>) -> bool) {
-        for conn in self.clients.ids(|c| matches!(c.blocked, Some(Blocked::Replicas { .. }))) {
+        for conn in self.waits.for_replicas() {
             let Some(client) = self.clients.get(conn) else { continue };
-            let Some(Blocked::Replicas { needed, offset, until }) = client.blocked else {
-                continue;
-            };
+            let Some(Blocked::Replicas { needed, offset, .. }) = client.blocked else { continue };
             let reached = self.replicas_at(offset);
-            if done(self.now.mono, reached, needed, until) {
-                if let Some(client) = self.clients.get_mut(conn) {
-                    client.reply.count(reached);
-                }
-                self.unblock(conn);
+            if reached >= needed {
+                self.unblock(conn, |reply| reply.count(reached));
             }
-        }
-    }
-
-    /// When the first wait is over.
-    pub(super) fn next_waiter(&self) -> Option<Millis> {
-        self.clients.earliest(|client| match client.blocked {
-            Some(Blocked::Replicas { until, .. }) => until,
-            _ => None,
-        })
-    }
-
-    /// The node changed its role: what clients wait for cannot come any more.
-    pub(super) fn unblock_waiters_of_old_role(&mut self) {
-        for conn in self.clients.ids(|c| matches!(c.blocked, Some(Blocked::Replicas { .. }))) {
-            if let Some(client) = self.clients.get_mut(conn) {
-                client.reply.error(
-                    "UNBLOCKED force unblock from blocking operation, instance state changed \
-                     (master -> replica?)",
-                );
-                client.closing = true;
-            }
-            self.unblock(conn);
-        }
-    }
-
-    /// A client's wait is over: its reply is written.
-    pub(super) fn unblock(&mut self, conn: ConnId) {
-        if let Some(client) = self.clients.get_mut(conn) {
-            client.blocked = None;
-            self.clients.mark(conn);
-            self.unblocked.push(conn);
-        }
-    }
-
-    /// Runs what clients asked for while they waited.
-    pub(super) fn run_unblocked(&mut self, out: &mut Outbox) {
-        for conn in std::mem::take(&mut self.unblocked) {
-            self.feed(conn, &[], out);
         }
     }
 }

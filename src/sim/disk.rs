@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::machine::FileStep;
+
 /// Files by name. They outlive the node that wrote them.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
@@ -34,9 +36,34 @@ impl Disk {
 
     /// Makes all of a file durable.
     pub(super) fn sync(&mut self, name: &str) {
+        self.sync_to(name, usize::MAX);
+    }
+
+    /// Makes the first `len` bytes of a file durable, if they were not.
+    pub(super) fn sync_to(&mut self, name: &str, len: usize) {
         if let Some(file) = self.files.get_mut(name) {
-            file.synced = Some(file.data.len());
+            file.synced = file.synced.max(Some(len.min(file.data.len())));
         }
+    }
+
+    /// Takes the steps of an [`Output::Arrange`](crate::machine::Output::Arrange), up to the first
+    /// that fails.
+    pub(super) fn arrange(&mut self, steps: Vec<FileStep>) -> Result<(), String> {
+        for step in steps {
+            match step {
+                FileStep::Write { name, data } => self.write(&name, &data),
+                FileStep::Rename { from, to } if !self.rename(&from, &to) => {
+                    return Err(format!("{to}: No such file or directory"));
+                }
+                FileStep::Rename { .. } => {}
+                FileStep::Truncate { name, len } => {
+                    let data = self.read(&name).unwrap_or_default();
+                    let kept = data[..data.len().min(len as usize)].to_vec();
+                    self.write(&name, &kept);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Replaces a whole file, durably.

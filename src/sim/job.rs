@@ -10,9 +10,10 @@ use bytes::Bytes;
 
 use super::disk::Disk;
 use crate::machine::{
-    CHUNK_WINDOW_BYTES, Job, JobEvent, JobOutcome, LoadOptions, Millis, SaveTarget, ScriptEnd,
+    CHUNK_WINDOW_BYTES, Job, JobEvent, JobOutcome, Millis, SaveTarget, ScriptEnd,
 };
-use crate::persist::rdb::{Decoder, Encoder};
+use crate::persist::Encoder;
+use crate::persist::rdb::Decoder;
 
 /// Keys encoded in one step.
 const STEP_KEYS_MAX: usize = 512;
@@ -60,6 +61,10 @@ enum Work {
         data: Arc<Vec<u8>>,
         at: usize,
     },
+    Sync {
+        name: String,
+        len: usize,
+    },
     /// Nothing is left but perhaps the last news.
     Over(Option<JobEvent>),
 }
@@ -68,10 +73,6 @@ enum Work {
 enum Source {
     File { data: Arc<Vec<u8>>, at: usize },
     Stream { fed: VecDeque<Bytes>, ended: bool },
-}
-
-fn decoder(options: &LoadOptions) -> Decoder {
-    Decoder::with(options.databases, options.seed, options.expire_before)
 }
 
 /// What came of a step.
@@ -87,8 +88,8 @@ pub(super) enum Step {
 impl Running {
     pub(super) fn new(job: Job, disk: &mut Disk) -> Self {
         let (work, temporary, key_delay_us) = match job {
-            Job::Save { snapshot, meta, target, key_delay_us } => {
-                let encoder = Box::new(Encoder::new(snapshot, meta));
+            Job::Save { snapshot, form, meta, target, key_delay_us } => {
+                let encoder = Box::new(Encoder::new(snapshot, meta, form));
                 let temporary = match target {
                     SaveTarget::File(name) => Some(name),
                     SaveTarget::Chunks => None,
@@ -98,7 +99,7 @@ impl Running {
             Job::LoadFile { name, options } => {
                 let work = match disk.open(&name) {
                     Some(data) => Work::Load {
-                        decoder: Box::new(decoder(&options)),
+                        decoder: Box::new(Decoder::with(&options)),
                         input: Source::File { data, at: 0 },
                     },
                     None => Work::Over(Some(JobEvent::Done(JobOutcome::NoFile))),
@@ -108,7 +109,7 @@ impl Running {
             Job::Discard(_) => (Work::Over(Some(JobEvent::Done(JobOutcome::Discarded))), None, 0),
             Job::LoadStream { copy_to, options } => {
                 let input = Source::Stream { fed: VecDeque::new(), ended: false };
-                let decoder = Box::new(decoder(&options));
+                let decoder = Box::new(Decoder::with(&options));
                 (Work::Load { decoder, input }, copy_to, options.key_delay_us)
             }
             // No program runs in a simulated world; each is taken to have done its work.
@@ -117,12 +118,15 @@ impl Running {
                 (Work::Over(Some(JobEvent::Done(end))), None, 0)
             }
             Job::ReadFile { name } => {
-                let missing = format!("{name}: No such file or directory");
                 let work = disk.open(&name).map_or_else(
-                    || Work::Over(Some(JobEvent::Failed(missing))),
+                    || Work::Over(Some(JobEvent::Done(JobOutcome::NoFile))),
                     |data| Work::Read { data, at: 0 },
                 );
                 (work, None, 0)
+            }
+            Job::SyncLog { name } => {
+                let len = disk.read(&name).map_or(0, <[u8]>::len);
+                (Work::Sync { name, len }, None, 0)
             }
         };
         if let Some(name) = &temporary {
@@ -177,6 +181,10 @@ impl Running {
             Work::Save { .. } => self.save(disk),
             Work::Read { .. } => self.read(),
             Work::Load { .. } => self.load(disk),
+            Work::Sync { name, len } => {
+                disk.sync_to(name, *len);
+                self.over(JobEvent::Done(JobOutcome::Synced))
+            }
         };
         match &step {
             Step::Next(JobEvent::Chunk(chunk)) => self.unacked_bytes += chunk.len(),

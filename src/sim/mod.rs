@@ -18,7 +18,8 @@
 //! # Disk
 //!
 //! Each node has a flat map of names to files, which outlives it. A power loss cuts each file to
-//! what was fsynced, and forgets files that never were. `NodeSpec::dir` is not looked at.
+//! what was fsynced, and forgets files that never were: nothing becomes durable by itself, as it
+//! does after half a minute on a real system. `NodeSpec::dir` is not looked at.
 //!
 //! # Chaos
 //!

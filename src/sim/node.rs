@@ -34,6 +34,8 @@ pub(super) struct Process {
     /// What it ordered and is not done yet, because it stalls.
     pub(super) orders: VecDeque<Output>,
     pub(super) outbox: Outbox,
+    /// What became of its files, to be told before anything else.
+    pub(super) arranged: VecDeque<Result<(), String>>,
     /// Whether it was told something since the last turn.
     pub(super) owes_turn: bool,
     /// What the machine said last.
@@ -94,6 +96,7 @@ impl Process {
             inbox: VecDeque::from([News::Started]),
             orders: VecDeque::new(),
             outbox: Outbox::new(),
+            arranged: VecDeque::new(),
             owes_turn: false,
             deadline: None,
             wake_at: None,

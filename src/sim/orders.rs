@@ -6,7 +6,7 @@ use super::network::{End, SideId};
 use super::node::{News, NodeConn};
 use super::queue::Event;
 use super::turn::{HOST, REFUSED};
-use crate::machine::{Closing, ConnId, Endpoint, Fact, Job, JobId, Millis, Output};
+use crate::machine::{Closing, ConnId, Durable, Endpoint, Fact, Job, JobId, Millis, Output};
 use crate::world::{Exit, NodeId, WorldEvent};
 
 impl SimWorld {
@@ -74,6 +74,20 @@ impl SimWorld {
                 }
             }
             Output::Remove { name } => self.nodes[node.0].disk.remove(&name),
+            Output::AppendLog { name, data, sync } => {
+                let disk = &mut self.nodes[node.0].disk;
+                disk.append(&name, &data);
+                if sync != Durable::No {
+                    disk.sync(&name);
+                }
+            }
+            Output::Arrange(steps) => {
+                let place = &mut self.nodes[node.0];
+                let arranged = place.disk.arrange(steps);
+                if let Some(process) = &mut place.process {
+                    process.arranged.push_back(arranged);
+                }
+            }
             Output::Log { level, text } => {
                 self.reports.push_back(WorldEvent::Log { node, level, text });
             }

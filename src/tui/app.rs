@@ -6,8 +6,8 @@ use tui_logger::{LevelFilter, TuiWidgetState};
 
 use super::keymap::Mode;
 use super::theme::{ASCII, Glyphs, Theme, ThemeName, UNICODE};
-use crate::lab::LabView;
 use crate::lab::view::NodeRow;
+use crate::lab::{Action, LabView};
 
 /// A part of the screen that can have the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +20,27 @@ pub enum Panel {
     Timeline,
     /// The script.
     Steps,
+    /// What the Sentinels believe.
+    Sentinels,
     /// The selected node's log.
     Logs,
     /// Commands to the selected node.
     Console,
+}
+
+impl Panel {
+    /// Its title where it shares a place with others.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Topology => "topology",
+            Self::Detail => "detail",
+            Self::Timeline => "timeline",
+            Self::Steps => "steps",
+            Self::Sentinels => "sentinels",
+            Self::Logs => "logs",
+            Self::Console => "console",
+        }
+    }
 }
 
 /// What lies over the panels and takes the keys. The topmost one counts.
@@ -36,12 +53,32 @@ pub enum Layer {
         /// Lines.
         scroll: u16,
     },
+    /// Where the time of a failover went: the newest, or one so many before it.
+    Failovers {
+        /// Failovers back.
+        back: usize,
+    },
+    /// Something that asks first.
+    Ask(Question),
     /// A typed action.
     Palette(Prompt),
     /// The filter of the timeline.
     Filter(Prompt),
     /// A command to the selected node.
     Console(Prompt),
+}
+
+/// A question before something that will not last.
+#[derive(Debug)]
+pub struct Question {
+    /// What it is about.
+    pub title: String,
+    /// What will happen.
+    pub text: String,
+    /// What is done all the same.
+    pub yes: Action,
+    /// What is better.
+    pub instead: Action,
 }
 
 /// One line of typing.
@@ -103,6 +140,8 @@ pub struct Ui {
     pub theme_name: ThemeName,
     /// Whether only ASCII is drawn.
     pub ascii: bool,
+    /// How many failovers the person has looked at.
+    pub failovers_seen: usize,
     /// A line for the person, until the next key.
     pub notice: Option<String>,
     /// Text on its way to the terminal's clipboard.
@@ -145,6 +184,7 @@ impl Ui {
             mouse: true,
             theme_name: ThemeName::Dark,
             ascii: false,
+            failovers_seen: 0,
             notice: None,
             clipboard: None,
             quit: None,
@@ -158,6 +198,8 @@ impl Ui {
             None => Mode::Screen,
             Some(Layer::Card) => Mode::Card,
             Some(Layer::Help { .. }) => Mode::Help,
+            Some(Layer::Failovers { .. }) => Mode::Failovers,
+            Some(Layer::Ask(_)) => Mode::Ask,
             Some(Layer::Palette(_) | Layer::Filter(_) | Layer::Console(_)) => Mode::Prompt,
         }
     }

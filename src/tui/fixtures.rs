@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::lab::action::{Direction, LinkRef};
-use crate::lab::view::{LinkFault, NodeRow, NodeStatus, StepStatus, StepView, WorkloadView};
+use crate::lab::view::{
+    LinkFault, NodeKind, NodeRow, NodeStatus, StepStatus, StepView, WorkloadView,
+};
 use crate::lab::{Action, Entry, Event, LabView};
 use crate::machine::{
     BacklogView, Endpoint, Fact, FullSyncReason, LastSync, LinkState, NodeView, PrimaryLinkView,
@@ -33,6 +35,7 @@ fn server(role: Role, offset: u64) -> ServerView {
 pub fn primary(name: &str, port: u16) -> NodeRow {
     NodeRow {
         name: name.into(),
+        kind: NodeKind::Server,
         port,
         status: NodeStatus::Running,
         view: Some(Arc::new(NodeView::Server(Box::new(ServerView {
@@ -50,6 +53,7 @@ pub fn replica(name: &str, port: u16, of: usize, behind: u64) -> NodeRow {
     let history = (0..60).map(|i| if i % 7 == 5 { behind * 2 } else { behind }).collect();
     NodeRow {
         name: name.into(),
+        kind: NodeKind::Server,
         port,
         status: NodeStatus::Running,
         view: Some(Arc::new(NodeView::Server(Box::new(ServerView {
@@ -78,7 +82,7 @@ pub fn with_server(row: &mut NodeRow, change: impl FnOnce(&mut ServerView)) {
 }
 
 /// Lets every node list those that follow it.
-fn with_replicas(view: &mut LabView) {
+pub fn with_replicas(view: &mut LabView) {
     for i in 0..view.nodes.len() {
         let followers: Vec<ReplicaView> = view
             .nodes
@@ -97,11 +101,13 @@ fn with_replicas(view: &mut LabView) {
     }
 }
 
-fn entry(seq: u64, t_ms: u64, node: Option<&str>, event: Event) -> Arc<Entry> {
+/// A row of the journal.
+pub fn entry(seq: u64, t_ms: u64, node: Option<&str>, event: Event) -> Arc<Entry> {
     Arc::new(Entry { seq, t_ms, node: node.map(str::to_owned), event })
 }
 
-fn endpoint(port: u16) -> Endpoint {
+/// An address of the lab.
+pub fn endpoint(port: u16) -> Endpoint {
     Endpoint::new("127.0.0.1", port)
 }
 

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::app::{Panel, Ui};
+use super::beliefs;
 use crate::lab::LabView;
-use crate::lab::view::NodeStatus;
+use crate::lab::view::{FailoverState, NodeKind, NodeStatus};
 use crate::machine::Role;
 
 /// When a binding counts.
@@ -18,6 +19,10 @@ pub enum Mode {
     Help,
     /// The card of the first start.
     Card,
+    /// The table of failovers.
+    Failovers,
+    /// A question.
+    Ask,
     /// A line is being typed; keys without a binding go into it.
     Prompt,
 }
@@ -49,6 +54,13 @@ pub enum Command {
     Delay,
     Promote,
     Follow,
+    Failover,
+    CkQuorum,
+    SentinelReset,
+    SplitVote,
+    Failovers,
+    Sentinels,
+    Instead,
     Rate,
     Undo,
     Freeze,
@@ -164,6 +176,7 @@ pub fn name(binding: &Binding, view: &LabView, ui: &Ui) -> &'static str {
         Command::Pause if paused(view, ui) => "resume",
         Command::Cut if link(view, ui).is_some_and(|(a, b)| is_cut(view, a, b)) => "heal",
         Command::Freeze if ui.frozen => "unfreeze",
+        Command::Failovers if is_failover_new(view, ui) => "NEW: where time went",
         _ => binding.name,
     }
 }
@@ -196,12 +209,34 @@ fn several(view: &LabView, ui: &Ui) -> bool {
     selected(view, ui) && view.nodes.len() > 1
 }
 
+fn movable(view: &LabView, ui: &Ui) -> bool {
+    several(view, ui) && ui.node(view).is_some_and(|node| node.kind == NodeKind::Server)
+}
+
 fn faulty(view: &LabView, _: &Ui) -> bool {
     !view.faults.is_empty()
 }
 
 fn undoable(view: &LabView, _: &Ui) -> bool {
     view.undo.is_some()
+}
+
+fn watched(view: &LabView, _: &Ui) -> bool {
+    beliefs::sentinels(view).next().is_some()
+}
+
+fn failed_over(view: &LabView, _: &Ui) -> bool {
+    !view.failovers.is_empty()
+}
+
+/// Whether a failover came to its end that the person has not looked at.
+fn is_failover_new(view: &LabView, ui: &Ui) -> bool {
+    view.failovers.len() > ui.failovers_seen
+        && view.failovers.last().is_some_and(|last| last.state != FailoverState::Running)
+}
+
+fn several_failovers(view: &LabView, _: &Ui) -> bool {
+    view.failovers.len() > 1
 }
 
 fn deep(_: &LabView, ui: &Ui) -> bool {
@@ -254,7 +289,7 @@ use KeyCode::{BackTab, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp
 
 /// Every binding, in the order of the help.
 pub fn all() -> impl Iterator<Item = &'static Binding> {
-    [SCREEN, HELP, CARD, PROMPT].into_iter().flatten()
+    [SCREEN, HELP, CARD, FAILOVERS, ASK, PROMPT].into_iter().flatten()
 }
 
 const SCREEN: &[Binding] = keys! { Screen:
@@ -277,7 +312,7 @@ const SCREEN: &[Binding] = keys! { Screen:
     [Char('7')] C::Node(7), "node", "", None, false, selected;
     [Char('8')] C::Node(8), "node", "", None, false, selected;
     [Char('9')] C::Node(9), "node", "", None, false, selected;
-    [Enter] C::Detail, "detail", "all about the selected node", Some(19), false, selected;
+    [Enter] C::Detail, "detail", "all about the selected node", Some(20), false, selected;
     [Esc] C::Back, "back", "back to the map; clear the filter", Some(5), false, deep;
     [Char('K')] C::Kill, "kill", "kill the node: SIGKILL", Some(10), true, alive;
     [Char('r')] C::Restart, "restart", "start the node again", Some(11), true, selected;
@@ -285,16 +320,22 @@ const SCREEN: &[Binding] = keys! { Screen:
     [Char('P')] C::PowerLoss, "power loss", "kill the node; what was not fsynced is gone", None, true, alive;
     [Char('x')] C::Cut, "cut", "cut the node's link to its primary, or heal it", Some(13), true, several;
     [Char('X')] C::Isolate, "isolate", "cut every link of the node", Some(30), true, several;
-    [Char('H')] C::HealAll, "heal all", "take every fault off every link", Some(16), true, faulty;
+    [Char('H')] C::HealAll, "heal all", "take every fault off every link", Some(17), true, faulty;
     [Char('d')] C::Delay, "delay", "delay the link (asks how much)", Some(31), true, several;
     [Char('s')] C::Promote, "SLAVEOF NO ONE", "make the replica a primary: its history parts from here on", Some(14), true, replica;
-    [Char('f')] C::Follow, "follow", "make the node follow another (asks whom)", Some(32), true, several;
+    [Char('f')] C::Follow, "follow", "make the node follow another (asks whom)", Some(32), true, movable;
+    [Char('F')] C::Failover, "failover", "let the Sentinels replace the primary: SENTINEL FAILOVER", Some(15), true, watched;
+    [Char('V')] C::SplitVote, "split vote", "kill the primary and provoke an election that nobody wins", Some(40), true, watched;
+    [Char('C')] C::CkQuorum, "ckquorum", "ask the Sentinels whether they could fail over", Some(41), false, watched;
+    [Char('R')] C::SentinelReset, "reset", "let the Sentinels forget what they know, and look anew", Some(42), true, watched;
+    [Char('b')] C::Sentinels, "beliefs", "what the Sentinels believe, beside the truth", Some(22), false, watched;
+    [Char('t')] C::Failovers, "failovers", "where the time of a failover went, and what it cost", Some(3), false, failed_over;
     [Char('w')] C::Rate, "write rate", "set the workload's writes per second", Some(33), true, selected;
-    [Char('u')] C::Undo, "undo", "take back the last fault", Some(15), true, undoable;
+    [Char('u')] C::Undo, "undo", "take back the last fault", Some(16), true, undoable;
     [Char(' ')] C::Freeze, "freeze view", "the screen stands still, the nodes do not", Some(80), false, always;
-    [Char(':')] C::Palette, "action", "type an action, with completion", Some(17), false, always;
-    [Char('c'), Char('>')] C::Console, "console", "type Redis commands to the node", Some(18), false, alive;
-    [Char('L')] C::Logs, "logs", "the node's own log", Some(20), false, selected;
+    [Char(':')] C::Palette, "action", "type an action, with completion", Some(18), false, always;
+    [Char('c'), Char('>')] C::Console, "console", "type Redis commands to the node", Some(19), false, alive;
+    [Char('L')] C::Logs, "logs", "the node's own log", Some(21), false, selected;
     [Char('/')] C::Filter, "filter", "show only timeline rows with a text", Some(81), false, always;
     [Char('e')] C::Expand, "expand", "give the focused panel all the room", Some(71), false, always;
     [Char('y')] C::Copy, "copy", "copy `redis-cli -p PORT` to the clipboard", Some(61), false, selected;
@@ -321,6 +362,20 @@ const CARD: &[Binding] = keys! { Card:
     [Enter, Esc, Char(' '), Char('q')] C::Close, "begin", "to the lab", Some(1), false, always;
     [Char('?')] C::Help, "help", "keys and words", Some(2), false, always;
     [Char('c')] ^ctrl C::Quit, "quit", "end the lab", None, false, always;
+};
+
+const FAILOVERS: &[Binding] = keys! { Failovers:
+    [Left, Char('h'), Up, Char('k')] C::Left, "older", "the failover before", Some(2), false, several_failovers;
+    [Right, Char('l'), Down, Char('j')] C::Right, "newer", "the failover after", Some(3), false, several_failovers;
+    [Esc, Enter, Char('t'), Char('q')] C::Close, "close", "back to the lab", Some(1), false, always;
+    [Char('c')] ^ctrl C::Quit, "quit", "end the lab", None, false, always;
+};
+
+const ASK: &[Binding] = keys! { Ask:
+    [Char('f'), Enter] C::Instead, "failover instead", "failover instead: every node and Sentinel is told", Some(1), true, always;
+    [Char('p')] C::Submit, "promote", "promote it all the same, and watch what becomes of it", Some(2), true, always;
+    [Esc, Char('n'), Char('q')] C::Close, "cancel", "leave everything as it is", Some(3), false, always;
+    [Char('c')] ^ctrl C::Quit, "quit", "", None, false, always;
 };
 
 const PROMPT: &[Binding] = keys! { Prompt:
@@ -352,7 +407,9 @@ mod tests {
 
     #[test]
     fn every_mode_can_be_left_and_ctrl_c_always_quits() {
-        for mode in [Mode::Screen, Mode::Help, Mode::Card, Mode::Prompt] {
+        let modes =
+            [Mode::Screen, Mode::Help, Mode::Card, Mode::Failovers, Mode::Ask, Mode::Prompt];
+        for mode in modes {
             let has = |command| all().any(|row| row.mode == mode && row.command == command);
             assert!(has(Command::Quit));
             assert!(mode == Mode::Screen || has(Command::Close));

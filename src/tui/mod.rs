@@ -11,6 +11,7 @@
 //! | `terminal` | raw mode and back, whatever happens |
 //! | `app`, `update` | the model, and what a message does to it |
 //! | `keymap` | the one table of keys |
+//! | `beliefs` | what the Sentinels believe, set against the truth |
 //! | `theme`, `units`, `describe` | colours and glyphs, numbers, journal rows in words |
 //! | `view` | one file for each panel |
 //! | `export` | a frame as SVG or text |
@@ -19,6 +20,7 @@
 //! keeps for the whole process.
 
 pub mod app;
+pub mod beliefs;
 pub mod describe;
 pub mod export;
 pub mod keymap;

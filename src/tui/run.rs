@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{self, Event, KeyEventKind, MouseButton, MouseEventKind};
@@ -45,6 +46,7 @@ pub fn run(source: &impl Source, options: &Options) -> io::Result<()> {
 }
 
 fn show(source: &impl Source, screen: &mut Screen, ui: &mut Ui) -> io::Result<Buffer> {
+    let events = read_events();
     let mut lab = source.view();
     let mut dirty = true;
     let mut drawn: Option<Instant> = None;
@@ -66,32 +68,51 @@ fn show(source: &impl Source, screen: &mut Screen, ui: &mut Ui) -> io::Result<Bu
         }
         // A change that came too early for its frame is drawn when the frame is due.
         let wait = if dirty { early } else { FRAME };
-        if event::poll(wait)? {
-            dirty |= take_events(source, screen, ui, &lab)?;
-        }
+        dirty |= take_events(source, screen, ui, &lab, &events, wait)?;
         if ui.quit.is_some() || screen.is_terminated() || !source.is_running() {
             return Ok(frame);
         }
     }
 }
 
-/// Takes all events that are there, and tells whether any mattered.
+/// Reads the terminal's events on a thread of their own, which ends with the process: where the
+/// terminal is gone, a read may never return.
+fn read_events() -> Receiver<io::Result<Event>> {
+    let (sender, events) = channel();
+    std::thread::spawn(move || {
+        loop {
+            let event = event::read();
+            let is_over = event.is_err();
+            if sender.send(event).is_err() || is_over {
+                return;
+            }
+        }
+    });
+    events
+}
+
+/// Waits for an event, takes all that are there, and tells whether any mattered.
 fn take_events(
     source: &impl Source,
     screen: &mut Screen,
     ui: &mut Ui,
     lab: &LabView,
+    events: &Receiver<io::Result<Event>>,
+    wait: Duration,
 ) -> io::Result<bool> {
     let mut mattered = false;
-    while ui.quit.is_none() && event::poll(Duration::ZERO)? {
-        let Some(msg) = message(&event::read()?) else { continue };
-        mattered = true;
-        for (action, by) in update(ui, lab, msg) {
-            source.act(action, by);
+    let mut next = events.recv_timeout(wait).ok();
+    while let Some(event) = next {
+        if let Some(msg) = message(&event?) {
+            mattered = true;
+            for (action, by) in update(ui, lab, msg) {
+                source.act(action, by);
+            }
+            if let Some(text) = ui.clipboard.take() {
+                screen.copy(&text)?;
+            }
         }
-        if let Some(text) = ui.clipboard.take() {
-            screen.copy(&text)?;
-        }
+        next = if ui.quit.is_none() { events.try_recv().ok() } else { None };
     }
     Ok(mattered)
 }

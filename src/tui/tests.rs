@@ -1,5 +1,7 @@
 //! Frames as people see them, and keys as the script.
 
+mod sentinels;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -336,29 +338,4 @@ fn the_mouse_selects_nodes_and_presses_footer_keys() {
     let x = line[..line.find("K kill").unwrap()].width() as u16;
     let orders = update(&mut ui, &view, Msg::Click(x, y));
     assert_eq!(orders[0].0.to_string(), "kill charlie");
-}
-
-#[test]
-fn the_picture_of_the_readme_is_a_real_frame() {
-    let mut ui = ui(120, 36);
-    ui.selected = 2;
-    let buffer = frame(&troubled(), &ui);
-    let picture = export::svg(&buffer, ThemeName::Dark);
-    assert!(picture.contains("charlie"));
-    if let Some(path) = std::env::var_os("REPLAB_SCREEN_SVG") {
-        std::fs::write(path, picture).unwrap();
-    }
-}
-
-/// Not a check, a measurement: `cargo test --release -- --ignored --nocapture time_of_a_frame`.
-#[test]
-#[ignore = "prints a time; run it by hand in a release build"]
-fn time_of_a_frame() {
-    let (view, ui) = (twelve(), ui(160, 50));
-    let mut terminal = Terminal::new(TestBackend::new(160, 50)).unwrap();
-    let begin = std::time::Instant::now();
-    for _ in 0..200 {
-        terminal.draw(|frame| view::draw(frame, &view, &ui)).unwrap();
-    }
-    println!("160x50, 12 nodes: {:?} a frame", begin.elapsed() / 200);
 }

@@ -166,6 +166,12 @@ pub struct Glyphs {
     pub running: &'static str,
     /// What somebody says.
     pub said: &'static str,
+    /// Where votes arrive.
+    pub vote: &'static str,
+    /// Leads, is chosen.
+    pub leader: &'static str,
+    /// Differs from the truth.
+    pub differs: &'static str,
     /// Something small.
     pub dot: &'static str,
     /// Left out.
@@ -203,6 +209,9 @@ pub static UNICODE: Glyphs = Glyphs {
     passed: "✓",
     running: "▶",
     said: "»",
+    vote: "▲",
+    leader: "★",
+    differs: "≠",
     dot: "·",
     ellipsis: "…",
     none: "—",
@@ -259,6 +268,9 @@ pub static ASCII: Glyphs = Glyphs {
     passed: "v",
     running: ">",
     said: ">",
+    vote: "^",
+    leader: "*",
+    differs: "!",
     dot: ".",
     ellipsis: "~",
     none: "-",
@@ -295,6 +307,9 @@ impl Glyphs {
             self.passed,
             self.running,
             self.said,
+            self.vote,
+            self.leader,
+            self.differs,
             self.dot,
             self.ellipsis,
             self.none,

@@ -87,6 +87,20 @@ pub fn fit(text: &str, width: usize, glyphs: &Glyphs) -> String {
     out
 }
 
+/// The text, or as many of its words as fit into `width` columns; a first word that does not fit
+/// is cut.
+pub fn fit_words(text: &str, width: usize, glyphs: &Glyphs) -> String {
+    let mut kept = text;
+    while kept.width() > width {
+        match kept.rsplit_once(' ') {
+            // A number means nothing without its unit.
+            Some((words, _)) => kept = words.trim_end_matches(|c: char| !c.is_alphabetic()),
+            None => return fit(text, width, glyphs),
+        }
+    }
+    kept.to_owned()
+}
+
 /// Breaks a text into lines of at most `width` columns, between words where possible.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
@@ -135,6 +149,14 @@ mod tests {
         assert_eq!(fit("接続断", 5, &UNICODE), "接続…");
         assert_eq!(fit("abc", 3, &UNICODE), "abc");
         assert_eq!(fit("abcd", 0, &UNICODE), "");
+    }
+
+    #[test]
+    fn words_go_from_the_end_and_a_number_with_its_unit() {
+        assert_eq!(fit_words("○ down 2.1 s", 12, &UNICODE), "○ down 2.1 s");
+        assert_eq!(fit_words("○ down 2.1 s", 11, &UNICODE), "○ down");
+        assert_eq!(fit_words("cut 4.3 s", 7, &UNICODE), "cut");
+        assert_eq!(fit_words("abcdef", 3, &UNICODE), "ab…");
     }
 
     #[test]

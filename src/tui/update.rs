@@ -5,7 +5,8 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 use tui_logger::TuiWidgetEvent;
 
-use super::app::{Layer, Panel, Prompt, Quit, Ui};
+use super::app::{Layer, Panel, Prompt, Question, Quit, Ui};
+use super::beliefs;
 use super::keymap::{self, Command, Mode};
 use super::view;
 use crate::lab::action::HealRef;
@@ -127,6 +128,19 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
             show_bottom(ui, Panel::Timeline);
             ui.layers.push(Layer::Filter(Prompt::with(ui.filter.clone())));
         }
+        Command::Sentinels => show_bottom(ui, Panel::Sentinels),
+        Command::Failovers => {
+            ui.failovers_seen = view.failovers.len();
+            ui.layers.push(Layer::Failovers { back: 0 });
+        }
+        Command::Instead => {
+            if let Some(Layer::Ask(question)) = ui.layers.pop() {
+                return by_key(question.instead);
+            }
+        }
+        Command::Failover | Command::CkQuorum | Command::SentinelReset | Command::SplitVote => {
+            return on_monitor_key(ui, view, command);
+        }
         Command::Palette => ui.layers.push(Layer::Palette(Prompt::default())),
         Command::Copy => {
             if let Some(node) = ui.node(view) {
@@ -156,13 +170,7 @@ fn on_fault_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
         Command::Pause => return by_key(Action::Pause { node, for_ms: None }),
         Command::PowerLoss => return by_key(Action::PowerLoss { node }),
         Command::Isolate => return by_key(Action::Isolate { node, for_ms: None }),
-        Command::Promote => {
-            ui.notice = Some(format!(
-                "{node} starts a history of its own; writes it takes now are not {}'s",
-                row.follows.map_or("its primary", |at| view.nodes[at].name.as_str())
-            ));
-            return by_key(Action::Promote { node });
-        }
+        Command::Promote => return promote(ui, view, node, "key"),
         Command::Cut => match keymap::link(view, ui) {
             Some((a, b)) => return by_key(cut_or_heal(view, a, b)),
             None => format!("cut {node} "),
@@ -177,6 +185,52 @@ fn on_fault_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
     };
     ui.layers.push(Layer::Palette(Prompt::with(prefilled)));
     Vec::new()
+}
+
+/// Promotes a replica; one that Sentinels watch only after a question, since they will undo it.
+fn promote(ui: &mut Ui, view: &LabView, node: String, by: &'static str) -> Vec<Order> {
+    let Some(row) = view.nodes.iter().position(|row| row.name == node) else {
+        return vec![(Action::Promote { node }, by)];
+    };
+    let primary = view.nodes[row].follows.map_or("its primary", |at| view.nodes[at].name.as_str());
+    let monitor = beliefs::monitor_of(view, row)
+        .filter(|name| beliefs::of_monitor(view, name).any(|belief| belief.is_live()));
+    let Some(monitor) = monitor.map(str::to_owned) else {
+        ui.notice = Some(format!(
+            "{node} starts a history of its own; writes it takes now are not {primary}'s"
+        ));
+        return vec![(Action::Promote { node }, by)];
+    };
+    ui.layers.push(Layer::Ask(Question {
+        title: format!("SLAVEOF NO ONE on {node}?"),
+        text: format!(
+            "Sentinels watch {node} as a replica of {primary} ({monitor}). They will undo this \
+             within seconds (+convert-to-slave, after 8 to 18 mostly), and the writes that {node} \
+             takes meanwhile are lost."
+        ),
+        yes: Action::Promote { node },
+        instead: Action::Failover { monitor },
+    }));
+    Vec::new()
+}
+
+/// Keys that speak to the Sentinels of the primary that the selected node belongs to, or of the
+/// only one that is watched.
+fn on_monitor_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
+    let only = match &view.monitors[..] {
+        [only] => Some(only.name.as_str()),
+        _ => None,
+    };
+    let Some(monitor) = beliefs::monitor_of(view, ui.selected).or(only).map(str::to_owned) else {
+        ui.notice = Some("select a node that Sentinels watch".to_owned());
+        return Vec::new();
+    };
+    by_key(match command {
+        Command::CkQuorum => Action::CkQuorum { monitor },
+        Command::SentinelReset => Action::SentinelReset { monitor },
+        Command::SplitVote => Action::SplitVote { monitor },
+        _ => Action::Failover { monitor },
+    })
 }
 
 fn cut_or_heal(view: &LabView, a: usize, b: usize) -> Action {
@@ -202,6 +256,9 @@ fn panels(ui: &Ui, view: &LabView) -> Vec<Panel> {
     if !view.steps.is_empty() {
         panels.push(Panel::Steps);
     }
+    if beliefs::sentinels(view).next().is_some() {
+        panels.push(Panel::Sentinels);
+    }
     panels.push(Panel::Logs);
     panels
 }
@@ -211,7 +268,7 @@ fn next_panel(ui: &mut Ui, view: &LabView, forward: bool) {
     let at = panels.iter().position(|panel| *panel == ui.focus).unwrap_or(0);
     let by = if forward { 1 } else { panels.len() - 1 };
     ui.focus = panels[(at + by) % panels.len()];
-    if matches!(ui.focus, Panel::Timeline | Panel::Logs | Panel::Steps) {
+    if matches!(ui.focus, Panel::Timeline | Panel::Logs | Panel::Steps | Panel::Sentinels) {
         show_bottom(ui, ui.focus);
     }
 }
@@ -243,7 +300,13 @@ fn close(ui: &mut Ui) {
 fn step(ui: &mut Ui, view: &LabView, command: Command) {
     let back = matches!(command, Command::Up | Command::Left);
     match (ui.layers.is_empty(), ui.focus, command) {
-        (true, Panel::Topology | Panel::Detail | Panel::Steps, _) => {
+        _ if matches!(ui.layers.last(), Some(Layer::Failovers { .. })) => {
+            let most = view.failovers.len().saturating_sub(1);
+            if let Some(Layer::Failovers { back: at }) = ui.layers.last_mut() {
+                *at = if back { (*at + 1).min(most) } else { at.saturating_sub(1) };
+            }
+        }
+        (true, Panel::Topology | Panel::Detail | Panel::Steps | Panel::Sentinels, _) => {
             ui.selected = view::neighbour(view, ui, command);
         }
         _ => scroll(ui, view, if back { 1 } else { -1 }),
@@ -287,13 +350,14 @@ fn jump(ui: &mut Ui, view: &LabView, to_end: bool) {
 
 fn submit(ui: &mut Ui, view: &LabView) -> Vec<Order> {
     match ui.layers.pop() {
-        Some(Layer::Palette(prompt)) => submit_action(ui, prompt),
+        Some(Layer::Palette(prompt)) => submit_action(ui, view, prompt),
+        Some(Layer::Ask(question)) => by_key(question.yes),
         Some(Layer::Console(prompt)) => submit_command(ui, view, prompt.input.value()),
         _ => Vec::new(),
     }
 }
 
-fn submit_action(ui: &mut Ui, mut prompt: Prompt) -> Vec<Order> {
+fn submit_action(ui: &mut Ui, view: &LabView, mut prompt: Prompt) -> Vec<Order> {
     let text = prompt.input.value().trim().to_owned();
     if text.is_empty() {
         return Vec::new();
@@ -309,7 +373,10 @@ fn submit_action(ui: &mut Ui, mut prompt: Prompt) -> Vec<Order> {
                 ui.notice = Some("read-only: actions are locked".to_owned());
                 return Vec::new();
             }
-            vec![(action, "palette")]
+            match action {
+                Action::Promote { node } => promote(ui, view, node, "palette"),
+                action => vec![(action, "palette")],
+            }
         }
         Err(error) => {
             prompt.error = Some(error.to_string());
@@ -350,9 +417,8 @@ fn remember(ui: &mut Ui, text: String) {
 }
 
 fn complete(ui: &mut Ui, view: &LabView) {
-    let names: Vec<&str> = view.nodes.iter().map(|node| node.name.as_str()).collect();
     if let Some(Layer::Palette(prompt)) = ui.layers.last_mut() {
-        let offers = lab::complete(prompt.input.value(), &names);
+        let offers = lab::complete(prompt.input.value(), view);
         if let Some(text) = common_start(&offers) {
             let whole = if offers.len() == 1 { format!("{text} ") } else { text };
             prompt.input = Input::new(whole);
@@ -385,7 +451,7 @@ fn recall(ui: &mut Ui, older: bool) {
 }
 
 fn on_click(ui: &mut Ui, view: &LabView, x: u16, y: u16) -> Vec<Order> {
-    if let Some(Layer::Card | Layer::Help { .. }) = ui.layers.last() {
+    if let Some(Layer::Card | Layer::Help { .. } | Layer::Failovers { .. }) = ui.layers.last() {
         ui.layers.pop();
         return Vec::new();
     }

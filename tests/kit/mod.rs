@@ -1,17 +1,23 @@
 //! A bench for tests against the real Redis: real and own nodes behind one face, a wire between
 //! them that can be cut, and the data of either for comparison.
 
+mod aftermath;
 mod client;
 mod data;
+mod fleet;
 mod node;
+mod program;
 mod wire;
 mod writer;
 
 use std::time::{Duration, Instant};
 
+pub use self::aftermath::Aftermath;
 pub use self::client::Client;
 pub use self::data::{Data, MANY_KEYS, fetch};
+pub use self::fleet::{Fleet, Heard, Plan, port_in, primary_of};
 pub use self::node::{Kind, Node, State, assert_same_data};
+pub use self::program::Program;
 pub use self::wire::Wire;
 pub use self::writer::Writer;
 

@@ -2,7 +2,7 @@
 
 use crate::base::extended::Extended;
 use crate::base::number;
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::Blob;
 use crate::keyspace::types::Hash;
 
@@ -30,6 +30,7 @@ fn set_pairs(call: &mut Call<'_>, name: &str) -> Result<usize, CommandError> {
         pairs.chunks_exact(2).filter(is_new).count()
     })?;
     call.changed_by(key, pairs.len() / 2);
+    call.notify(event::HASH, "hset", key);
     Ok(added)
 }
 
@@ -37,7 +38,7 @@ pub(super) fn hsetnx(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (key, field) = (call.arg(1), call.arg(2));
     let is_new = call.peek_as::<Hash>(key)?.is_none_or(|hash| !hash.contains(field));
     if is_new {
-        set_field(call, key, field, call.arg(3))?;
+        set_field(call, key, field, call.arg(3), "hset")?;
     }
     call.reply.int(is_new.into());
     Ok(())
@@ -50,6 +51,9 @@ pub(super) fn hdel(call: &mut Call<'_>) -> Result<(), CommandError> {
     })?;
     let removed = removed.unwrap_or(0);
     call.changed_by(key, removed);
+    if removed > 0 {
+        call.notify(event::HASH, "hdel", key);
+    }
     call.reply.count(removed);
     Ok(())
 }
@@ -64,7 +68,7 @@ pub(super) fn hincrby(call: &mut Call<'_>) -> Result<(), CommandError> {
     let new = old
         .checked_add(by)
         .ok_or(CommandError::fixed("ERR increment or decrement would overflow"))?;
-    set_field(call, key, field, number::text_i64(new).as_bytes())?;
+    set_field(call, key, field, number::text_i64(new).as_bytes(), "hincrby")?;
     call.reply.int(new);
     Ok(())
 }
@@ -85,7 +89,7 @@ pub(super) fn hincrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {
         .plus(by)
         .ok_or(CommandError::fixed("ERR increment would produce NaN or Infinity"))?
         .to_string();
-    set_field(call, key, field, new.as_bytes())?;
+    set_field(call, key, field, new.as_bytes(), "hincrbyfloat")?;
     call.replicate_as(&[b"HSET", key, field, new.as_bytes()]);
     call.reply.bulk(&new);
     Ok(())
@@ -100,10 +104,12 @@ fn set_field(
     key: &[u8],
     field: &[u8],
     value: &[u8],
+    event: &'static str,
 ) -> Result<(), CommandError> {
     call.edit_or_create(key, |hash: &mut Hash| {
         hash.insert(Blob::from(field), Blob::from(value));
     })?;
     call.changed(key);
+    call.notify(event::HASH, event, key);
     Ok(())
 }

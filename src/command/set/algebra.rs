@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::command::options::count_at_least;
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::Blob;
 use crate::keyspace::types::{Collection, Set};
 
@@ -23,15 +23,15 @@ pub(super) fn sdiff(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 pub(super) fn sinterstore(call: &mut Call<'_>) -> Result<(), CommandError> {
-    store(call, intersection)
+    store(call, intersection, "sinterstore")
 }
 
 pub(super) fn sunionstore(call: &mut Call<'_>) -> Result<(), CommandError> {
-    store(call, union)
+    store(call, union, "sunionstore")
 }
 
 pub(super) fn sdiffstore(call: &mut Call<'_>) -> Result<(), CommandError> {
-    store(call, difference)
+    store(call, difference, "sdiffstore")
 }
 
 pub(super) fn sintercard(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -64,7 +64,11 @@ fn reply_with(call: &mut Call<'_>, operation: Operation) -> Result<(), CommandEr
     Ok(())
 }
 
-fn store(call: &mut Call<'_>, operation: Operation) -> Result<(), CommandError> {
+fn store(
+    call: &mut Call<'_>,
+    operation: Operation,
+    event: &'static str,
+) -> Result<(), CommandError> {
     let target = call.arg(1);
     let sets = sets(call, &call.args[2..])?;
     let result = operation(&sets);
@@ -73,6 +77,7 @@ fn store(call: &mut Call<'_>, operation: Operation) -> Result<(), CommandError> 
         call.delete(target);
     } else {
         call.store(target, result.into_value(), false);
+        call.notify(event::SET, event, target);
     }
     call.reply.count(len);
     Ok(())

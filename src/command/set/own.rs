@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::command::chance::{self, Draw};
 use crate::command::options::count_at_least;
 use crate::command::scan::{Walk, read_cursor};
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::Blob;
 use crate::keyspace::types::Set;
 
@@ -19,6 +19,9 @@ pub(super) fn sadd(call: &mut Call<'_>) -> Result<(), CommandError> {
         members.iter().filter(|member| set.insert(Blob::from(**member))).count()
     })?;
     call.changed_by(key, added);
+    if added > 0 {
+        call.notify(event::SET, "sadd", key);
+    }
     call.reply.count(added);
     Ok(())
 }
@@ -29,6 +32,9 @@ pub(super) fn srem(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.edit(key, |set: &mut Set| members.iter().filter(|member| set.remove(member)).count())?;
     let removed = removed.unwrap_or(0);
     call.changed_by(key, removed);
+    if removed > 0 {
+        call.notify(event::SET, "srem", key);
+    }
     call.reply.count(removed);
     Ok(())
 }
@@ -45,8 +51,12 @@ pub(super) fn smove(call: &mut Call<'_>) -> Result<(), CommandError> {
     if is_member && source != target {
         call.edit(source, |set: &mut Set| set.remove(member))?;
         call.changed(source);
+        call.notify(event::SET, "srem", source);
         let is_new = call.edit_or_create(target, |set: &mut Set| set.insert(Blob::from(member)))?;
         call.changed_by(target, is_new.into());
+        if is_new {
+            call.notify(event::SET, "sadd", target);
+        }
     }
     call.reply.int(is_member.into());
     Ok(())
@@ -70,6 +80,7 @@ fn spop_one(call: &mut Call<'_>) -> Result<(), CommandError> {
     drop(set);
     call.edit(key, |set: &mut Set| set.remove(&member))?;
     call.changed(key);
+    call.notify(event::SET, "spop", key);
     call.replicate_as(&[b"SREM", key, &member]);
     call.reply.bulk(member);
     Ok(())
@@ -91,6 +102,7 @@ fn spop_some(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     call.edit(key, |set: &mut Set| members.iter().for_each(|member| _ = set.remove(member)))?;
     call.changed_by(key, members.len());
+    call.notify(event::SET, "spop", key);
     if all {
         call.replicate_as(&[b"DEL", key]);
     }
@@ -105,6 +117,9 @@ fn spop_some(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 pub(super) fn srandmember(call: &mut Call<'_>) -> Result<(), CommandError> {
+    if call.args.len() > 3 {
+        return Err(CommandError::SYNTAX);
+    }
     let draw = Draw::read(call, None)?;
     let found = call.read_as::<Set>(call.arg(1))?;
     let Some(count) = draw.count else {

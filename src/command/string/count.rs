@@ -1,7 +1,7 @@
 //! Strings as numbers.
 
 use crate::base::extended::Extended;
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::Value;
 
 pub(super) fn incr(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -35,6 +35,7 @@ fn add(call: &mut Call<'_>, by: i64) -> Result<(), CommandError> {
         .checked_add(by)
         .ok_or(CommandError::fixed("ERR increment or decrement would overflow"))?;
     call.store(key, Value::Int(new), true);
+    call.notify(event::STRING, "incrby", key);
     call.reply.int(new);
     Ok(())
 }
@@ -49,6 +50,7 @@ pub(super) fn incrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {
         .ok_or(CommandError::fixed("ERR increment would produce NaN or Infinity"))?
         .to_string();
     call.store(key, Value::string(new.as_bytes()), true);
+    call.notify(event::STRING, "incrbyfloat", key);
     call.replicate_as(&[b"SET", key, new.as_bytes(), b"KEEPTTL"]);
     call.reply.bulk(&new);
     Ok(())

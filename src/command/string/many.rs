@@ -1,6 +1,6 @@
 //! Several whole strings at once.
 
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::Value;
 
 pub(super) fn mget(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -45,5 +45,6 @@ fn check_pairs(call: &Call<'_>, name: &str) -> Result<(), CommandError> {
 fn store_all(call: &mut Call<'_>) {
     for pair in call.args[1..].chunks_exact(2) {
         call.store(pair[0], Value::string(pair[1]), false);
+        call.notify(event::STRING, "set", pair[0]);
     }
 }

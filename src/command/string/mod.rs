@@ -11,6 +11,8 @@ mod many;
 mod part;
 mod set;
 
+pub(super) use self::part::edit_text;
+
 use crate::command::flags::{DENYOOM, FAST, READONLY, WRITE};
 use crate::command::{Group, Keys, Run, Spec};
 

@@ -1,6 +1,6 @@
 //! Parts of a string.
 
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::{Blob, Value};
 
 const TOO_LONG: CommandError =
@@ -10,11 +10,14 @@ pub(super) fn append(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (key, tail) = (call.arg(1), call.arg(2));
     let Some(len) = len_of(call, key)? else {
         call.store(key, Value::string(tail), false);
+        call.notify(event::STRING, "append", key);
         call.reply.count(tail.len());
         return Ok(());
     };
     check_len(call, len, tail.len())?;
-    edit(call, key, |text| text.extend_from_slice(tail));
+    edit_text(call, key, |text| text.extend_from_slice(tail));
+    call.changed(key);
+    call.notify(event::STRING, "append", key);
     call.reply.count(len + tail.len());
     Ok(())
 }
@@ -40,13 +43,15 @@ pub(super) fn setrange(call: &mut Call<'_>) -> Result<(), CommandError> {
     if there.is_none() {
         call.create(key, Value::Str(Blob::new()));
     }
-    edit(call, key, |text| {
+    edit_text(call, key, |text| {
         if end > text.len() {
             let padding = vec![0; end - text.len()];
             text.extend_from_slice(&padding);
         }
         text.make_mut()[offset..end].copy_from_slice(piece);
     });
+    call.changed(key);
+    call.notify(event::STRING, "setrange", key);
     call.reply.count(len.max(end));
     Ok(())
 }
@@ -80,15 +85,20 @@ fn check_len(call: &Call<'_>, len: usize, more: usize) -> Result<(), CommandErro
     }
 }
 
-/// Changes the bytes of a string that is there, in place where nobody shares them.
-fn edit(call: &mut Call<'_>, key: &[u8], change: impl FnOnce(&mut Blob)) {
-    call.db_mut().update(key, |value| {
-        let text = std::mem::replace(value, Value::Int(0));
-        let Some(mut text) = text.into_text() else { return };
-        change(&mut text);
+/// Changes the bytes of a string that is there, in place where nobody shares them. Counts no
+/// change.
+pub(in crate::command) fn edit_text<R>(
+    call: &mut Call<'_>,
+    key: &[u8],
+    change: impl FnOnce(&mut Blob) -> R,
+) -> Option<R> {
+    let edited = call.db_mut().update(key, |value| {
+        let mut text = std::mem::replace(value, Value::Int(0)).into_text()?;
+        let result = change(&mut text);
         *value = Value::of_blob(text);
+        Some(result)
     });
-    call.changed(key);
+    edited.flatten()
 }
 
 #[cfg(test)]

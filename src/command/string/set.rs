@@ -1,7 +1,7 @@
 //! One whole string: GET, SET with its options, and the commands that SET has made superfluous.
 
 use crate::command::time::{Clock, past};
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::Value;
 
 /// What SET and GETEX may be told besides key and value.
@@ -36,8 +36,10 @@ pub(super) fn set(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     call.store(key, Value::string(value), options.keep_ttl);
+    call.notify(event::STRING, "set", key);
     if let Some(at) = at {
         call.db_mut().set_expiry(key, Some(at));
+        call.notify(event::GENERIC, "expire", key);
         replicate_with_expiry(call, key, value, at);
     } else if options.get {
         replicate_without_get(call);
@@ -53,6 +55,7 @@ pub(super) fn setnx(call: &mut Call<'_>) -> Result<(), CommandError> {
     let is_new = !call.exists(key);
     if is_new {
         call.store(key, Value::string(call.arg(2)), false);
+        call.notify(event::STRING, "set", key);
     }
     call.reply.int(is_new.into());
     Ok(())
@@ -71,6 +74,8 @@ fn set_with_expiry(call: &mut Call<'_>, clock: Clock) -> Result<(), CommandError
     let at = clock.read(call, 2)?;
     call.store(key, Value::string(value), false);
     call.db_mut().set_expiry(key, Some(at));
+    call.notify(event::STRING, "set", key);
+    call.notify(event::GENERIC, "expire", key);
     replicate_with_expiry(call, key, value, at);
     call.reply.ok();
     Ok(())
@@ -80,6 +85,7 @@ pub(super) fn getset(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (key, value) = (call.arg(1), call.arg(2));
     get(call)?;
     call.store(key, Value::string(value), false);
+    call.notify(event::STRING, "set", key);
     call.replicate_as(&[b"SET", key, value]);
     Ok(())
 }
@@ -112,10 +118,12 @@ pub(super) fn getex(call: &mut Call<'_>) -> Result<(), CommandError> {
         } else {
             call.db_mut().set_expiry(key, Some(at));
             call.changed(key);
+            call.notify(event::GENERIC, "expire", key);
             call.replicate_as(&[b"PEXPIREAT", key, at.to_string().as_bytes()]);
         }
     } else if options.persist && call.db_mut().set_expiry(key, None).is_some() {
         call.changed(key);
+        call.notify(event::GENERIC, "persist", key);
         call.replicate_as(&[b"PERSIST", key]);
     }
     Ok(())

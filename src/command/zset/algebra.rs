@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::reply_members;
 use crate::command::options::{count_at_least, score};
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::types::{Collection, Set, Zset};
 use crate::keyspace::{Blob, Value};
 
@@ -87,14 +87,20 @@ fn reply(call: &mut Call<'_>, operation: Operation, name: &str) -> Result<(), Co
     Ok(())
 }
 
-fn store(call: &mut Call<'_>, operation: Operation, name: &str) -> Result<(), CommandError> {
+fn store(
+    call: &mut Call<'_>,
+    operation: Operation,
+    name: &'static str,
+) -> Result<(), CommandError> {
     let target = call.arg(1);
-    let result = Ask::read(call, operation, 2, name, false)?.result();
+    let mut result = Ask::read(call, operation, 2, name, false)?.result();
+    result.pack(call.packing);
     let len = result.len();
     if len == 0 {
         call.delete(target);
     } else {
         call.store(target, result.into_value(), false);
+        call.notify(event::ZSET, name, target);
     }
     call.reply.count(len);
     Ok(())
@@ -149,7 +155,7 @@ impl Ask {
     }
 
     fn union(&self) -> Zset {
-        let mut result = Zset::default();
+        let mut result = Zset::unpacked();
         for (source, weight) in &by_size(&self.sources) {
             for (member, score) in source.members() {
                 let new = weighted(score, *weight);
@@ -168,17 +174,19 @@ impl Ask {
             });
             scores.reduce(|a, b| self.aggregate.of(a, b)).unwrap_or(0.0)
         };
-        shared(&self.sources).into_iter().map(|member| (member.clone(), score(member))).collect()
+        let mut result = Zset::unpacked();
+        result.extend(shared(&self.sources).into_iter().map(|m| (m.clone(), score(m))));
+        result
     }
 
     fn difference(&self) -> Zset {
-        let Some(((first, _), others)) = self.sources.split_first() else {
-            return Zset::default();
-        };
+        let mut result = Zset::unpacked();
+        let Some(((first, _), others)) = self.sources.split_first() else { return result };
         let is_own = |(member, _): &(&Blob, f64)| {
             !others.iter().any(|(source, _)| source.score(member).is_some())
         };
-        first.members().into_iter().filter(is_own).map(|(m, score)| (m.clone(), score)).collect()
+        result.extend(first.members().into_iter().filter(is_own).map(|(m, s)| (m.clone(), s)));
+        result
     }
 }
 
@@ -188,8 +196,21 @@ impl Aggregate {
             // Infinities of both signs make nothing.
             Self::Sum if (a + b).is_nan() => 0.0,
             Self::Sum => a + b,
-            Self::Min => a.min(b),
-            Self::Max => a.max(b),
+            // Of two zeros the first stays, whatever their signs.
+            Self::Min => {
+                if b < a {
+                    b
+                } else {
+                    a
+                }
+            }
+            Self::Max => {
+                if b > a {
+                    b
+                } else {
+                    a
+                }
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::base::number::until_nul;
 use crate::command::CommandError;
 use crate::command::options::score;
 use crate::keyspace::types::Zset;
@@ -71,6 +72,7 @@ pub(super) fn score_bounds(
             [b'(', number @ ..] => (true, number),
             number => (false, number),
         };
+        let number = until_nul(number).trim_ascii_start();
         // C reads nothing at all as 0.
         let score = if number.is_empty() { Some(0.0) } else { score(number) };
         score.map(|score| ScoreBound { score, exclusive })

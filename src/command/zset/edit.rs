@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::{NOT_A_NUMBER, bounds, reply_members, reply_score};
-use crate::command::options::{count_at_least, range_in, score, several_keys};
-use crate::command::{Call, CommandError};
-use crate::keyspace::Blob;
+use crate::command::options::{count_at_least, range_in, score, several_keys, timeout_ms};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::types::Zset;
+use crate::keyspace::{Blob, Kind};
 
 /// The options of ZADD.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,7 +29,7 @@ enum Outcome {
     Refused,
 }
 
-pub(super) fn zadd(call: &mut Call<'_>) -> Result<(), CommandError> {
+pub(in crate::command) fn zadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (options, first) = read_options(call);
     add(call, options, first)
 }
@@ -125,6 +125,9 @@ fn add(call: &mut Call<'_>, options: Options, first: usize) -> Result<(), Comman
         }
     }
     call.changed_by(key, added + changed);
+    if added + changed > 0 {
+        call.notify(event::ZSET, if options.increment { "zincr" } else { "zadd" }, key);
+    }
     refusal?;
     match (options.increment, last) {
         (true, Some(score)) => reply_score(call, score),
@@ -142,27 +145,31 @@ pub(super) fn zrem(call: &mut Call<'_>) -> Result<(), CommandError> {
     })?;
     let removed = removed.unwrap_or(0);
     call.changed_by(key, removed);
+    if removed > 0 {
+        call.notify(event::ZSET, "zrem", key);
+    }
     call.reply.count(removed);
     Ok(())
 }
 
 pub(super) fn zremrangebyrank(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (start, end) = (call.int(2)?, call.int(3)?);
-    remove_range(call, |zset| range_in(zset.len(), start, end))
+    remove_range(call, "zremrangebyrank", |zset| range_in(zset.len(), start, end))
 }
 
 pub(super) fn zremrangebyscore(call: &mut Call<'_>) -> Result<(), CommandError> {
     let bounds = bounds::score_bounds(call.arg(2), call.arg(3))?;
-    remove_range(call, |zset| bounds::by_score(zset, bounds))
+    remove_range(call, "zremrangebyscore", |zset| bounds::by_score(zset, bounds))
 }
 
 pub(super) fn zremrangebylex(call: &mut Call<'_>) -> Result<(), CommandError> {
     let bounds = bounds::name_bounds(call.arg(2), call.arg(3))?;
-    remove_range(call, |zset| bounds::by_name(zset, bounds))
+    remove_range(call, "zremrangebylex", |zset| bounds::by_name(zset, bounds))
 }
 
 fn remove_range(
     call: &mut Call<'_>,
+    event: &'static str,
     range: impl FnOnce(&Zset) -> Range<usize>,
 ) -> Result<(), CommandError> {
     let key = call.arg(1);
@@ -172,6 +179,9 @@ fn remove_range(
     })?;
     let removed = taken.map_or(0, |taken| taken.len());
     call.changed_by(key, removed);
+    if removed > 0 {
+        call.notify(event::ZSET, event, key);
+    }
     call.reply.count(removed);
     Ok(())
 }
@@ -198,6 +208,10 @@ fn pop(zset: &mut Zset, highest: bool, count: usize) -> Vec<(Blob, f64)> {
     }
 }
 
+fn popped_event(highest: bool) -> &'static str {
+    if highest { "zpopmax" } else { "zpopmin" }
+}
+
 pub(super) fn zpopmin(call: &mut Call<'_>) -> Result<(), CommandError> {
     pop_from_one(call, false)
 }
@@ -216,6 +230,9 @@ fn pop_from_one(call: &mut Call<'_>, highest: bool) -> Result<(), CommandError> 
     let popped = call.edit(key, |zset: &mut Zset| pop(zset, highest, count.unwrap_or(1)))?;
     let popped = popped.unwrap_or_default();
     call.changed_by(key, popped.len());
+    if !popped.is_empty() {
+        call.notify(event::ZSET, popped_event(highest), key);
+    }
     let members: Vec<_> = popped.iter().map(|(member, score)| (member, *score)).collect();
     match members[..] {
         // Without a count the one pair is not in an array of its own.
@@ -230,35 +247,97 @@ fn pop_from_one(call: &mut Call<'_>, highest: bool) -> Result<(), CommandError> 
 }
 
 pub(super) fn zmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let (keys, after) = several_keys(call, 1, "ERR numkeys should be greater than 0")?;
-    let highest = call.is(after, "MAX");
-    if !highest && !call.is(after, "MIN") {
-        return Err(CommandError::SYNTAX);
+    let wish = PopFromFirst::read(call, 1)?;
+    if !wish.run(call)? {
+        call.reply.null_array();
     }
-    let count = match call.args.len() - after {
-        1 => 1,
-        3 if call.is(after + 1, "COUNT") => {
-            count_at_least(call, after + 2, 1, "ERR count should be greater than 0")?
+    Ok(())
+}
+
+/// What ZMPOP and BZMPOP ask for: some members of the first sorted set that has any.
+#[derive(Debug)]
+struct PopFromFirst<'a> {
+    keys: &'a [&'a [u8]],
+    highest: bool,
+    count: usize,
+}
+
+impl<'a> PopFromFirst<'a> {
+    /// Reads it from the word on that says how many keys there are.
+    fn read(call: &Call<'a>, index: usize) -> Result<Self, CommandError> {
+        let (keys, after) = several_keys(call, index, "ERR numkeys should be greater than 0")?;
+        let highest = call.is(after, "MAX");
+        if !highest && !call.is(after, "MIN") {
+            return Err(CommandError::SYNTAX);
         }
-        _ => return Err(CommandError::SYNTAX),
-    };
-    for key in keys {
-        let Some(popped) = call.edit(key, |zset: &mut Zset| pop(zset, highest, count))? else {
-            continue;
+        let count = match call.args.len() - after {
+            1 => 1,
+            3 if call.is(after + 1, "COUNT") => {
+                count_at_least(call, after + 2, 1, "ERR count should be greater than 0")?
+            }
+            _ => return Err(CommandError::SYNTAX),
         };
-        call.changed_by(key, popped.len());
-        let word = if highest { "ZPOPMAX" } else { "ZPOPMIN" };
-        call.replicate_as(&[word.as_bytes(), key, popped.len().to_string().as_bytes()]);
-        call.reply.array(2);
-        call.reply.bulk(key);
-        call.reply.array(popped.len());
-        for (member, score) in popped {
+        Ok(Self { keys, highest, count })
+    }
+
+    /// Answers and returns true if there was anything.
+    fn run(&self, call: &mut Call<'_>) -> Result<bool, CommandError> {
+        for key in call.worth_a_look(self.keys) {
+            let take = |zset: &mut Zset| pop(zset, self.highest, self.count);
+            let Some(popped) = call.edit(key, take)? else { continue };
+            call.changed_by(key, popped.len());
+            call.notify(event::ZSET, popped_event(self.highest), key);
+            let word = if self.highest { "ZPOPMAX" } else { "ZPOPMIN" };
+            call.replicate_as(&[word.as_bytes(), key, popped.len().to_string().as_bytes()]);
             call.reply.array(2);
-            call.reply.bulk(member);
-            reply_score(call, score);
+            call.reply.bulk(key);
+            call.reply.array(popped.len());
+            for (member, score) in popped {
+                call.reply.array(2);
+                call.reply.bulk(member);
+                reply_score(call, score);
+            }
+            return Ok(true);
         }
+        Ok(false)
+    }
+}
+
+pub(super) fn bzpopmin(call: &mut Call<'_>) -> Result<(), CommandError> {
+    pop_or_wait(call, false, "ZPOPMIN")
+}
+
+pub(super) fn bzpopmax(call: &mut Call<'_>) -> Result<(), CommandError> {
+    pop_or_wait(call, true, "ZPOPMAX")
+}
+
+fn pop_or_wait(call: &mut Call<'_>, highest: bool, effect: &str) -> Result<(), CommandError> {
+    let last = call.args.len() - 1;
+    let keys = &call.args[1..last];
+    let timeout = timeout_ms(call, last)?;
+    for key in call.worth_a_look(keys) {
+        let popped = call.edit(key, |zset: &mut Zset| pop(zset, highest, 1))?.unwrap_or_default();
+        let Some((member, score)) = popped.first() else { continue };
+        call.changed(key);
+        call.notify(event::ZSET, popped_event(highest), key);
+        call.replicate_as(&[effect.as_bytes(), key]);
+        call.reply.array(3);
+        call.reply.bulk(key);
+        call.reply.bulk(member);
+        reply_score(call, *score);
         return Ok(());
     }
-    call.reply.null_array();
+    if !call.wait_for(Kind::Zset, keys, timeout) {
+        call.reply.null_array();
+    }
+    Ok(())
+}
+
+pub(super) fn bzmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let wish = PopFromFirst::read(call, 2)?;
+    let timeout = timeout_ms(call, 1)?;
+    if !wish.run(call)? && !call.wait_for(Kind::Zset, wish.keys, timeout) {
+        call.reply.null_array();
+    }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod range;
 mod read;
 mod rows;
 
+pub(super) use self::edit::zadd;
 pub(super) use self::rows::COMMANDS;
 
 use crate::command::{Call, CommandError};

@@ -3,7 +3,7 @@
 use super::bounds::{self, NameBound, ScoreBound};
 use super::reply_members;
 use crate::command::options::range_in;
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::Blob;
 use crate::keyspace::types::{Collection, Zset};
 
@@ -76,6 +76,7 @@ pub(super) fn zrangestore(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.delete(target);
     } else {
         call.store(target, result.into_value(), false);
+        call.notify(event::ZSET, "zrangestore", target);
     }
     call.reply.count(len);
     Ok(())
@@ -109,7 +110,8 @@ fn read_options(call: &Call<'_>, mut ask: Ask, first: usize) -> Result<Ask, Comm
         index += 1;
     }
     let by = ask.by.unwrap_or(By::Rank);
-    if ask.limit.is_some() && by == By::Rank {
+    // A count of -1 is as good as no LIMIT.
+    if ask.limit.is_some_and(|(_, count)| count != -1) && by == By::Rank {
         return Err(CommandError::fixed(
             "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
         ));
@@ -155,7 +157,8 @@ impl<'a> Limits<'a> {
             Self::Scores(bounds) => bounds::by_score(zset, bounds),
             Self::Names(bounds) => bounds::by_name(zset, bounds),
         };
-        let (skip, max) = limits(ask.limit, range.len());
+        let limit = ask.limit.filter(|_| !matches!(self, Self::Ranks(..)));
+        let (skip, max) = limits(limit, range.len());
         if !ask.is_reverse() {
             let start = range.start + skip;
             return zset.range(start..start + max);

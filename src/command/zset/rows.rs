@@ -1,7 +1,7 @@
 //! The rows of the commands on sorted sets.
 
 use super::{algebra, edit, range, read};
-use crate::command::flags::{DENYOOM, FAST, MOVABLE_KEYS, READONLY, WRITE};
+use crate::command::flags::{BLOCKING, DENYOOM, FAST, MOVABLE_KEYS, NOSCRIPT, READONLY, WRITE};
 use crate::command::{Group, Keys, Run, Spec};
 
 /// The rows of this file.
@@ -325,5 +325,35 @@ pub(in crate::command) const COMMANDS: &[Spec<Run>] = &[
         since: "6.2.0",
         doc: "Stores the members of the first sorted set that no other has.",
         run: algebra::zdiffstore,
+    },
+    Spec {
+        name: "BZPOPMIN",
+        arity: -3,
+        flags: WRITE | NOSCRIPT | BLOCKING | FAST,
+        keys: Keys::range(1, -2, 1),
+        group: Group::SortedSet,
+        since: "5.0.0",
+        doc: "Removes and returns the member with the lowest score, or waits for one.",
+        run: edit::bzpopmin,
+    },
+    Spec {
+        name: "BZPOPMAX",
+        arity: -3,
+        flags: WRITE | NOSCRIPT | BLOCKING | FAST,
+        keys: Keys::range(1, -2, 1),
+        group: Group::SortedSet,
+        since: "5.0.0",
+        doc: "Removes and returns the member with the highest score, or waits for one.",
+        run: edit::bzpopmax,
+    },
+    Spec {
+        name: "BZMPOP",
+        arity: -5,
+        flags: WRITE | BLOCKING | MOVABLE_KEYS,
+        keys: Keys::NONE,
+        group: Group::SortedSet,
+        since: "7.0.0",
+        doc: "Removes and returns members of the first sorted set that has any, or waits for one.",
+        run: edit::bzmpop,
     },
 ];

@@ -1,21 +1,19 @@
 //! Hashes: fields with values.
 
+use super::Packing;
 use super::dense::Dense;
 use crate::keyspace::Blob;
-
-/// Redis keeps a hash in one piece (a listpack) up to so many fields of such a length.
-const PACKED_FIELDS_MAX: usize = 512;
-const PACKED_BYTES_MAX: usize = 64;
 
 /// A hash. Fields are in the order of their insertion as long as Redis would pack them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hash {
     fields: Dense<Blob>,
-    /// Became too large to be packed; never goes back.
+    /// Bytes of the longest field or value that there ever was.
+    longest: usize,
     spread: bool,
 }
 
-super::collection!(Hash);
+super::collection!(Hash, packed);
 
 impl Hash {
     /// How many fields there are.
@@ -40,10 +38,8 @@ impl Hash {
 
     /// Sets a field and returns its previous value.
     pub fn insert(&mut self, field: Blob, value: Blob) -> Option<Blob> {
-        self.spread |= field.len() > PACKED_BYTES_MAX || value.len() > PACKED_BYTES_MAX;
-        let old = self.fields.insert(field, value);
-        self.spread |= self.len() > PACKED_FIELDS_MAX;
-        old
+        self.longest = self.longest.max(field.len()).max(value.len());
+        self.fields.insert(field, value)
     }
 
     /// Removes a field and returns its value.
@@ -69,6 +65,15 @@ impl Hash {
         }
         let (fields, next) = self.fields.walk(cursor, count);
         (fields.map(|(field, value)| (field, value)).collect(), next)
+    }
+
+    pub(super) fn outgrows(&self, packing: &Packing) -> bool {
+        !self.spread
+            && (self.len() > packing.hash_fields_max || self.longest > packing.hash_bytes_max)
+    }
+
+    pub(super) fn spread(&mut self) {
+        self.spread = true;
     }
 
     /// Bytes held.
@@ -103,13 +108,15 @@ mod tests {
     #[test]
     fn a_hash_is_spread_when_it_grows_and_stays_so() {
         let mut hash: Hash = (0..512).map(numbered).collect();
-        assert_eq!(hash.encoding(), "listpack");
+        assert!(!hash.outgrows(&Packing::default()));
         hash.insert(numbered(512).0, Blob::new());
+        assert!(hash.outgrows(&Packing::default()));
+        hash.spread();
         assert_eq!(hash.encoding(), "hashtable");
         (0..512).for_each(|n| assert!(hash.remove(&numbered(n).0).is_some()));
         assert_eq!((hash.len(), hash.encoding()), (1, "hashtable"));
         let long: Hash = [(Blob::new(), Blob::from([b'x'; 65].as_slice()))].into_iter().collect();
-        assert_eq!(long.encoding(), "hashtable");
+        assert!(long.outgrows(&Packing::default()));
     }
 
     #[test]

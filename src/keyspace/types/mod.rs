@@ -5,12 +5,16 @@ mod dense;
 mod hash;
 mod list;
 mod order;
+mod packing;
 mod set;
+pub mod stream;
 mod zset;
 
 pub use self::hash::Hash;
 pub use self::list::{End, List};
+pub use self::packing::Packing;
 pub use self::set::Set;
+pub use self::stream::{Stream, StreamId};
 pub use self::zset::Zset;
 
 use std::sync::Arc;
@@ -34,6 +38,14 @@ pub trait Collection: Clone + Default {
     /// How many elements there are.
     fn len(&self) -> usize;
 
+    /// Whether it is kept in one piece, and too large for that.
+    fn outgrows(&self, _packing: &Packing) -> bool {
+        false
+    }
+
+    /// Is not kept in one piece any more.
+    fn spread(&mut self) {}
+
     /// Whether there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -42,6 +54,20 @@ pub trait Collection: Clone + Default {
 
 macro_rules! collection {
     ($type:ident) => {
+        super::collection!($type {});
+    };
+    ($type:ident, packed) => {
+        super::collection!($type {
+            fn outgrows(&self, packing: &crate::keyspace::types::Packing) -> bool {
+                Self::outgrows(self, packing)
+            }
+
+            fn spread(&mut self) {
+                Self::spread(self);
+            }
+        });
+    };
+    ($type:ident { $($packed:tt)* }) => {
         impl super::Collection for $type {
             const KIND: crate::keyspace::Kind = crate::keyspace::Kind::$type;
 
@@ -66,6 +92,8 @@ macro_rules! collection {
             fn len(&self) -> usize {
                 Self::len(self)
             }
+
+            $($packed)*
         }
     };
 }

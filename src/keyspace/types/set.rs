@@ -1,21 +1,19 @@
 //! Sets.
 
+use super::Packing;
 use super::dense::Dense;
 use crate::base::number;
 use crate::keyspace::Blob;
-
-/// Redis keeps a set of integers in one piece (an intset) up to so many.
-const INTEGERS_MAX: usize = 512;
 
 /// A set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Set {
     members: Dense<()>,
-    /// Became too large, or holds what is no integer; never goes back.
+    /// It is so too once it holds what is no integer.
     spread: bool,
 }
 
-super::collection!(Set);
+super::collection!(Set, packed);
 
 impl Set {
     /// How many members there are.
@@ -36,9 +34,7 @@ impl Set {
     /// Adds a member and returns whether it is new.
     pub fn insert(&mut self, member: Blob) -> bool {
         self.spread = self.spread || number::parse_i64(&member).is_none();
-        let is_new = self.members.insert(member, ()).is_none();
-        self.spread |= self.len() > INTEGERS_MAX;
-        is_new
+        self.members.insert(member, ()).is_none()
     }
 
     /// Removes a member and returns whether it was there.
@@ -73,6 +69,14 @@ impl Set {
         }
         let (members, next) = self.members.walk(cursor, count);
         (members.map(|(member, ())| member).collect(), next)
+    }
+
+    pub(super) fn outgrows(&self, packing: &Packing) -> bool {
+        !self.spread && self.len() > packing.set_integers_max
+    }
+
+    pub(super) fn spread(&mut self) {
+        self.spread = true;
     }
 
     /// Bytes held.
@@ -113,7 +117,7 @@ mod tests {
         assert_eq!(set.encoding(), "hashtable");
         set.remove(b"x");
         assert_eq!(set.encoding(), "hashtable");
-        assert_eq!(of(0..512).encoding(), "intset");
-        assert_eq!(of(0..513).encoding(), "hashtable");
+        assert!(!of(0..512).outgrows(&Packing::default()));
+        assert!(of(0..513).outgrows(&Packing::default()));
     }
 }

@@ -2,24 +2,22 @@
 
 use std::ops::Range;
 
+use super::Packing;
 use super::dense::Dense;
 use super::order::Order;
 use crate::keyspace::Blob;
-
-/// Redis keeps a sorted set in one piece (a listpack) up to so many members of such a length.
-const PACKED_MEMBERS_MAX: usize = 128;
-const PACKED_BYTES_MAX: usize = 64;
 
 /// A sorted set. Scores are never NaN.
 #[derive(Debug, Clone, Default)]
 pub struct Zset {
     scores: Dense<f64>,
     order: Order,
-    /// Became too large to be packed; never goes back.
+    /// Bytes of the longest member that there ever was.
+    longest: usize,
     spread: bool,
 }
 
-super::collection!(Zset);
+super::collection!(Zset, packed);
 
 impl PartialEq for Zset {
     fn eq(&self, other: &Self) -> bool {
@@ -28,6 +26,24 @@ impl PartialEq for Zset {
 }
 
 impl Zset {
+    /// An empty one that is not in one piece, so that it tells zeros apart.
+    pub fn unpacked() -> Self {
+        Self { spread: true, ..Self::default() }
+    }
+
+    /// Puts it in one piece, if it is not too large for that.
+    pub fn pack(&mut self, packing: &Packing) {
+        self.spread = false;
+        if self.outgrows(packing) {
+            return self.spread();
+        }
+        let zeros = self.iter().filter(|(_, score)| *score == 0.0);
+        let zeros: Vec<_> = zeros.map(|(member, _)| member.clone()).collect();
+        for member in zeros {
+            self.insert(member, 0.0);
+        }
+    }
+
     /// How many members there are.
     pub fn len(&self) -> usize {
         self.scores.len()
@@ -45,7 +61,7 @@ impl Zset {
 
     /// Adds a member or changes its score, which must not be NaN; returns the previous score.
     pub fn insert(&mut self, member: Blob, score: f64) -> Option<f64> {
-        self.spread |= member.len() > PACKED_BYTES_MAX;
+        self.longest = self.longest.max(member.len());
         // Packed, a whole number is kept as an integer, and there is one zero only.
         let score = if self.spread { score } else { score + 0.0 };
         let old = self.scores.insert(member.clone(), score);
@@ -53,7 +69,6 @@ impl Zset {
             self.order.remove(old, &member);
         }
         self.order.insert(score, member);
-        self.spread |= self.len() > PACKED_MEMBERS_MAX;
         old
     }
 
@@ -105,6 +120,15 @@ impl Zset {
         (members.map(|(member, score)| (member, *score)).collect(), next)
     }
 
+    pub(super) fn outgrows(&self, packing: &Packing) -> bool {
+        !self.spread
+            && (self.len() > packing.zset_members_max || self.longest > packing.zset_bytes_max)
+    }
+
+    pub(super) fn spread(&mut self) {
+        self.spread = true;
+    }
+
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
         size_of::<Self>() + self.scores.heap_bytes() + self.order.table_bytes()
@@ -120,10 +144,17 @@ impl FromIterator<(Blob, f64)> for Zset {
     /// Scores must not be NaN.
     fn from_iter<I: IntoIterator<Item = (Blob, f64)>>(members: I) -> Self {
         let mut zset = Self::default();
-        for (member, score) in members {
-            zset.insert(member, score);
-        }
+        zset.extend(members);
         zset
+    }
+}
+
+impl Extend<(Blob, f64)> for Zset {
+    /// Scores must not be NaN.
+    fn extend<I: IntoIterator<Item = (Blob, f64)>>(&mut self, members: I) {
+        for (member, score) in members {
+            self.insert(member, score);
+        }
     }
 }
 
@@ -184,8 +215,11 @@ mod tests {
     #[test]
     fn a_sorted_set_is_spread_when_it_grows_and_stays_so() {
         let mut zset: Zset = (0..128).map(|n| (member(n), 0.0)).collect();
-        assert_eq!(zset.encoding(), "listpack");
+        assert!(!zset.outgrows(&Packing::default()));
         zset.insert(member(128), 0.0);
+        assert!(zset.outgrows(&Packing::default()));
+        assert_eq!(zset.encoding(), "listpack");
+        zset.spread();
         zset.remove(b"128");
         assert_eq!(zset.encoding(), "skiplist");
     }

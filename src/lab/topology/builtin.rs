@@ -49,6 +49,20 @@ const BUILTINS: &[Builtin] = embedded!(
     "persistence-off",
     "min-replicas",
     "stale-reads",
+    "aof-vs-rdb-power-loss",
+    "restart-partial-resync",
+    "failover",
+    "quorum-is-not-majority",
+    "two-sentinels",
+    "five-sentinels",
+    "split-brain",
+    "old-primary-returns",
+    "priority-zero",
+    "auth-mismatch",
+    "flapping",
+    "chained-failover",
+    "double-failover",
+    "persistence-off-sentinel",
 );
 
 #[cfg(test)]
@@ -71,7 +85,15 @@ mod tests {
             .filter(|shipped| shipped.topology().is_ok_and(|read| !read.lints.is_empty()))
             .map(|shipped| shipped.name)
             .collect();
-        assert_eq!(warned, ["backlog-overflow", "persistence-off"]);
+        let traps = [
+            "backlog-overflow",
+            "persistence-off",
+            "quorum-is-not-majority",
+            "two-sentinels",
+            "auth-mismatch",
+            "persistence-off-sentinel",
+        ];
+        assert_eq!(warned, traps);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! What is allowed and will surprise.
 
-use super::WorkloadSpec;
 use super::diagnostic::Diagnostic;
+use super::monitor::MonitorDraft;
 use super::server::Draft;
 use super::table::Notes;
 use super::workload::WorkloadDraft;
+use super::{LinkSpec, WorkloadSpec};
+use crate::base::time::Millis;
+use crate::lab::action::Direction;
 use crate::lab::parse;
 
 /// Redis's `repl-backlog-size` when nothing is said.
@@ -80,6 +83,119 @@ fn lint_writes_to_replica(drafts: &[Draft], workload: &WorkloadDraft, notes: &mu
         notes.add(
             Diagnostic::warning(span.clone(), message)
                 .help("without `target` the workload writes to the first primary"),
+        );
+    }
+}
+
+/// Warnings about what Sentinels will and will not do.
+pub fn lint_monitors(
+    monitors: &[MonitorDraft],
+    drafts: &[Draft],
+    links: &[LinkSpec],
+    notes: &mut Notes<'_>,
+) {
+    for monitor in monitors {
+        lint_majority(monitor, notes);
+        lint_impatience(monitor, links, notes);
+        lint_masterauth(monitor, drafts, notes);
+        lint_watched_replica(monitor, drafts, notes);
+    }
+}
+
+/// The quorum says that the primary is down; a majority of all Sentinels elects who acts.
+fn lint_majority(monitor: &MonitorDraft, notes: &mut Notes<'_>) {
+    let (name, quorum) = (&monitor.spec.name, monitor.spec.quorum);
+    let count = monitor.spec.sentinels.len() as u64;
+    let majority = count / 2 + 1;
+    let warn = |message: String| Diagnostic::warning(monitor.quorum_span.clone(), message);
+    if count > 0 && count.is_multiple_of(2) {
+        let one_less = count - 1;
+        let message = format!("`{name}` is watched by {count} Sentinels, an even number");
+        notes.add(Diagnostic::warning(monitor.name_span.clone(), message).help(format!(
+            "a majority is {majority}, so no more of them may fail than of {one_less}: \
+                 make it {}",
+            count + 1
+        )));
+    }
+    if quorum > count {
+        notes.add(
+            warn(format!("a quorum of {quorum}, and only {count} Sentinels watch `{name}`"))
+                .help("they never agree that it is down: there is no failover"),
+        );
+    } else if quorum > majority {
+        notes.add(
+            warn(format!("a quorum of {quorum} is more than a majority of {count} Sentinels"))
+                .help(format!("{} of them away, and there is no failover", count - quorum + 1)),
+        );
+    } else if quorum < majority {
+        notes.add(
+            warn(format!("a quorum of {quorum} is no majority of {count} Sentinels"))
+                .label("enough to say that it is down")
+                .help(format!(
+                    "who acts is elected by {majority} all the same: quorum = {majority} says so"
+                )),
+        );
+    }
+}
+
+/// A primary that is slow to reach seems down before it can answer.
+fn lint_impatience(monitor: &MonitorDraft, links: &[LinkSpec], notes: &mut Notes<'_>) {
+    let down_after = monitor.spec.down_after_ms();
+    let delay = |from: &str, to: &str| -> Millis {
+        let covers = |spec: &&LinkSpec| {
+            let (a, b) = (spec.link.a.as_str(), spec.link.b.as_str());
+            (a, b) == (from, to) || (spec.link.direction == Direction::Both && (b, a) == (from, to))
+        };
+        links.iter().filter(covers).map(|spec| spec.policy.delay_ms + spec.policy.jitter_ms).sum()
+    };
+    let primary = monitor.spec.primary.as_str();
+    let round_trip =
+        |sentinel: &String| (delay(sentinel, primary) + delay(primary, sentinel), sentinel.clone());
+    let Some((slowest, sentinel)) = monitor.spec.sentinels.iter().map(round_trip).max() else {
+        return;
+    };
+    if down_after >= 3 * slowest {
+        return;
+    }
+    let span = monitor.down_after_span.as_ref().unwrap_or(&monitor.name_span).clone();
+    let message =
+        format!("`{primary}` may seem down to `{sentinel}`: an answer takes up to {slowest} ms");
+    notes.add(
+        Diagnostic::warning(span, message).label(format!("down after {down_after} ms")).help(
+            format!("down-after-milliseconds = {} leaves room for two lost answers", 3 * slowest),
+        ),
+    );
+}
+
+/// The trap that shows only after a failover, when the old primary has to follow.
+fn lint_masterauth(monitor: &MonitorDraft, drafts: &[Draft], notes: &mut Notes<'_>) {
+    let Some(span) = &monitor.auth_pass_span else { return };
+    let primary = drafts.iter().find(|draft| draft.spec.name == monitor.spec.primary);
+    let Some(primary) =
+        primary.filter(|draft| draft.spec.directive("masterauth").is_none_or(str::is_empty))
+    else {
+        return;
+    };
+    let name = &primary.spec.name;
+    notes.add(
+        Diagnostic::warning(
+            primary.name_span.clone(),
+            format!("`{name}` has no `masterauth`: it cannot follow the primary that replaces it"),
+        )
+        .related(span.clone(), "the nodes ask for a password")
+        .help(
+            "every node of a monitored primary becomes a replica some day: give masterauth to all",
+        ),
+    );
+}
+
+fn lint_watched_replica(monitor: &MonitorDraft, drafts: &[Draft], notes: &mut Notes<'_>) {
+    let watched = drafts.iter().find(|draft| draft.spec.name == monitor.spec.primary);
+    if let Some(above) = watched.and_then(|draft| draft.spec.replicaof.as_ref()) {
+        let message = format!("`{}` is a replica of `{above}`", monitor.spec.primary);
+        notes.add(
+            Diagnostic::warning(monitor.name_span.clone(), message)
+                .help("Sentinels watch primaries, and find the replicas by themselves"),
         );
     }
 }

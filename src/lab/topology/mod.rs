@@ -14,10 +14,11 @@
 //! ```toml
 //! title = "Chained replication"
 //! about = "alpha feeds bravo; charlie follows bravo."
+//! sentinel-timing = "fast"      # or "redis": the real program's ticks
 //!
 //! [server]                      # defaults for every server
 //! repl-backlog-size = "1mb"     # any redis.conf directive
-//! persistence = true            # false is the directive save ""
+//! persistence = true            # false is the directive save ""; "aof" and "aof-always" a log
 //! auto-restart = "500ms"        # or true (100 ms), or false
 //!
 //! [servers.alpha]               # the order here is the order on the screen
@@ -31,6 +32,16 @@
 //! [servers.charlie]
 //! count = 3                     # charlie1 to charlie3, on consecutive ports
 //! replicaof = "bravo"
+//!
+//! [sentinels.s]                 # s1 to s3; sentinel.conf's statements about itself as well
+//! count = 3
+//! port = 26401
+//!
+//! [monitors.mymaster]           # sentinel.conf's statements about a primary
+//! primary = "alpha"
+//! quorum = 2
+//! down-after-milliseconds = 1000
+//! sentinels = ["s1", "s2"]      # all if left out
 //!
 //! [links."alpha->bravo"]        # or "alpha<->bravo"
 //! delay = "20ms"                # also: jitter, throttle = "50kb" (per second), cut = true
@@ -52,7 +63,9 @@ mod builtin;
 pub mod diagnostic;
 mod link;
 mod lint;
+mod monitor;
 mod names;
+mod sentinel;
 mod server;
 mod step;
 mod table;
@@ -66,9 +79,12 @@ use toml::de::DeTable;
 pub use self::builtin::{Builtin, builtin, builtins};
 pub use self::diagnostic::{Diagnostic, Diagnostics};
 use self::names::Names;
+use self::sentinel::SentinelDraft;
+use self::server::Draft;
 use self::table::{Notes, Table};
 use super::action::{Action, Claim, LinkRef};
 use crate::base::time::Millis;
+use crate::sentinel::Timing;
 use crate::world::LinkPolicy;
 
 /// How long an expectation may take when the file does not say (`within`), in milliseconds.
@@ -80,6 +96,12 @@ pub const AUTO_RESTART_DEFAULT_MS: Millis = 100;
 /// Servers that one file may have.
 pub const SERVERS_MAX: usize = 64;
 
+/// `down-after-milliseconds` where a monitor does not say it.
+const DOWN_AFTER_DEFAULT_MS: Millis = 30_000;
+
+/// Sentinels that one file may have.
+pub const SENTINELS_MAX: usize = 32;
+
 /// What a topology file says, checked: names exist, ports differ, nobody follows itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Topology {
@@ -89,6 +111,12 @@ pub struct Topology {
     pub about: String,
     /// In file order, groups already expanded. At least one.
     pub servers: Vec<ServerSpec>,
+    /// In file order, groups already expanded.
+    pub sentinels: Vec<SentinelSpec>,
+    /// What the Sentinels watch, in file order.
+    pub monitors: Vec<MonitorSpec>,
+    /// The clockwork of the Sentinels.
+    pub sentinel_timing: Timing,
     /// In file order.
     pub links: Vec<LinkSpec>,
     /// What writes, if anything.
@@ -127,11 +155,12 @@ impl Topology {
     /// # Errors
     /// A port would be past 65535.
     pub fn with_port_offset(mut self, offset: u16) -> Result<Self, PortPastEnd> {
-        for server in &mut self.servers {
-            let Some(port) = server.port else { continue };
-            let moved = port.checked_add(offset);
-            let past_end = || PortPastEnd { server: server.name.clone(), port, offset };
-            server.port = Some(moved.ok_or_else(past_end)?);
+        let servers = self.servers.iter_mut().map(|node| (&node.name, &mut node.port));
+        let sentinels = self.sentinels.iter_mut().map(|node| (&node.name, &mut node.port));
+        for (name, own) in servers.chain(sentinels) {
+            let Some(port) = *own else { continue };
+            let past_end = || PortPastEnd { node: name.clone(), port, offset };
+            *own = Some(port.checked_add(offset).ok_or_else(past_end)?);
         }
         Ok(self)
     }
@@ -149,10 +178,10 @@ impl Topology {
 
 /// A port that an offset pushes past the last one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{server}` has port {port}, and {offset} more is past 65535")]
+#[error("`{node}` has port {port}, and {offset} more is past 65535")]
 pub struct PortPastEnd {
-    /// The server's name.
-    pub server: String,
+    /// The node's name.
+    pub node: String,
     /// Its port in the file.
     pub port: u16,
     /// What was to be added.
@@ -168,17 +197,30 @@ fn read(mut root: Table<'_>, errors: &mut Notes<'_>, warnings: &mut Notes<'_>) -
     let about = text("about", errors);
     let defaults = server::read_defaults(root.take("server").as_ref(), errors);
     let drafts = server::read_servers(root.take("servers").as_ref(), &defaults, errors);
-    whole::check(&drafts, errors);
-    let names = Names::of(&drafts);
+    let timing = monitor::read_timing(root.take("sentinel-timing").as_ref(), errors);
+    let sentinels = sentinel::read_sentinels(root.take("sentinels").as_ref(), errors);
+    let watchers = Names::of(sentinels.iter().map(SentinelDraft::named));
+    let monitors =
+        monitor::read_monitors(root.take("monitors").as_ref(), &drafts, &watchers, errors);
+    let servers = drafts.iter().map(Draft::named);
+    let names = Names::of(servers.chain(sentinels.iter().map(SentinelDraft::named)));
+    whole::check(&drafts, &names, errors);
     let links = link::read_links(root.take("links").as_ref(), &names, errors);
-    let workload = workload::read_workload(root.take("workload").as_ref(), &drafts, errors);
-    let steps = step::read_steps(root.take("steps").as_ref(), &names, errors);
+    let workload = root.take("workload");
+    let workload =
+        workload::read_workload(workload.as_ref(), &drafts, &monitors, &watchers, errors);
+    let speakable = step::Subjects { names: &names, monitors: &monitors };
+    let steps = step::read_steps(root.take("steps").as_ref(), &speakable, errors);
     root.finish(errors);
     lint::lint(&drafts, workload.as_ref(), warnings);
+    lint::lint_monitors(&monitors, &drafts, &links, warnings);
     Topology {
         title,
         about,
         servers: drafts.into_iter().map(|draft| draft.spec).collect(),
+        sentinels: sentinels.into_iter().map(|draft| draft.spec).collect(),
+        monitors: monitors.into_iter().map(|draft| draft.spec).collect(),
+        sentinel_timing: timing,
         links,
         workload: workload.map(|workload| workload.spec),
         steps,
@@ -209,7 +251,8 @@ pub struct ServerSpec {
     pub config: Vec<(String, String)>,
     /// Directory for its files; `None` for one that goes when the lab ends.
     pub dir: Option<PathBuf>,
-    /// False if the file says `persistence = false`; `config` then has `save ""`.
+    /// False if the file says `persistence = false`; `config` then has `save ""`, and with a log
+    /// `appendonly` and `appendfsync`.
     pub persistence: bool,
     /// Starts again by itself after it was dead for so many milliseconds.
     pub auto_restart: Option<Millis>,
@@ -219,6 +262,49 @@ impl ServerSpec {
     /// The last value given to a directive.
     pub fn directive(&self, name: &str) -> Option<&str> {
         self.config.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One Sentinel.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SentinelSpec {
+    /// Name in the lab, of `a-z 0-9 -`.
+    pub name: String,
+    /// Port on 127.0.0.1, never 0; `None` for a free one.
+    pub port: Option<u16>,
+    /// What sentinel.conf says of itself: (`sentinel announce-ip`, `10.0.0.1`).
+    pub config: Vec<(String, String)>,
+    /// Directory for its file; `None` for one that goes when the lab ends.
+    pub dir: Option<PathBuf>,
+    /// Starts again by itself after it was dead for so many milliseconds.
+    pub auto_restart: Option<Millis>,
+}
+
+/// A primary that Sentinels watch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MonitorSpec {
+    /// Its name among the Sentinels.
+    pub name: String,
+    /// The server that is watched at first.
+    pub primary: String,
+    /// Sentinels that must agree that it is down.
+    pub quorum: u64,
+    /// The Sentinels that watch it.
+    pub sentinels: Vec<String>,
+    /// What sentinel.conf says of it: (`down-after-milliseconds`, `1000`).
+    pub config: Vec<(String, String)>,
+}
+
+impl MonitorSpec {
+    /// The last value given to a statement.
+    pub fn statement(&self, name: &str) -> Option<&str> {
+        self.config.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `down-after-milliseconds`, or Redis's default.
+    pub fn down_after_ms(&self) -> Millis {
+        let given = self.statement("down-after-milliseconds").and_then(|ms| ms.parse().ok());
+        given.unwrap_or(DOWN_AFTER_DEFAULT_MS)
     }
 }
 
@@ -236,8 +322,11 @@ pub struct LinkSpec {
 pub struct WorkloadSpec {
     /// Writes per second; 0 is off until somebody says `write 100/s`.
     pub writes_per_second: u32,
-    /// Where it writes; `None` for the first primary.
+    /// Where it writes: a server, or a monitor, whose primary it follows; `None` for the first
+    /// monitor, or without one the first primary.
     pub target: Option<String>,
+    /// The Sentinels that it asks for the primary; empty for all that watch it.
+    pub sentinels: Vec<String>,
     /// How many different keys.
     pub keys: u64,
     /// Bytes of each value.
@@ -318,6 +407,19 @@ mod tests {
     }
 
     #[test]
+    fn a_log_is_two_directives_and_no_snapshots() {
+        let topology = read(
+            "[server]\npersistence = \"aof\"\n[servers.a]\n\
+             [servers.b]\npersistence = \"aof-always\"\n[servers.c]\npersistence = true",
+        );
+        let log = |policy| pairs(&[("save", ""), ("appendonly", "yes"), ("appendfsync", policy)]);
+        assert_eq!(config(&topology, "a"), log("everysec"));
+        assert_eq!(config(&topology, "b"), log("always"));
+        assert_eq!(config(&topology, "c"), []);
+        assert!(topology.servers[0].persistence);
+    }
+
+    #[test]
     fn a_group_becomes_numbered_servers_with_ports_and_directories_of_their_own() {
         let topology = read("[servers.n]\ncount = 2\nport = 7000\ndir = \"data\"");
         let servers: Vec<_> = topology
@@ -371,7 +473,13 @@ mod tests {
 
     #[test]
     fn a_workload_is_off_until_it_has_a_rate() {
-        let off = WorkloadSpec { writes_per_second: 0, target: None, keys: 1_000, value_bytes: 32 };
+        let off = WorkloadSpec {
+            writes_per_second: 0,
+            target: None,
+            sentinels: vec![],
+            keys: 1_000,
+            value_bytes: 32,
+        };
         assert_eq!(read("[servers.a]\n[workload]").workload, Some(off));
         assert_eq!(read("[servers.a]").workload, None);
     }

@@ -3,45 +3,79 @@
 use std::ops::Range;
 
 use super::diagnostic::Diagnostic;
-use super::server::Draft;
 use super::table::{Notes, did_you_mean};
+use crate::lab::view::NodeKind;
 
-/// The servers, and the groups that some of them were expanded from.
+/// A node of the file, as far as others speak of it.
+pub struct Named<'d> {
+    /// Its name.
+    pub name: &'d str,
+    /// Server or Sentinel.
+    pub kind: NodeKind,
+    /// Where the name stands.
+    pub name_span: &'d Range<usize>,
+    /// Its port, if it has one of its own.
+    pub port: Option<u16>,
+    /// Where the port stands.
+    pub port_span: Option<&'d Range<usize>>,
+    /// The name of the group it was expanded from.
+    pub group: Option<&'d str>,
+}
+
+/// Nodes, and what they are called together: "server", or "node".
 pub struct Names<'d> {
-    drafts: &'d [Draft],
+    nodes: Vec<Named<'d>>,
+    what: &'static str,
 }
 
 impl<'d> Names<'d> {
-    /// The names of these servers.
-    pub fn of(drafts: &'d [Draft]) -> Self {
-        Self { drafts }
+    /// The names of these nodes.
+    pub fn of(nodes: impl IntoIterator<Item = Named<'d>>) -> Self {
+        let nodes: Vec<_> = nodes.into_iter().collect();
+        let what = match nodes.iter().map(|node| node.kind).max() {
+            None | Some(NodeKind::Server) => "server",
+            _ if nodes.iter().any(|node| node.kind == NodeKind::Server) => "node",
+            _ => "Sentinel",
+        };
+        Self { nodes, what }
     }
 
-    /// Whether a server has that name; if not, that is noted.
+    /// The nodes, in file order.
+    pub fn nodes(&self) -> &[Named<'d>] {
+        &self.nodes
+    }
+
+    /// The kind of the node of that name.
+    pub fn kind(&self, name: &str) -> Option<NodeKind> {
+        self.nodes.iter().find(|node| node.name == name).map(|node| node.kind)
+    }
+
+    /// Whether a node has that name; if not, that is noted.
     pub fn check(&self, name: &str, span: Range<usize>, notes: &mut Notes<'_>) -> bool {
-        let servers = || self.drafts.iter().map(|draft| draft.spec.name.as_str());
-        if servers().any(|server| server == name) {
+        let names = || self.nodes.iter().map(|node| node.name);
+        if names().any(|known| known == name) {
             return true;
         }
-        let members: Vec<&str> = self
-            .drafts
-            .iter()
-            .filter(|draft| draft.group.as_deref() == Some(name))
-            .map(|draft| draft.spec.name.as_str())
-            .collect();
-        let all: Vec<&str> = servers().collect();
+        let of_group = self.nodes.iter().filter(|node| node.group == Some(name));
+        let members: Vec<&str> = of_group.map(|node| node.name).collect();
+        let (all, what): (Vec<&str>, _) = (names().collect(), self.what);
         notes.add(if members.is_empty() {
-            let unknown = Diagnostic::error(span, format!("there is no server `{name}`"));
-            did_you_mean(unknown, name, servers()).help(format!("there are {}", all.join(", ")))
+            let unknown = Diagnostic::error(span, format!("there is no {what} `{name}`"));
+            let unknown = did_you_mean(unknown, name, names());
+            if all.is_empty() {
+                unknown
+            } else {
+                unknown.help(format!("there are {}", all.join(", ")))
+            }
         } else {
-            Diagnostic::error(span, format!("`{name}` is a group, and one server is wanted"))
-                .help(format!("its servers are {}", members.join(", ")))
+            Diagnostic::error(span, format!("`{name}` is a group, and one {what} is wanted"))
+                .help(format!("its {what}s are {}", members.join(", ")))
         });
         false
     }
 
-    /// Whether there are any servers to speak of.
+    /// Whether there are any nodes to speak of.
     pub fn is_empty(&self) -> bool {
-        self.drafts.is_empty()
+        self.nodes.is_empty()
     }
 }

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use super::diagnostic::Diagnostic;
-
+use super::names::Named;
 use super::table::{Field, Notes, Table, did_you_mean};
 use super::{AUTO_RESTART_DEFAULT_MS, SERVERS_MAX, ServerSpec};
 use crate::base::time::Millis;
+use crate::lab::view::NodeKind;
 use crate::server::Config;
 
 /// Words of actions and expectations that would be taken for a server.
@@ -29,21 +30,56 @@ pub struct Draft {
     pub group: Option<String>,
 }
 
+impl Draft {
+    /// Its name and port.
+    pub fn named(&self) -> Named<'_> {
+        Named {
+            name: &self.spec.name,
+            kind: NodeKind::Server,
+            name_span: &self.name_span,
+            port: self.spec.port,
+            port_span: self.port_span.as_ref(),
+            group: self.group.as_deref(),
+        }
+    }
+}
+
 /// What `[server]` and `[servers.NAME]` have in common.
 #[derive(Clone, Default)]
 pub struct Settings {
     config: Vec<(String, String)>,
-    persistence: Option<bool>,
+    persistence: Option<Persistence>,
     auto_restart: Option<AutoRestart>,
 }
 
-/// What happens after a server died.
+/// What a server keeps on disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Persistence {
+    /// Nothing.
+    None,
+    /// Snapshots.
+    Snapshots,
+    /// A log, synced by this policy (`appendfsync`), and no snapshots.
+    Log(&'static str),
+}
+
+/// What happens after a node died.
 #[derive(Clone, Copy)]
-enum AutoRestart {
+pub enum AutoRestart {
     /// Somebody restarts it.
     Never,
     /// It starts again after so long.
     After(Millis),
+}
+
+impl AutoRestart {
+    /// After how many milliseconds it starts again, if it does.
+    pub fn after(self) -> Option<Millis> {
+        match self {
+            Self::Never => None,
+            Self::After(ms) => Some(ms),
+        }
+    }
 }
 
 /// Reads `[server]`.
@@ -85,7 +121,7 @@ fn no_servers(span: Range<usize>) -> Diagnostic {
 
 /// One table: a server, or a group of them.
 fn read_server(field: &Field<'_>, defaults: &Settings, notes: &mut Notes<'_>) -> Vec<Draft> {
-    check_name(field, notes);
+    check_name(field, "server", notes);
     let Some(mut table) = field.table(format!("[servers.{}]", field.name), notes) else {
         return Vec::new();
     };
@@ -123,45 +159,56 @@ fn read_server(field: &Field<'_>, defaults: &Settings, notes: &mut Notes<'_>) ->
     }
 }
 
-/// Members are NAME1 to NAMEn, with ports counted up and a directory of each one's own.
+/// A group's servers, each with a directory of its own.
 fn expand(group: &Draft, count: u16, notes: &mut Notes<'_>) -> Vec<Draft> {
     let spec = &group.spec;
-    if let (Some(first), Some(span)) = (spec.port, &group.port_span)
+    members(&spec.name, spec.port, group.port_span.as_ref(), count, notes)
+        .into_iter()
+        .map(|(name, port)| Draft {
+            spec: ServerSpec {
+                port,
+                dir: spec.dir.as_ref().map(|dir| dir.join(&name)),
+                name,
+                ..spec.clone()
+            },
+            name_span: group.name_span.clone(),
+            port_span: group.port_span.clone(),
+            replicaof_span: group.replicaof_span.clone(),
+            group: Some(spec.name.clone()),
+        })
+        .collect()
+}
+
+/// Names and ports of a group: NAME1 to NAMEn, with ports counted up.
+pub fn members(
+    group: &str,
+    port: Option<u16>,
+    port_span: Option<&Range<usize>>,
+    count: u16,
+    notes: &mut Notes<'_>,
+) -> Vec<(String, Option<u16>)> {
+    if let (Some(first), Some(span)) = (port, port_span)
         && first.checked_add(count - 1).is_none()
     {
         let message = format!("{count} ports from {first} on go past 65535");
         notes.add(Diagnostic::error(span.clone(), message));
     }
-    (0..count)
-        .map(|index| {
-            let name = format!("{}{}", spec.name, index + 1);
-            Draft {
-                spec: ServerSpec {
-                    port: spec.port.and_then(|first| first.checked_add(index)),
-                    dir: spec.dir.as_ref().map(|dir| dir.join(&name)),
-                    name,
-                    ..spec.clone()
-                },
-                name_span: group.name_span.clone(),
-                port_span: group.port_span.clone(),
-                replicaof_span: group.replicaof_span.clone(),
-                group: Some(spec.name.clone()),
-            }
-        })
-        .collect()
+    let port = |index| port.and_then(|first| first.checked_add(index));
+    (0..count).map(|index| (format!("{group}{}", index + 1), port(index))).collect()
 }
 
-fn check_name(field: &Field<'_>, notes: &mut Notes<'_>) {
+/// Whether a node can be called so; `what` it is.
+pub fn check_name(field: &Field<'_>, what: &str, notes: &mut Notes<'_>) {
     let name = field.name;
     let fine = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     if RESERVED.contains(&name) {
-        let message = format!("a server cannot be called `{name}`");
+        let message = format!("a {what} cannot be called `{name}`");
         notes.add(
             Diagnostic::error(field.name_span.clone(), message)
                 .help("the word means something else in actions and expectations"),
         );
     } else if name.is_empty() || name.starts_with('-') || !name.bytes().all(fine) {
-        let message = format!("`{name}` is not a name for a server");
+        let message = format!("`{name}` is not a name for a {what}");
         notes.add(
             Diagnostic::error(field.name_span.clone(), message)
                 .help("a name is made of a-z, 0-9 and -, as in `alpha` or `eu-1`"),
@@ -169,8 +216,9 @@ fn check_name(field: &Field<'_>, notes: &mut Notes<'_>) {
     }
 }
 
-fn read_port(field: &Field<'_>, notes: &mut Notes<'_>) -> Option<u16> {
-    let wanted = "a port from 1 to 65535; without `port` the server gets a free one";
+/// A port of a node's own.
+pub fn read_port(field: &Field<'_>, notes: &mut Notes<'_>) -> Option<u16> {
+    let wanted = "a port from 1 to 65535; without `port` the node gets a free one";
     field.number(1..65_536, wanted, notes).map(|port| port as u16)
 }
 
@@ -209,7 +257,7 @@ fn read_settings(
     notes: &mut Notes<'_>,
 ) -> Settings {
     let persistence_field = table.take("persistence");
-    let persistence = persistence_field.as_ref().and_then(|field| field.boolean(notes));
+    let persistence = persistence_field.as_ref().and_then(|field| read_persistence(field, notes));
     let auto_restart =
         table.take("auto-restart").and_then(|field| read_auto_restart(&field, notes));
     let title = table.title.clone();
@@ -235,7 +283,7 @@ fn read_settings(
             continue;
         }
         if let Some(value) = read_directive(&field, &title, accepted, replicaof, notes) {
-            if field.name == "save" && persistence == Some(false) && !value.is_empty() {
+            if field.name == "save" && persistence == Some(Persistence::None) && !value.is_empty() {
                 let message = "`save` points and `persistence = false` contradict each other";
                 let place = persistence_field.as_ref().map(|field| field.name_span.clone());
                 notes.add(
@@ -250,7 +298,22 @@ fn read_settings(
     settings
 }
 
-fn read_auto_restart(field: &Field<'_>, notes: &mut Notes<'_>) -> Option<AutoRestart> {
+fn read_persistence(field: &Field<'_>, notes: &mut Notes<'_>) -> Option<Persistence> {
+    let persistence = match field.value.get_ref() {
+        DeValue::Boolean(false) => Some(Persistence::None),
+        DeValue::Boolean(true) => Some(Persistence::Snapshots),
+        DeValue::String(text) => match text.as_ref() {
+            "aof" => Some(Persistence::Log("everysec")),
+            "aof-always" => Some(Persistence::Log("always")),
+            _ => None,
+        },
+        _ => None,
+    };
+    field.want(persistence, r#"true, false, "aof" or "aof-always""#, notes)
+}
+
+/// `true`, `false`, or a duration.
+pub fn read_auto_restart(field: &Field<'_>, notes: &mut Notes<'_>) -> Option<AutoRestart> {
     match field.value.get_ref() {
         DeValue::Boolean(false) => Some(AutoRestart::Never),
         DeValue::Boolean(true) => Some(AutoRestart::After(AUTO_RESTART_DEFAULT_MS)),
@@ -318,7 +381,7 @@ fn read_directive(
 }
 
 /// Redis's text for a value: `yes`, `no`, numbers as they are, lists with spaces between.
-fn value_text(value: &DeValue<'_>) -> Option<String> {
+pub fn value_text(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
@@ -338,25 +401,32 @@ fn value_text(value: &DeValue<'_>) -> Option<String> {
 /// A server with the defaults under its own settings.
 fn over(defaults: &Settings, own: Settings, server: ServerSpec) -> ServerSpec {
     let saves = |config: &[(String, String)]| {
-        config.iter().rev().find(|(name, _)| name == "save").map(|(_, points)| !points.is_empty())
+        let last = config.iter().rev().find(|(name, _)| name == "save");
+        last.map(|(_, points)| match points.as_str() {
+            "" => Persistence::None,
+            _ => Persistence::Snapshots,
+        })
     };
     let persistence = own
         .persistence
         .or_else(|| saves(&own.config))
         .or(defaults.persistence)
         .or_else(|| saves(&defaults.config))
-        .unwrap_or(true);
+        .unwrap_or(Persistence::Snapshots);
     let mut config: Vec<(String, String)> = defaults.config.clone();
     config.extend(own.config);
     // A `save` from below may say the opposite.
-    config.retain(|(name, points)| name != "save" || points.is_empty() != persistence);
-    if !persistence {
-        config.retain(|(name, _)| name != "save");
-        config.push(("save".to_owned(), String::new()));
+    let snapshots = persistence == Persistence::Snapshots;
+    config.retain(|(name, points)| name != "save" || (snapshots && !points.is_empty()));
+    let mut direct = |name: &str, value: &str| config.push((name.to_owned(), value.to_owned()));
+    if !snapshots {
+        direct("save", "");
     }
-    let auto_restart = match own.auto_restart.or(defaults.auto_restart) {
-        Some(AutoRestart::After(ms)) => Some(ms),
-        Some(AutoRestart::Never) | None => None,
-    };
+    if let Persistence::Log(policy) = persistence {
+        direct("appendonly", "yes");
+        direct("appendfsync", policy);
+    }
+    let persistence = persistence != Persistence::None;
+    let auto_restart = own.auto_restart.or(defaults.auto_restart).and_then(AutoRestart::after);
     ServerSpec { config, persistence, auto_restart, ..server }
 }

@@ -5,17 +5,76 @@ use std::ops::Range;
 use toml::de::DeValue;
 
 use super::diagnostic::Diagnostic;
+use super::monitor::MonitorDraft;
 use super::names::Names;
-use super::table::{Field, Notes, Table};
+use super::table::{Field, Notes, Table, did_you_mean};
 use super::{StepSpec, WITHIN_DEFAULT_MS};
 use crate::base::time::Millis;
 use crate::lab::action::{Action, Claim, HealRef};
+use crate::lab::claim::{Subject, check};
 use crate::lab::parse::{self, ParseError};
+use crate::lab::view::NodeKind;
+
+/// What steps may speak of.
+pub struct Subjects<'d> {
+    /// Servers and Sentinels.
+    pub names: &'d Names<'d>,
+    /// Watched primaries.
+    pub monitors: &'d [MonitorDraft],
+}
+
+impl Subjects<'_> {
+    fn has_monitor(&self, name: &str) -> bool {
+        self.monitors.iter().any(|monitor| monitor.spec.name == name)
+    }
+
+    /// What a claim's subject is, if it is there.
+    fn kind(&self, name: &str) -> Option<Subject> {
+        let monitor = || self.has_monitor(name).then_some(Subject::Monitor);
+        self.names.kind(name).map(Subject::from).or_else(monitor)
+    }
+
+    /// Whether a watched primary has that name; if not, that is noted.
+    fn check_monitor(&self, name: &str, span: Range<usize>, notes: &mut Notes<'_>) -> bool {
+        let known = || self.monitors.iter().map(|monitor| monitor.spec.name.as_str());
+        if self.has_monitor(name) {
+            return true;
+        }
+        let list = known().collect::<Vec<_>>().join(", ");
+        let unknown = Diagnostic::error(span, format!("no Sentinel watches a primary `{name}`"));
+        notes.add(match list.as_str() {
+            "" => unknown.help("a monitor is a table: [monitors.mymaster]"),
+            list => did_you_mean(unknown, name, known()).help(format!("there are {list}")),
+        });
+        false
+    }
+}
+
+/// A name in a step, and what it shall be.
+enum Mention<'t> {
+    Node(&'t str),
+    Server(&'t str),
+    Monitor(&'t str),
+    NodeOrMonitor(&'t str),
+    ServerOrMonitor(&'t str),
+}
+
+impl<'t> Mention<'t> {
+    fn name(&self) -> &'t str {
+        match *self {
+            Self::Node(name)
+            | Self::Server(name)
+            | Self::Monitor(name)
+            | Self::NodeOrMonitor(name)
+            | Self::ServerOrMonitor(name) => name,
+        }
+    }
+}
 
 /// Reads `[[steps]]`.
 pub fn read_steps(
     field: Option<&Field<'_>>,
-    names: &Names<'_>,
+    names: &Subjects<'_>,
     notes: &mut Notes<'_>,
 ) -> Vec<StepSpec> {
     let Some(field) = field else { return Vec::new() };
@@ -49,7 +108,7 @@ pub fn read_steps(
 fn read_step(
     mut table: Table<'_>,
     at_ms: Option<Millis>,
-    names: &Names<'_>,
+    names: &Subjects<'_>,
     notes: &mut Notes<'_>,
 ) -> StepSpec {
     let span = table.span.clone();
@@ -98,7 +157,7 @@ fn read_step(
     StepSpec { at_ms, say, order, expect, line, text }
 }
 
-fn read_order(field: &Field<'_>, names: &Names<'_>, notes: &mut Notes<'_>) -> Option<Action> {
+fn read_order(field: &Field<'_>, names: &Subjects<'_>, notes: &mut Notes<'_>) -> Option<Action> {
     let text = field.string(notes)?;
     let action = match parse::action(text) {
         Ok(Action::Expect { .. }) => {
@@ -116,12 +175,11 @@ fn read_order(field: &Field<'_>, names: &Names<'_>, notes: &mut Notes<'_>) -> Op
     };
     let known = named_in_action(&action)
         .into_iter()
-        .filter(|name| !name.contains(':'))
-        .all(|name| check_word(field, text, name, names, notes));
+        .all(|mention| check_mention(field, text, &mention, names, notes));
     known.then_some(action)
 }
 
-fn read_claim(field: &Field<'_>, names: &Names<'_>, notes: &mut Notes<'_>) -> Option<Claim> {
+fn read_claim(field: &Field<'_>, names: &Subjects<'_>, notes: &mut Notes<'_>) -> Option<Claim> {
     let text = field.string(notes)?;
     let claim = match parse::claim(text) {
         Ok(claim) => claim,
@@ -130,9 +188,10 @@ fn read_claim(field: &Field<'_>, names: &Names<'_>, notes: &mut Notes<'_>) -> Op
             return None;
         }
     };
-    let known =
-        named_in_claim(&claim).into_iter().all(|name| check_word(field, text, name, names, notes));
-    known.then_some(claim)
+    let known = named_in_claim(&claim)
+        .into_iter()
+        .all(|mention| check_mention(field, text, &mention, names, notes));
+    (known && check_conditions(field, text, &claim, names, notes)).then_some(claim)
 }
 
 fn note_parse_error(field: &Field<'_>, text: &str, error: ParseError, notes: &mut Notes<'_>) {
@@ -142,16 +201,49 @@ fn note_parse_error(field: &Field<'_>, text: &str, error: ParseError, notes: &mu
 }
 
 /// Checks a name that a step's text speaks of.
-fn check_word(
+fn check_mention(
     field: &Field<'_>,
     text: &str,
-    name: &str,
-    names: &Names<'_>,
+    mention: &Mention<'_>,
+    subjects: &Subjects<'_>,
     notes: &mut Notes<'_>,
 ) -> bool {
+    let name = mention.name();
     let part = find_word(text, name).unwrap_or(0..text.len());
     let span = notes.within(&field.span(), text, part);
-    names.is_empty() || names.check(name, span, notes)
+    match mention {
+        Mention::Monitor(_) => subjects.check_monitor(name, span, notes),
+        Mention::NodeOrMonitor(_) | Mention::ServerOrMonitor(_) if subjects.has_monitor(name) => {
+            true
+        }
+        Mention::Server(_) | Mention::ServerOrMonitor(_)
+            if subjects.names.kind(name) == Some(NodeKind::Sentinel) =>
+        {
+            let message = format!("`{name}` is a Sentinel, and a server is wanted");
+            notes.add(Diagnostic::error(span, message));
+            false
+        }
+        _ => subjects.names.is_empty() || subjects.names.check(name, span, notes),
+    }
+}
+
+/// Whether everything that a claim asks can be asked of its subject.
+fn check_conditions(
+    field: &Field<'_>,
+    text: &str,
+    claim: &Claim,
+    subjects: &Subjects<'_>,
+    notes: &mut Notes<'_>,
+) -> bool {
+    let Some(subject) = subjects.kind(&claim.subject) else { return true };
+    let wrong = claim.conditions.iter().find_map(|condition| {
+        check(&[subject], condition).err().map(|wrong| (condition.to_string(), wrong))
+    });
+    let Some((condition, wrong)) = wrong else { return true };
+    let part = text.find(&condition).map(|start| start..start + condition.len());
+    let span = notes.within(&field.span(), text, part.unwrap_or(0..text.len()));
+    notes.add(Diagnostic::error(span, wrong.message).help(wrong.help));
+    false
 }
 
 /// Where a name stands in a text, not as a part of a longer name.
@@ -164,7 +256,7 @@ fn find_word(text: &str, word: &str) -> Option<Range<usize>> {
     })
 }
 
-fn named_in_action(action: &Action) -> Vec<&str> {
+fn named_in_action(action: &Action) -> Vec<Mention<'_>> {
     match action {
         Action::Kill { node }
         | Action::Restart { node }
@@ -173,16 +265,24 @@ fn named_in_action(action: &Action) -> Vec<&str> {
         | Action::PowerLoss { node }
         | Action::Shutdown { node }
         | Action::Isolate { node, .. }
-        | Action::Promote { node }
         | Action::Redis { node, .. }
-        | Action::Heal { what: HealRef::Node(node) }
-        | Action::Write { node: Some(node), .. } => vec![node],
-        Action::ReplicaOf { node, primary } => vec![node, primary],
+        | Action::Heal { what: HealRef::Node(node) } => vec![Mention::Node(node)],
+        Action::Promote { node } => vec![Mention::Server(node)],
+        Action::Write { node: Some(node), .. } => vec![Mention::ServerOrMonitor(node)],
+        Action::Failover { monitor }
+        | Action::SentinelReset { monitor }
+        | Action::CkQuorum { monitor }
+        | Action::SplitVote { monitor } => vec![Mention::Monitor(monitor)],
+        Action::ReplicaOf { node, primary } => {
+            vec![Mention::Server(node), Mention::Server(primary)]
+        }
         Action::Cut { link, .. }
         | Action::Delay { link, .. }
         | Action::Throttle { link, .. }
         | Action::Reset { link }
-        | Action::Heal { what: HealRef::Link(link) } => vec![&link.a, &link.b],
+        | Action::Heal { what: HealRef::Link(link) } => {
+            vec![Mention::Node(&link.a), Mention::Node(&link.b)]
+        }
         Action::Expect { claim, .. } => named_in_claim(claim),
         Action::Heal { what: HealRef::All }
         | Action::Write { node: None, .. }
@@ -193,17 +293,19 @@ fn named_in_action(action: &Action) -> Vec<&str> {
 }
 
 /// The subject, and nodes that it is compared with: `offset=alpha`, `primary=alpha`.
-fn named_in_claim(claim: &Claim) -> Vec<&str> {
+fn named_in_claim(claim: &Claim) -> Vec<Mention<'_>> {
     let subject = Some(claim.subject.as_str()).filter(|subject| *subject != "lab");
     let compared = claim.conditions.iter().filter_map(|condition| {
+        let value = condition.value.as_str();
         let names_node = match condition.field.as_str() {
-            "primary" => !condition.value.contains(':') && condition.value != "none",
-            "offset" | "replid" => condition.value.parse::<u64>().is_err(),
+            "primary" => !value.contains(':') && !matches!(value, "none" | "disputed"),
+            "vote" | "leader" => value != "none",
+            "offset" | "replid" | "epoch" | "config-epoch" => value.parse::<u64>().is_err(),
             _ => false,
         };
-        (names_node && condition.value.len() < 40).then_some(condition.value.as_str())
+        (names_node && value.len() < 40).then_some(Mention::Node(value))
     });
-    subject.into_iter().chain(compared).collect()
+    subject.into_iter().map(Mention::NodeOrMonitor).chain(compared).collect()
 }
 
 /// Milliseconds in the largest unit that loses nothing: `1500ms`, `3s`, `2m`.

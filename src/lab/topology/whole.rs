@@ -1,38 +1,39 @@
-//! What only shows when all servers are known: names and ports used twice, primaries that do not
+//! What only shows when all nodes are known: names and ports used twice, primaries that do not
 //! exist, circles.
 
 use super::diagnostic::Diagnostic;
-use super::names::Names;
+use super::names::{Named, Names};
 use super::server::Draft;
 use super::table::Notes;
 
-/// Notes what is wrong among the servers.
-pub fn check(drafts: &[Draft], notes: &mut Notes<'_>) {
-    check_twice(drafts, notes);
+/// Notes what is wrong among the nodes.
+pub fn check(drafts: &[Draft], names: &Names<'_>, notes: &mut Notes<'_>) {
+    check_twice(names.nodes(), notes);
     check_primaries(drafts, notes);
     check_circles(drafts, notes);
 }
 
-/// A group's members may collide with servers written out, and with another group's.
-fn check_twice(drafts: &[Draft], notes: &mut Notes<'_>) {
-    for (index, draft) in drafts.iter().enumerate() {
-        let earlier = || drafts[..index].iter();
-        let name = &draft.spec.name;
-        if let Some(other) = earlier().find(|other| other.spec.name == *name) {
-            let message = format!("two servers are called `{name}`");
+/// A group's members may collide with nodes written out, and with another group's.
+fn check_twice(nodes: &[Named<'_>], notes: &mut Notes<'_>) {
+    for (index, node) in nodes.iter().enumerate() {
+        let earlier = || nodes[..index].iter();
+        let name = node.name;
+        if let Some(other) = earlier().find(|other| other.name == name) {
+            let what = if other.kind == node.kind { node.kind.plural() } else { "nodes" };
+            let message = format!("two {what} are called `{name}`");
             notes.add(
-                Diagnostic::error(draft.name_span.clone(), message)
+                Diagnostic::error(node.name_span.clone(), message)
                     .related(other.name_span.clone(), "the first"),
             );
         }
-        let (Some(port), Some(span)) = (draft.spec.port, &draft.port_span) else { continue };
-        if let Some(other) = earlier().find(|other| other.spec.port == Some(port)) {
-            let message = format!("`{name}` and `{}` both want port {port}", other.spec.name);
-            let other_span = other.port_span.clone().unwrap_or_else(|| other.name_span.clone());
+        let (Some(port), Some(span)) = (node.port, node.port_span) else { continue };
+        if let Some(other) = earlier().find(|other| other.port == Some(port)) {
+            let message = format!("`{name}` and `{}` both want port {port}", other.name);
+            let other_span = other.port_span.unwrap_or(other.name_span).clone();
             notes.add(
                 Diagnostic::error(span.clone(), message)
-                    .related(other_span, format!("`{}` wants it here", other.spec.name))
-                    .help("every server has a port of its own; without `port` it gets a free one"),
+                    .related(other_span, format!("`{}` wants it here", other.name))
+                    .help("every node has a port of its own; without `port` it gets a free one"),
             );
         }
     }
@@ -40,7 +41,7 @@ fn check_twice(drafts: &[Draft], notes: &mut Notes<'_>) {
 
 /// Once for a group, whose members share one `replicaof`.
 fn check_primaries(drafts: &[Draft], notes: &mut Notes<'_>) {
-    let names = Names::of(drafts);
+    let names = Names::of(drafts.iter().map(Draft::named));
     let mut last = None;
     for draft in drafts {
         let (Some(primary), Some(span)) = (&draft.spec.replicaof, &draft.replicaof_span) else {

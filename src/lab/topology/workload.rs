@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::WorkloadSpec;
 use super::diagnostic::Diagnostic;
+use super::monitor::{MonitorDraft, read_watching};
 use super::names::Names;
 use super::server::Draft;
 use super::table::{Field, Notes};
@@ -28,6 +29,8 @@ pub struct WorkloadDraft {
 pub fn read_workload(
     field: Option<&Field<'_>>,
     drafts: &[Draft],
+    monitors: &[MonitorDraft],
+    sentinels: &Names<'_>,
     notes: &mut Notes<'_>,
 ) -> Option<WorkloadDraft> {
     let field = field?;
@@ -41,7 +44,10 @@ pub fn read_workload(
     let target = target_field.as_ref().and_then(|target| {
         let name = target.string(notes)?;
         let span = notes.within(&target.span(), name, 0..name.len());
-        Names::of(drafts).check(name, span, notes).then(|| name.to_owned())
+        if monitors.iter().any(|monitor| monitor.spec.name == name) {
+            return Some(name.to_owned());
+        }
+        Names::of(drafts.iter().map(Draft::named)).check(name, span, notes).then(|| name.to_owned())
     });
     let keys = table.take("keys").and_then(|keys| {
         keys.number(1..u64::from(u32::MAX), "a number of different keys, at least 1", notes)
@@ -50,9 +56,12 @@ pub fn read_workload(
         let wanted = format!("a number of bytes from 1 to {VALUE_BYTES_MAX}");
         bytes.number(1..VALUE_BYTES_MAX + 1, &wanted, notes)
     });
+    let asks_field = table.take("sentinels");
+    let asks = asks_field.as_ref().map(|asks| read_watching(Some(asks), sentinels, notes));
     table.finish(notes);
     let rate_span = rate.map_or_else(|| field.name_span.clone(), |rate| rate.span());
     if target_field.is_none()
+        && monitors.is_empty()
         && !drafts.is_empty()
         && drafts.iter().all(|draft| draft.replicaof_span.is_some())
     {
@@ -67,6 +76,7 @@ pub fn read_workload(
             target,
             keys: keys.unwrap_or(1_000),
             value_bytes: value_bytes.unwrap_or(32) as usize,
+            sentinels: asks.unwrap_or_default(),
         },
         rate_span,
         target_span: target_field.map(|target| target.span()),

@@ -2,25 +2,58 @@
 
 use std::io;
 
+use bytes::Bytes;
+
 use super::{FAREWELL_MS, Node};
 use crate::live::clock::words;
 use crate::live::conn::Conn;
-use crate::machine::{Closing, ConnId, Endpoint, Fact, Output};
+use crate::live::files::AppendError;
+use crate::machine::{Closing, ConnId, Durable, Endpoint, Fact, Input, Output};
 use crate::world::WorldEvent;
 
 impl Node {
-    /// Carries out what the machine left in its outbox, in order.
+    /// Carries out what the machine left in its outbox, in order, and tells it what became of its
+    /// files.
     pub(super) fn carry_out(&mut self) {
-        if self.outbox.is_empty() {
-            return;
-        }
-        let mut outbox = std::mem::take(&mut self.outbox);
-        for output in outbox.drain() {
-            if self.exit.is_none() {
-                self.carry_out_one(output);
+        while !self.outbox.is_empty() {
+            let mut outbox = std::mem::take(&mut self.outbox);
+            let mut answers = Vec::new();
+            for output in outbox.drain() {
+                if self.exit.is_some() {
+                    break;
+                }
+                match output {
+                    Output::AppendLog { name, data, sync } => {
+                        let failed = self.append(name, data, sync);
+                        let is_broken = sync == Durable::OrStop && failed.is_some();
+                        answers.extend(failed);
+                        if is_broken {
+                            break;
+                        }
+                    }
+                    Output::Arrange(steps) => {
+                        let arranged = self.around.files.arrange(steps);
+                        answers.push(Input::Arranged(
+                            arranged.map_err(|(name, error)| format!("{name}: {}", words(&error))),
+                        ));
+                    }
+                    output => self.carry_out_one(output),
+                }
+            }
+            self.outbox = outbox;
+            for answer in answers {
+                self.machine.step(self.now, answer, &mut self.outbox);
             }
         }
-        self.outbox = outbox;
+    }
+
+    /// Writes at the end of a log; if that fails, what the machine must hear.
+    fn append(&mut self, name: String, data: Bytes, sync: Durable) -> Option<Input<'static>> {
+        let sync = sync != Durable::No;
+        let AppendError { error, is_written } =
+            self.around.files.append(&name, &data, sync).err()?;
+        let unwritten = if is_written { Bytes::new() } else { data };
+        Some(Input::LogFailed { name, reason: words(&error), unwritten })
     }
 
     fn carry_out_one(&mut self, output: Output) {
@@ -45,6 +78,7 @@ impl Node {
                 let removed = self.around.files.remove(&name);
                 self.check_file(name, removed);
             }
+            Output::AppendLog { .. } | Output::Arrange(_) => {}
             Output::Log { level, text } => {
                 self.tell(WorldEvent::Log { node: self.around.id, level, text });
             }

@@ -1,6 +1,7 @@
 //! The live world, tried with machines of a few lines.
 
 mod links;
+mod logs;
 mod nodes;
 mod work;
 

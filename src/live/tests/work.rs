@@ -8,7 +8,7 @@ use super::{Bench, log, puppet};
 use crate::keyspace::Snapshot;
 use crate::machine::{
     CHUNK_WINDOW_BYTES, Input, Job, JobEvent, JobId, JobOutcome, LoadOptions, Outbox, Output,
-    ReplicationMeta, SaveTarget,
+    ReplicationMeta, SaveForm, SaveTarget,
 };
 use crate::world::{Factory, World};
 
@@ -16,7 +16,7 @@ const JOB: JobId = JobId(1);
 
 fn save_to(target: SaveTarget) -> Job {
     let (snapshot, meta) = (Snapshot::default(), ReplicationMeta::default());
-    Job::Save { snapshot, meta, target, key_delay_us: 0 }
+    Job::Save { snapshot, form: SaveForm::Rdb, meta, target, key_delay_us: 0 }
 }
 
 fn file(name: &str) -> String {

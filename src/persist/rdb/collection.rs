@@ -2,10 +2,11 @@
 
 use super::error::Reason;
 use super::input::{Reader, Stop, Text};
-use super::{intset, listpack, ziplist};
+use super::stream::{Form, StreamParts};
+use super::{intset, ziplist};
 use crate::base::number;
-use crate::keyspace::types::{self, Hash, List, Set, Zset};
-use crate::keyspace::{Blob, Value};
+use crate::keyspace::types::{self, Collection as _, Hash, List, Set, Zset};
+use crate::keyspace::{Blob, Value, listpack};
 
 /// How a collection is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,8 @@ enum Encoding {
     ListOfZiplists,
     /// A list as a list of packed lists and of single strings.
     ListOfListpacks,
+    /// Reads itself, in as many parts as it takes.
+    Stream,
 }
 
 /// The elements so far.
@@ -31,6 +34,7 @@ pub(super) enum Elements {
     Set(Vec<Blob>),
     Zset(Vec<(Blob, f64)>),
     Hash(Vec<(Blob, Blob)>),
+    Stream(Box<StreamParts>),
 }
 
 /// A collection of which not all parts have been read.
@@ -47,6 +51,7 @@ impl Collection {
     pub fn new(type_number: u8) -> Result<Self, Reason> {
         let (list, set) = (Elements::List(Vec::new()), Elements::Set(Vec::new()));
         let (zset, hash) = (Elements::Zset(Vec::new()), Elements::Hash(Vec::new()));
+        let stream = |form| (Encoding::Stream, Elements::Stream(Box::new(StreamParts::new(form))));
         let (encoding, elements) = match type_number {
             1 => (Encoding::Plain, list),
             2 => (Encoding::Plain, set),
@@ -58,10 +63,13 @@ impl Collection {
             12 => (Encoding::Ziplist, zset),
             13 => (Encoding::Ziplist, hash),
             14 => (Encoding::ListOfZiplists, list),
+            15 => stream(Form::Before7_0),
             16 => (Encoding::Listpack, hash),
             17 => (Encoding::Listpack, zset),
             18 => (Encoding::ListOfListpacks, list),
+            19 => stream(Form::Of7_0),
             20 => (Encoding::Listpack, set),
+            21 => stream(Form::Since7_2),
             _ => return Err(refusal(type_number)),
         };
         Ok(Self { encoding, left: 1, elements })
@@ -69,8 +77,9 @@ impl Collection {
 
     /// Reads how many parts there are, where it is written.
     pub fn read_count(&mut self, reader: &mut Reader<'_>) -> Result<(), Stop> {
-        if !matches!(self.encoding, Encoding::Ziplist | Encoding::Listpack | Encoding::Intset) {
-            self.left = reader.length()?;
+        match self.encoding {
+            Encoding::Ziplist | Encoding::Listpack | Encoding::Intset | Encoding::Stream => {}
+            _ => self.left = reader.length()?,
         }
         Ok(())
     }
@@ -97,14 +106,21 @@ impl Collection {
                 elements.add(ziplist::entries(&reader.string()?.into_bytes())?)?;
             }
             Encoding::Listpack => {
-                elements.add(listpack::entries(&reader.string()?.into_bytes())?)?;
+                elements.add(listpack_entries(&reader.string()?.into_bytes())?)?;
             }
             Encoding::ListOfListpacks => {
                 let (container, part) = (reader.length()?, reader.string()?);
                 match container {
                     1 => elements.add(std::iter::once(Ok(part)))?,
-                    2 => elements.add(listpack::entries(&part.into_bytes())?)?,
+                    2 => elements.add(listpack_entries(&part.into_bytes())?)?,
                     _ => return Err(corrupt("list", "a node is of no known kind").into()),
+                }
+            }
+            Encoding::Stream => {
+                if let Elements::Stream(parts) = elements
+                    && !parts.read_part(reader)?
+                {
+                    return Ok(());
                 }
             }
         }
@@ -119,13 +135,14 @@ impl Collection {
             Elements::Set(members) => value_of(Set::from_iter(members)),
             Elements::Zset(members) => value_of(Zset::from_iter(members)),
             Elements::Hash(fields) => value_of(Hash::from_iter(fields)),
+            Elements::Stream(parts) => Some(parts.into_stream().into_value()),
         })
     }
 
     /// The elements, which are distinct where they must be.
     fn into_elements(self) -> Result<Elements, Reason> {
         let distinct = match &self.elements {
-            Elements::List(_) => true,
+            Elements::List(_) | Elements::Stream(_) => true,
             Elements::Set(members) => are_distinct(members.iter()),
             Elements::Zset(members) => are_distinct(members.iter().map(|(member, _)| member)),
             Elements::Hash(fields) => are_distinct(fields.iter().map(|(field, _)| field)),
@@ -151,6 +168,7 @@ impl Elements {
                 let (member, score) = (reader.string()?, f64::from_le_bytes(reader.array()?));
                 members.push((blob(member), ordered(score)?));
             }
+            Self::Stream(_) => {}
         }
         Ok(())
     }
@@ -169,10 +187,23 @@ impl Elements {
                 Self::List(items) | Self::Set(items) => items.push(blob(first)),
                 Self::Hash(fields) => fields.push((blob(first), blob(second()?))),
                 Self::Zset(members) => members.push((blob(first), score(second()?)?)),
+                Self::Stream(_) => {}
             }
         }
         Ok(())
     }
+}
+
+/// The entries of a listpack, validated as they are reached.
+fn listpack_entries(
+    bytes: &[u8],
+) -> Result<impl Iterator<Item = Result<Text<'_>, Reason>>, Reason> {
+    Ok(listpack::elements(bytes)?.map(|element| {
+        Ok(match element? {
+            listpack::Element::Int(n) => Text::Int(n),
+            listpack::Element::Str(bytes) => Text::Bytes(bytes),
+        })
+    }))
 }
 
 fn blob(text: Text<'_>) -> Blob {
@@ -218,7 +249,6 @@ fn refusal(number: u8) -> Reason {
     let name = match number {
         6 | 7 => "module",
         9 => "zipmap",
-        15 | 19 | 21 => "stream",
         22..=25 => "hash with expiring fields",
         _ => return Reason::Type(number),
     };
@@ -313,7 +343,7 @@ mod tests {
                 members.sort_by(|a, b| a.0.cmp(&b.0));
                 Elements::Zset(members)
             }
-            list @ Elements::List(_) => list,
+            ordered => ordered,
         }
     }
 

@@ -13,8 +13,9 @@ use super::format::{MAGIC, VERSION_CHECKSUM, VERSION_READ_MAX, opcode, value_typ
 use super::input::{Reader, Stop, Text};
 use crate::base::crc64::Crc64;
 use crate::base::number;
-use crate::keyspace::{DATABASES_DEFAULT, Keyspace, Value};
-use crate::machine::{Loaded, StreamHead};
+use crate::keyspace::types::Packing;
+use crate::keyspace::{Keyspace, Value};
+use crate::machine::{LoadOptions, Loaded, StreamHead};
 
 /// However much is fed at once, it is looked at in pieces of this size.
 const PIECE_BYTES: usize = 64 << 10;
@@ -24,6 +25,7 @@ const PIECE_BYTES: usize = 64 << 10;
 pub struct Decoder {
     data: Keyspace,
     expire_before: Option<i64>,
+    packing: Packing,
     expired: Vec<(usize, Bytes)>,
     keys: u64,
     head: Head,
@@ -66,14 +68,15 @@ impl Decoder {
     /// Decodes into 16 databases. Keys that expired before `expire_before` (ms since the epoch) are
     /// left out and listed; `None` keeps all.
     pub fn new(expire_before: Option<i64>) -> Self {
-        Self::with(DATABASES_DEFAULT, 0, expire_before)
+        Self::with(&LoadOptions { expire_before, ..LoadOptions::default() })
     }
 
-    /// Decodes into `databases` databases whose tables are seeded with `seed`.
-    pub fn with(databases: usize, seed: u64, expire_before: Option<i64>) -> Self {
+    /// Decodes as these options say, but for the delay.
+    pub fn with(options: &LoadOptions) -> Self {
         Self {
-            data: Keyspace::new(databases, seed),
-            expire_before,
+            data: Keyspace::new(options.databases, options.seed),
+            expire_before: options.expire_before,
+            packing: options.packing,
             expired: Vec::new(),
             keys: 0,
             head: Head::default(),
@@ -92,12 +95,34 @@ impl Decoder {
 
     /// Takes the next bytes. After an error there are only more of the same.
     pub fn feed(&mut self, data: &[u8]) -> Result<(), RdbError> {
-        let fed = match self.failed.take() {
-            Some(error) => Err(error),
-            None => data.chunks(PIECE_BYTES).try_for_each(|piece| self.feed_piece(piece)),
-        };
-        self.failed = fed.clone().err();
-        fed
+        let used = self.feed_front(data)?;
+        if used == data.len() {
+            return Ok(());
+        }
+        let error = RdbError { offset: self.read, reason: Reason::Trailing };
+        self.failed = Some(error.clone());
+        Err(error)
+    }
+
+    /// Takes the next bytes as far as they belong to the RDB, and returns how many those were: all,
+    /// unless something else follows its end.
+    pub fn feed_front(&mut self, data: &[u8]) -> Result<usize, RdbError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let mut used = 0;
+        for piece in data.chunks(PIECE_BYTES) {
+            if self.is_complete() {
+                break;
+            }
+            self.feed_piece(piece).inspect_err(|error| self.failed = Some(error.clone()))?;
+            used += piece.len();
+        }
+        // What was not used when the end came is the end of the last piece.
+        if self.is_complete() {
+            used -= std::mem::take(&mut self.unread).len();
+        }
+        Ok(used)
     }
 
     /// Whether all has been read, the checksum included.
@@ -116,8 +141,7 @@ impl Decoder {
             return Err(error);
         }
         if !self.is_complete() {
-            let offset = self.read + self.unread.len() as u64;
-            return Err(RdbError { offset, reason: Reason::Truncated });
+            return Err(self.cut_short());
         }
         Ok(Loaded {
             keyspace: self.data,
@@ -126,6 +150,12 @@ impl Decoder {
             expired: self.expired,
             bytes: self.read,
         })
+    }
+
+    /// What is wrong if nothing follows what was fed.
+    pub fn cut_short(&self) -> RdbError {
+        let offset = self.read + self.unread.len() as u64;
+        RdbError { offset, reason: Reason::Truncated }
     }
 
     fn feed_piece(&mut self, piece: &[u8]) -> Result<(), RdbError> {
@@ -146,7 +176,7 @@ impl Decoder {
     /// Takes as many steps as there are bytes for, and returns how many bytes those were.
     fn take_steps(&mut self, bytes: &[u8]) -> Result<usize, RdbError> {
         let mut used = 0;
-        while used < bytes.len() {
+        while used < bytes.len() && !self.is_complete() {
             let mut reader = Reader::new(bytes, used);
             match self.step(&mut reader) {
                 Ok(()) => used = reader.at(),
@@ -172,7 +202,7 @@ impl Decoder {
             Place::Header => self.read_header(reader),
             Place::Items => self.read_item(reader),
             Place::Checksum => self.read_checksum(reader),
-            Place::End => Err(Stop::Bad(Reason::Trailing)),
+            Place::End => Ok(()),
         }
     }
 
@@ -262,7 +292,8 @@ impl Decoder {
         let Some((key, collection)) = self.unfinished.take_if(|(_, c)| c.is_whole()) else {
             return Ok(());
         };
-        if let Some(value) = collection.into_value()? {
+        if let Some(mut value) = collection.into_value()? {
+            value.settle(&self.packing);
             self.store(&key, value)
         } else {
             self.expiry = None;

@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::format::{MAGIC, REDIS_VERSION, VERSION_WRITTEN, opcode, value_type};
 use super::output::{put_integer, put_length, put_string};
+use super::stream;
 use crate::base::crc64::Crc64;
 use crate::keyspace::{Blob, Snapshot, Value};
 use crate::machine::ReplicationMeta;
@@ -11,15 +12,11 @@ use crate::machine::ReplicationMeta;
 /// A chunk is at most this long.
 const CHUNK_BYTES_MAX: usize = 64 << 10;
 
-/// Keys that are looked up in the snapshot at once.
-const BATCH_KEYS: usize = 1024;
-
 /// Encodes a snapshot. Whoever drives it may pause between chunks as long as they like.
 #[derive(Debug)]
 pub struct Encoder {
     snapshot: Snapshot,
     place: Place,
-    batch: std::vec::IntoIter<Entry>,
     out: BytesMut,
     /// Of the chunks given out.
     crc: Crc64,
@@ -27,20 +24,13 @@ pub struct Encoder {
     bytes: u64,
 }
 
-#[derive(Debug)]
-struct Entry {
-    key: Blob,
-    value: Value,
-    expiry: Option<i64>,
-}
-
-/// What comes after the batch.
+/// What comes next.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     /// A database from its beginning.
     Start { db: usize },
-    /// The rest of a database.
-    Middle { db: usize, cursor: u64 },
+    /// The rest of a database, from a key of a part on.
+    Middle { db: usize, part: usize, key: usize },
     /// Nothing.
     End,
 }
@@ -51,15 +41,7 @@ impl Encoder {
     pub fn new(snapshot: Snapshot, meta: ReplicationMeta) -> Self {
         let mut out = BytesMut::with_capacity(CHUNK_BYTES_MAX);
         put_header(&mut out, &meta);
-        Self {
-            snapshot,
-            place: Place::Start { db: 0 },
-            batch: Vec::new().into_iter(),
-            out,
-            crc: Crc64::new(),
-            keys: 0,
-            bytes: 0,
-        }
+        Self { snapshot, place: Place::Start { db: 0 }, out, crc: Crc64::new(), keys: 0, bytes: 0 }
     }
 
     /// The next bytes: about 64 KB, or fewer once they hold `keys_max` more keys (at least one).
@@ -67,11 +49,10 @@ impl Encoder {
     pub fn next_chunk(&mut self, keys_max: usize) -> Option<Bytes> {
         let enough = self.keys.saturating_add(keys_max.max(1) as u64);
         while self.out.len() < CHUNK_BYTES_MAX && self.keys < enough {
-            match (self.batch.next(), self.place) {
-                (Some(entry), _) => self.put_entry(&entry),
-                (None, Place::Start { db }) => self.start_db(db),
-                (None, Place::Middle { db, cursor }) => self.look_up(db, cursor),
-                (None, Place::End) => break,
+            match self.place {
+                Place::Start { db } => self.start_db(db),
+                Place::Middle { db, part, key } => self.put_keys(db, part, key, enough),
+                Place::End => break,
             }
         }
         if self.out.is_empty() {
@@ -109,31 +90,28 @@ impl Encoder {
         self.out.put_u8(opcode::RESIZE_DB);
         put_length(&mut self.out, data.len());
         put_length(&mut self.out, data.expiring_len());
-        self.place = Place::Middle { db, cursor: 0 };
+        self.place = Place::Middle { db, part: 0, key: 0 };
     }
 
-    fn look_up(&mut self, db: usize, cursor: u64) {
-        let mut batch = Vec::with_capacity(BATCH_KEYS);
-        let next = self.snapshot.db(db).scan(cursor, BATCH_KEYS, |key, value, expiry| {
-            batch.push(Entry { key: key.clone(), value: value.clone(), expiry });
-        });
-        self.batch = batch.into_iter();
-        self.place = match next {
-            0 => Place::Start { db: db + 1 },
-            cursor => Place::Middle { db, cursor },
-        };
-    }
-
-    fn put_entry(&mut self, entry: &Entry) {
-        let out = &mut self.out;
-        if let Some(at) = entry.expiry {
-            out.put_u8(opcode::EXPIRY_MS);
-            out.put_i64_le(at);
+    /// Puts keys of a part, as many as the chunk takes, and lets go of the part after the last.
+    fn put_keys(&mut self, db: usize, part: usize, mut key: usize, enough: u64) {
+        let mut entries = self.snapshot.db(db).part(part).skip(key);
+        while self.out.len() < CHUNK_BYTES_MAX && self.keys < enough {
+            let Some((name, value, expiry)) = entries.next() else {
+                drop(entries);
+                self.snapshot.let_go_of(db, part);
+                self.place = if part + 1 < self.snapshot.db(db).parts() {
+                    Place::Middle { db, part: part + 1, key: 0 }
+                } else {
+                    Place::Start { db: db + 1 }
+                };
+                return;
+            };
+            put_entry(&mut self.out, name, value, expiry);
+            self.keys += 1;
+            key += 1;
         }
-        out.put_u8(type_of(&entry.value));
-        put_string(out, &entry.key);
-        put_value(out, &entry.value);
-        self.keys += 1;
+        self.place = Place::Middle { db, part, key };
     }
 
     fn put_end(&mut self) {
@@ -144,17 +122,35 @@ impl Encoder {
     }
 }
 
-fn type_of(value: &Value) -> u8 {
+fn put_entry(out: &mut BytesMut, key: &Blob, value: &Value, expiry: Option<i64>) {
+    if let Some(at) = expiry {
+        out.put_u8(opcode::EXPIRY_MS);
+        out.put_i64_le(at);
+    }
+    out.put_u8(type_of(value));
+    put_string(out, key);
+    put_value(out, value);
+}
+
+/// Bytes that a value takes in a snapshot, without its type and key.
+pub fn serialized_len(value: &Value) -> usize {
+    let mut out = BytesMut::new();
+    put_value(&mut out, value);
+    out.len()
+}
+
+pub(super) fn type_of(value: &Value) -> u8 {
     match value {
         Value::Str(_) | Value::Int(_) => value_type::STRING,
         Value::List(_) => value_type::LIST,
         Value::Set(_) => value_type::SET,
         Value::Hash(_) => value_type::HASH,
         Value::Zset(_) => value_type::ZSET,
+        Value::Stream(_) => value_type::STREAM,
     }
 }
 
-fn put_value(out: &mut BytesMut, value: &Value) {
+pub(super) fn put_value(out: &mut BytesMut, value: &Value) {
     match value {
         Value::Str(bytes) => put_string(out, bytes),
         Value::Int(n) => put_integer(out, *n),
@@ -181,6 +177,7 @@ fn put_value(out: &mut BytesMut, value: &Value) {
                 out.put_f64_le(score);
             }
         }
+        Value::Stream(stream) => stream::put(out, stream),
     }
 }
 
@@ -196,7 +193,7 @@ fn put_header(out: &mut BytesMut, meta: &ReplicationMeta) {
         put_aux(out, "repl-id", &stream.replid);
         put_aux(out, "repl-offset", &stream.offset.to_string());
     }
-    put_aux(out, "aof-base", "0");
+    put_aux(out, "aof-base", if meta.is_aof_base { "1" } else { "0" });
 }
 
 fn put_aux(out: &mut BytesMut, name: &str, value: &str) {

@@ -1,5 +1,7 @@
 //! Why an RDB cannot be read.
 
+use crate::keyspace::listpack::Invalid;
+
 /// Where reading an RDB failed, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at byte {offset}: {reason}")]
@@ -75,4 +77,10 @@ pub enum Reason {
         /// What it is.
         name: &'static str,
     },
+}
+
+impl From<Invalid> for Reason {
+    fn from(Invalid(fault): Invalid) -> Self {
+        Self::Corrupt { structure: "listpack", fault }
+    }
 }

@@ -37,4 +37,6 @@ pub(super) mod value_type {
     pub const HASH: u8 = 4;
     /// Scores as eight bytes.
     pub const ZSET: u8 = 5;
+    /// As 7.0 has it.
+    pub const STREAM: u8 = 19;
 }

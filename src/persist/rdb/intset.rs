@@ -2,7 +2,7 @@
 //! of 2, 4 or 8 bytes, little-endian, in ascending order.
 
 use super::error::Reason;
-use super::listpack::signed_le;
+use crate::base::number::signed_le;
 
 /// The integers of the intset that `blob` is.
 pub(super) fn integers(blob: &[u8]) -> Result<Vec<i64>, Reason> {

@@ -13,7 +13,8 @@
 //! # Writing
 //!
 //! [`Encoder`] turns a [`Snapshot`](crate::keyspace::Snapshot) into chunks. It writes version 10 and
-//! only the plain encoding of each data type, which every peer since Redis 7.0 loads.
+//! only the plain encoding of each data type, which every peer since Redis 7.0 loads. Streams have
+//! one form only, that of the blocks they are kept in.
 //!
 //! # Reading
 //!
@@ -31,7 +32,7 @@
 //! - Bytes after the end are an error, Redis ignores them.
 //! - Strings are written uncompressed.
 //! - Function libraries are read over, since there are no functions to load them into.
-//! - Zipmaps (Redis before 2.6), streams and modules are refused by name.
+//! - Zipmaps (Redis before 2.6) and modules are refused by name.
 
 mod collection;
 mod decoder;
@@ -40,15 +41,17 @@ mod error;
 mod format;
 mod input;
 mod intset;
-mod listpack;
 mod lzf;
 mod output;
+mod payload;
+mod stream;
 mod ziplist;
 
 pub use self::decoder::Decoder;
-pub use self::encoder::Encoder;
+pub use self::encoder::{Encoder, serialized_len};
 pub use self::error::{RdbError, Reason};
 pub use self::format::REDIS_VERSION;
+pub use self::payload::{PayloadError, dump, restore};
 
 #[cfg(test)]
 mod tests;

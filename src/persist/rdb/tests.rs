@@ -30,7 +30,12 @@ fn decode_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Loade
 
 fn meta() -> ReplicationMeta {
     let stream = StreamHead { replid: "0123456789".repeat(4), offset: 1 << 40, selected_db: 3 };
-    ReplicationMeta { stream: Some(stream), ctime_s: 1_700_000_000, used_memory_bytes: 1 << 20 }
+    ReplicationMeta {
+        stream: Some(stream),
+        ctime_s: 1_700_000_000,
+        used_memory_bytes: 1 << 20,
+        is_aof_base: false,
+    }
 }
 
 fn small() -> Keyspace {
@@ -174,7 +179,7 @@ fn what_cannot_be_loaded_whole_is_refused() {
 #[test]
 fn what_the_keyspace_cannot_hold_is_refused_by_name() {
     let refused = |body: &[u8]| decode(&unsummed(body)).expect_err("must be refused").to_string();
-    assert_eq!(refused(b"\x15\x01k"), "at byte 10: type 21 (stream) is not supported yet");
+    assert_eq!(refused(b"\x09\x01k"), "at byte 10: type 9 (zipmap) is not supported yet");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::error::Reason;
 use super::input::Text;
-use super::listpack::signed_le;
+use crate::base::number::signed_le;
 
 const HEADER_BYTES: usize = 10;
 /// A count that means "walk it".

@@ -1,5 +1,7 @@
 //! The connection itself: PING, AUTH, HELLO, CLIENT, COMMAND, QUIT, RESET, SHUTDOWN.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Ask, Outcome, Row};
 use crate::base::number::parse_i64;
 use crate::command::CommandError;
@@ -39,7 +41,7 @@ fn ping(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
         .is_some_and(|c| !c.channels.is_empty() || !c.patterns.is_empty());
     let text = ask.words.get(1).copied();
     if ask.words.len() > 2 {
-        return Err(super::wrong_arity("ping"));
+        return Err(CommandError::wrong_arity("ping"));
     }
     let reply = sentinel.reply(ask);
     match text {
@@ -178,19 +180,27 @@ fn shutdown(sentinel: &mut Sentinel, _: &Ask<'_>) -> Outcome {
 
 /// The names are enough for those who ask a Sentinel.
 fn command(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
-    let top: Vec<_> =
-        super::tables().into_iter().flatten().filter(|r| !r.0.contains('|')).collect();
+    let rows = super::tables().into_iter().flatten();
+    // Whoever has subcommands is a command itself.
+    let top: BTreeMap<&str, i16> = rows
+        .clone()
+        .map(|(name, arity, _)| name.split_once('|').map_or((*name, *arity), |(top, _)| (top, -2)))
+        .collect();
     let reply = sentinel.clients.reply(ask.conn);
     if ask.is(1, "COUNT") {
         reply.count(top.len());
     } else if ask.is(1, "DOCS") {
         reply.map(0);
+    } else if ask.is(1, "LIST") {
+        let names: BTreeSet<&str> = rows.map(|row| row.0).chain(top.into_keys()).collect();
+        reply.array(names.len());
+        names.into_iter().for_each(|name| reply.bulk(name));
     } else {
         reply.array(top.len());
-        for (name, arity, _) in top {
+        for (name, arity) in top {
             reply.array(6);
             reply.bulk(name);
-            reply.int(i64::from(*arity));
+            reply.int(i64::from(arity));
             reply.set(0);
             for _ in 0..3 {
                 reply.int(0);
@@ -226,8 +236,8 @@ fn id(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
 fn line(client: &Client, now: Now) -> String {
     let subscribed = !client.channels.is_empty() || !client.patterns.is_empty();
     format!(
-        "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={} db=0 sub={} psub={} multi=-1 \
-         cmd={} user=default resp={}",
+        "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={} db=0 sub={} psub={} ssub=0 \
+         multi=-1 cmd={} user=default redir=-1 resp={}",
         client.id,
         client.peer,
         client.local,
@@ -296,6 +306,6 @@ fn whoami(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
 fn acl_list(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
     let reply = sentinel.reply(ask);
     reply.array(1);
-    reply.bulk("user default on nopass sanitize-payload ~* &* +@all");
+    reply.bulk("user default on nopass ~* &* +@all");
     Ok(())
 }

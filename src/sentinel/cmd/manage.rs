@@ -222,7 +222,7 @@ fn config(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
         ));
     }
     if ask.words.len().is_multiple_of(2) {
-        return Err(super::wrong_arity("sentinel|config"));
+        return Err(CommandError::wrong_arity("sentinel|config"));
     }
     for at in (3..ask.words.len()).step_by(2) {
         let (option, value) = (ask.text(at), ask.text(at + 1));

@@ -77,40 +77,21 @@ fn row(name: &str) -> Option<&'static Row> {
 
 /// The command that a request asks for, if there is one and its number of words fits.
 fn find(words: &[&[u8]]) -> Result<&'static Row, CommandError> {
-    let shown = |word: &[u8]| String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned();
-    let name = words.first().map(|word| shown(word)).unwrap_or_default();
-    let lower = name.to_ascii_lowercase();
+    let name = words.first().copied().unwrap_or_default();
+    let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
     let is_container = matches!(lower.as_str(), "sentinel" | "client" | "pubsub" | "acl");
     let found = match words.get(1) {
         Some(sub) if is_container => {
-            let sub = shown(sub);
-            row(&format!("{lower}|{}", sub.to_ascii_lowercase())).ok_or_else(|| {
-                let upper = name.to_ascii_uppercase();
-                CommandError::new(format!("ERR unknown subcommand '{sub}'. Try {upper} HELP."))
-            })?
+            let sub_lower = String::from_utf8_lossy(sub).to_ascii_lowercase();
+            row(&format!("{lower}|{sub_lower}"))
+                .ok_or_else(|| CommandError::unknown_subcommand(name, sub))?
         }
-        None if is_container => return Err(wrong_arity(&lower)),
-        _ => row(&lower).ok_or_else(|| unknown(&name, &words[1..]))?,
+        None if is_container => return Err(CommandError::wrong_arity(&lower)),
+        _ => row(&lower).ok_or_else(|| CommandError::unknown_command(words))?,
     };
     let (arity, count) = (i64::from(found.1), words.len() as i64);
     let fits = if arity < 0 { count >= -arity } else { count == arity };
-    if fits { Ok(found) } else { Err(wrong_arity(found.0)) }
-}
-
-fn wrong_arity(name: &str) -> CommandError {
-    CommandError::new(format!("ERR wrong number of arguments for '{name}' command"))
-}
-
-fn unknown(name: &str, args: &[&[u8]]) -> CommandError {
-    let mut shown = String::new();
-    for arg in args {
-        if shown.len() >= 128 {
-            break;
-        }
-        let part = &arg[..arg.len().min(128 - shown.len())];
-        shown.extend(["'", &String::from_utf8_lossy(part), "' "]);
-    }
-    CommandError::new(format!("ERR unknown command '{name}', with args beginning with: {shown}"))
+    if fits { Ok(found) } else { Err(CommandError::wrong_arity(found.0)) }
 }
 
 impl Sentinel {

@@ -270,7 +270,7 @@ fn reply(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     Ok(())
 }
 
-fn unblock(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
+fn unblock(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     let with_error = match ask.args {
         [_, _, _] => false,
         [_, _, _, why] if why.eq_ignore_ascii_case(b"TIMEOUT") => false,
@@ -283,7 +283,7 @@ fn unblock(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
     };
     let id = number::parse_i64(ask.arg(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
     let found = server.clients.ids(|c| c.id as i64 == id).pop();
-    let done = found.is_some_and(|conn| server.unblock_early(conn, with_error, out));
+    let done = found.is_some_and(|conn| server.unblock_early(conn, with_error));
     server.reply(ask).int(i64::from(done));
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use super::{help, row};
 use crate::base::glob;
+use crate::command::facts::{self, Argument, Begin, Facts, Find, KeySpec};
+use crate::command::find_keys::{FoundKey, find_keys, has_keys};
 use crate::command::flags::{CONTAINER, LOADING, STALE};
 use crate::command::{CommandError, Group, Spec};
-use crate::command::{Keys, flags};
 use crate::machine::Outbox;
 use crate::resp::Reply;
 use crate::server::table::ServerRun;
@@ -109,7 +110,6 @@ fn list(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
             .collect(),
         5 if ask.is(2, "FILTERBY") && ask.is(3, "ACLCAT") => table::all()
             .iter()
-            .filter(|c| !c.is(CONTAINER))
             .filter(|c| categories(c).iter().any(|cat| cat.as_bytes().eq_ignore_ascii_case(word)))
             .map(|c| c.name.as_str())
             .collect(),
@@ -125,23 +125,23 @@ fn list(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 }
 
 fn getkeys(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let (_, keys) = keys_of(ask)?;
+    let keys = keys_of(&ask.args[2..])?;
     let reply = server.reply(ask);
     reply.array(keys.len());
     for key in keys {
-        reply.bulk(key);
+        reply.bulk(ask.args[2 + key.index]);
     }
     Ok(())
 }
 
 fn getkeysandflags(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let (command, keys) = keys_of(ask)?;
+    let keys = keys_of(&ask.args[2..])?;
     let reply = server.reply(ask);
     reply.array(keys.len());
     for key in keys {
         reply.array(2);
-        reply.bulk(key);
-        key_flags(reply, command);
+        reply.bulk(ask.args[2 + key.index]);
+        words(reply, key.flags);
     }
     Ok(())
 }
@@ -160,44 +160,46 @@ fn subcommands(command: &Command) -> Vec<&'static Command> {
     table::all().iter().filter(|c| c.name.starts_with(&prefix)).collect()
 }
 
-fn keys_of<'a>(ask: &Ask<'a>) -> Result<(&'static Command, Vec<&'a [u8]>), CommandError> {
-    let words = &ask.args[2..];
-    let command = table::find(words).map_err(|_| {
-        CommandError::fixed(match table::by_name(ask.arg(2)) {
-            Some(_) => "ERR Invalid number of arguments specified for command",
-            None => "ERR Invalid command specified",
-        })
-    })?;
-    let keys: Vec<_> = command.keys.indices(words.len()).map(|index| words[index]).collect();
-    if keys.is_empty() {
+fn keys_of(words: &[&[u8]]) -> Result<Vec<FoundKey>, CommandError> {
+    let invalid = CommandError::fixed("ERR Invalid command specified");
+    let command = table::look_up(words).map_err(|_| invalid)?;
+    let Some(facts) = facts::of(&command.name).filter(|facts| has_keys(facts)) else {
         return Err(CommandError::fixed("ERR The command has no key arguments"));
+    };
+    if !command.fits(words.len()) {
+        let refusal = "ERR Invalid number of arguments specified for command";
+        return Err(CommandError::fixed(refusal));
     }
-    Ok((command, keys))
+    let keys = find_keys(&command.name, words).unwrap_or_default();
+    if keys.is_empty() && !facts.flags.contains(&"no_mandatory_keys") {
+        return Err(CommandError::fixed("ERR Invalid arguments specified for command"));
+    }
+    Ok(keys)
 }
 
 /// The ten elements of COMMAND INFO.
 fn describe(reply: &mut Reply, command: &Command) {
+    let none = Facts::default();
+    let facts = facts::of(&command.name).unwrap_or(&none);
     reply.array(10);
     reply.bulk(&command.name);
     reply.int(command.arity.into());
-    let shown: Vec<_> = flags::NAMES
-        .iter()
-        .filter(|(flag, _)| *flag != flags::MAY_REPLICATE && command.is(*flag))
-        .collect();
-    reply.set(shown.len());
-    for (_, name) in shown {
-        reply.simple(name);
-    }
+    words(reply, &facts.flags);
     for index in [command.keys.first, command.keys.last, command.keys.step] {
         reply.int(index.into());
     }
-    let categories = categories(command);
-    reply.set(categories.len());
-    for category in categories {
+    reply.set(facts.categories.len());
+    for category in &facts.categories {
         reply.simple(&format!("@{category}"));
     }
-    reply.set(0);
-    key_specs(reply, command);
+    reply.set(facts.tips.len());
+    for tip in &facts.tips {
+        reply.bulk(tip);
+    }
+    reply.set(facts.keys.len());
+    for spec in &facts.keys {
+        key_spec(reply, spec);
+    }
     let subcommands = subcommands(command);
     reply.set(subcommands.len());
     for subcommand in subcommands {
@@ -205,54 +207,94 @@ fn describe(reply: &mut Reply, command: &Command) {
     }
 }
 
-fn key_specs(reply: &mut Reply, command: &Command) {
-    let keys = command.keys;
-    if keys == Keys::NONE {
-        return reply.set(0);
-    }
-    reply.set(1);
-    reply.map(3);
-    reply.bulk("flags");
-    key_flags(reply, command);
-    let last = if keys.last < 0 { keys.last } else { keys.last - keys.first };
-    search(reply, "begin_search", "index", &[("index", keys.first)]);
-    search(reply, "find_keys", "range", &[("lastkey", last), ("keystep", keys.step), ("limit", 0)]);
-}
-
-fn search(reply: &mut Reply, name: &str, kind: &str, spec: &[(&str, i16)]) {
-    reply.bulk(name);
-    reply.map(2);
-    reply.bulk("type");
-    reply.bulk(kind);
-    reply.bulk("spec");
-    reply.map(spec.len());
-    for (field, n) in spec {
-        reply.bulk(field);
-        reply.int((*n).into());
-    }
-}
-
-fn key_flags(reply: &mut Reply, command: &Command) {
-    let words: &[&str] = match (command.is(flags::WRITE), command.group) {
-        (true, _) => &["RW", "update"],
-        (_, Group::PubSub) => &["not_key"],
-        _ => &["RO", "access"],
-    };
+fn words(reply: &mut Reply, words: &[&str]) {
     reply.set(words.len());
     for word in words {
         reply.simple(word);
     }
 }
 
+fn key_spec(reply: &mut Reply, spec: &KeySpec) {
+    reply.map(if spec.notes.is_some() { 4 } else { 3 });
+    if let Some(notes) = spec.notes {
+        reply.bulk("notes");
+        reply.bulk(notes);
+    }
+    reply.bulk("flags");
+    words(reply, &spec.flags);
+    match spec.begin {
+        Begin::Index(index) => search(reply, "begin_search", "index", &[("index", index)]),
+        Begin::Keyword(keyword, from) => {
+            search_head(reply, "begin_search", "keyword", 2);
+            reply.bulk("keyword");
+            reply.bulk(keyword);
+            reply.bulk("startfrom");
+            reply.int(from);
+        }
+        Begin::Unknown => search(reply, "begin_search", "unknown", &[]),
+    }
+    match spec.find {
+        Find::Range { last, step, limit } => {
+            let range = [("lastkey", last), ("keystep", step), ("limit", limit)];
+            search(reply, "find_keys", "range", &range);
+        }
+        Find::Count { count, first, step } => {
+            let count = [("keynumidx", count), ("firstkey", first), ("keystep", step)];
+            search(reply, "find_keys", "keynum", &count);
+        }
+        Find::Unknown => search(reply, "find_keys", "unknown", &[]),
+    }
+}
+
+fn search(reply: &mut Reply, name: &str, kind: &str, spec: &[(&str, i64)]) {
+    search_head(reply, name, kind, spec.len());
+    for (field, n) in spec {
+        reply.bulk(field);
+        reply.int(*n);
+    }
+}
+
+fn search_head(reply: &mut Reply, name: &str, kind: &str, fields: usize) {
+    reply.bulk(name);
+    reply.map(2);
+    reply.bulk("type");
+    reply.bulk(kind);
+    reply.bulk("spec");
+    reply.map(fields);
+}
+
 fn document(reply: &mut Reply, command: &Command) {
+    let none = Facts::default();
+    let facts = facts::of(&command.name).unwrap_or(&none);
     let subcommands = subcommands(command);
     reply.bulk(&command.name);
-    reply.map(if subcommands.is_empty() { 3 } else { 4 });
-    for (field, text) in
-        [("summary", command.doc), ("since", command.since), ("group", command.group.word())]
-    {
-        reply.bulk(field);
-        reply.bulk(text);
+    let lists = [
+        facts.doc_flags.is_empty(),
+        facts.history.is_empty(),
+        facts.arguments.is_empty(),
+        subcommands.is_empty(),
+    ];
+    let texts = texts_of(command, facts);
+    reply.map(texts.len() + lists.iter().filter(|is_empty| !**is_empty).count());
+    let (before, after) = texts.split_at(texts.iter().take_while(|(f, _)| !is_late(f)).count());
+    put_texts(reply, before);
+    if !facts.doc_flags.is_empty() {
+        reply.bulk("doc_flags");
+        words(reply, &facts.doc_flags);
+    }
+    put_texts(reply, after);
+    if !facts.history.is_empty() {
+        reply.bulk("history");
+        reply.set(facts.history.len());
+        for (version, change) in &facts.history {
+            reply.array(2);
+            reply.bulk(version);
+            reply.bulk(change);
+        }
+    }
+    if !facts.arguments.is_empty() {
+        reply.bulk("arguments");
+        arguments(reply, &facts.arguments);
     }
     if !subcommands.is_empty() {
         reply.bulk("subcommands");
@@ -263,33 +305,65 @@ fn document(reply: &mut Reply, command: &Command) {
     }
 }
 
-/// The categories of ACL that a command is in.
-pub(super) fn categories(command: &Command) -> Vec<&'static str> {
-    if command.is(CONTAINER) {
-        return vec!["slow"];
+fn texts_of<'a>(command: &'a Command, facts: &'a Facts) -> Vec<(&'static str, &'a str)> {
+    [
+        ("summary", Some(command.doc)),
+        ("since", Some(command.since)),
+        ("group", Some(command.group.word())),
+        ("complexity", facts.complexity),
+        ("deprecated_since", facts.deprecated_since),
+        ("replaced_by", facts.replaced_by),
+    ]
+    .into_iter()
+    .filter_map(|(field, text)| Some((field, text?)))
+    .collect()
+}
+
+/// Whether a text comes after the flags.
+fn is_late(field: &str) -> bool {
+    matches!(field, "deprecated_since" | "replaced_by")
+}
+
+fn put_texts(reply: &mut Reply, texts: &[(&str, &str)]) {
+    for (field, text) in texts {
+        reply.bulk(field);
+        reply.bulk(text);
     }
-    let group = |group: Group| command.group == group;
-    let data_type = match command.group {
-        Group::SortedSet => "sortedset",
-        other => other.word(),
-    };
-    CATEGORIES
-        .into_iter()
-        .filter(|category| match *category {
-            "keyspace" => group(Group::Generic),
-            "read" => command.is(flags::READONLY),
-            "write" => command.is(flags::WRITE),
-            "pubsub" => command.is(flags::PUBSUB),
-            "admin" => command.is(flags::ADMIN),
-            "dangerous" => command.is(flags::ADMIN) || command.name == "info",
-            "fast" => command.is(flags::FAST),
-            "slow" => !command.is(flags::FAST),
-            "blocking" => command.is(flags::BLOCKING),
-            "connection" => group(Group::Connection) || command.name.starts_with("command"),
-            "transaction" => group(Group::Transactions),
-            other => other == data_type,
-        })
-        .collect()
+}
+
+fn arguments(reply: &mut Reply, all: &[Argument]) {
+    reply.array(all.len());
+    for argument in all {
+        let texts = [
+            ("token", argument.token),
+            ("since", argument.since),
+            ("deprecated_since", argument.deprecated_since),
+        ];
+        let texts: Vec<_> =
+            texts.iter().filter_map(|(field, text)| Some((*field, (*text)?))).collect();
+        let others =
+            [argument.key.is_some(), !argument.flags.is_empty(), !argument.arguments.is_empty()];
+        reply.map(2 + texts.len() + others.iter().filter(|is_there| **is_there).count());
+        put_texts(reply, &[("name", argument.name), ("type", argument.kind)]);
+        if let Some(index) = argument.key {
+            reply.bulk("key_spec_index");
+            reply.int(index);
+        }
+        put_texts(reply, &texts);
+        if !argument.flags.is_empty() {
+            reply.bulk("flags");
+            words(reply, &argument.flags);
+        }
+        if !argument.arguments.is_empty() {
+            reply.bulk("arguments");
+            arguments(reply, &argument.arguments);
+        }
+    }
+}
+
+/// The categories of ACL that a command is in.
+pub(super) fn categories(command: &Command) -> &'static [&'static str] {
+    facts::of(&command.name).map_or(&[], |facts| &facts.categories)
 }
 
 /// All categories of ACL, in the order of ACL CAT.
@@ -349,6 +423,11 @@ mod tests {
                 "(error) ERR Invalid number of arguments specified for command",
             ),
             ("COMMAND GETKEYS PING a", "(error) ERR The command has no key arguments"),
+            ("COMMAND GETKEYS SPUBLISH a b", "(error) ERR The command has no key arguments"),
+            ("COMMAND GETKEYS CONFIG FOO", "(error) ERR Invalid command specified"),
+            ("COMMAND GETKEYS MEMORY USAGE a", "1) \"a\""),
+            ("COMMAND GETKEYS ZUNION 2 a b", "1) \"a\"\n2) \"b\""),
+            ("COMMAND GETKEYS ZUNION 3 a b", "(error) ERR Invalid arguments specified for command"),
             ("COMMAND LIST FILTERBY FOO x", "(error) ERR syntax error"),
             ("COMMAND LIST FILTERBY PATTERN PUBL*", "1) \"publish\""),
         ] {

@@ -4,11 +4,10 @@ use super::{container, help, row};
 use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
-use crate::machine::{LogLevel, Output};
-use crate::server::client::Client;
+use crate::machine::{Fact, LogLevel, Output};
 use crate::server::config::{SetError, file};
+use crate::server::protected::is_local;
 use crate::server::table::ServerRun;
-use crate::server::table::wrong_arity;
 use crate::server::{Ask, Server};
 use std::collections::BTreeMap;
 
@@ -61,14 +60,14 @@ fn get(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Command
     Ok(())
 }
 
-fn set(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
+fn set(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), CommandError> {
     let words = &ask.args[2..];
     if !words.len().is_multiple_of(2) {
-        return Err(wrong_arity("config|set"));
+        return Err(CommandError::SYNTAX);
     }
     let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
     let pairs: Vec<_> = words.chunks_exact(2).map(|pair| (text(pair[0]), text(pair[1]))).collect();
-    let local = server.client(ask).is_some_and(is_local);
+    let local = server.client(ask).is_some_and(|client| is_local(&client.peer));
     let names = server.config.set_all(&pairs, local).map_err(|error| {
         CommandError::new(match error {
             SetError::Unknown(name) => {
@@ -80,6 +79,7 @@ fn set(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Command
         })
     })?;
     server.config_changed(&names);
+    server.switch_log(out);
     server.reply(ask).ok();
     Ok(())
 }
@@ -93,6 +93,7 @@ fn rewrite(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), C
     let data = file.text.clone().into_bytes().into();
     out.push(Output::WriteFile { name: file.name.clone(), data });
     out.log(LogLevel::Notice, "CONFIG REWRITE executed with success.");
+    out.emit(Fact::ConfigRewritten { name: file.name.clone(), text: file.text.clone() });
     server.config.file = Some(file);
     server.reply(ask).ok();
     Ok(())
@@ -107,11 +108,6 @@ fn resetstat(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), C
 fn config_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     help(server, ask, HELP);
     Ok(())
-}
-
-/// Whether a client sits on the same machine.
-pub(super) fn is_local(client: &Client) -> bool {
-    client.peer.port == 0 || matches!(client.peer.host.as_str(), "127.0.0.1" | "::1" | "localhost")
 }
 
 impl Server {
@@ -173,6 +169,7 @@ mod tests {
                 "CONFIG SET maxclients",
                 "(error) ERR wrong number of arguments for 'config|set' command".to_owned(),
             ),
+            ("CONFIG SET hz 20 maxclients", "(error) ERR syntax error".to_owned()),
             ("CONFIG GET hz", "1) \"hz\"\n2) \"10\"".to_owned()),
             ("CONFIG SET hz 1000 slave-read-only no", "OK".to_owned()),
             (

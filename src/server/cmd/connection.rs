@@ -9,7 +9,6 @@ use crate::resp::Protocol;
 use crate::server::REDIS_VERSION;
 use crate::server::client::{Client, ClientKind, ReplyMode};
 use crate::server::table::ServerRun;
-use crate::server::table::wrong_arity;
 use crate::server::{Ask, Server};
 use sha2::{Digest as _, Sha256};
 
@@ -59,7 +58,7 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
 
 fn ping(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     if ask.args.len() > 2 {
-        return Err(wrong_arity("ping"));
+        return Err(CommandError::wrong_arity("ping"));
     }
     let subscribed = server.client(ask).is_some_and(Client::is_subscriber);
     let reply = server.reply(ask);

@@ -1,8 +1,13 @@
 //! DEBUG, where `enable-debug-command` allows it.
 //!
-//! Only what tests of replication need is there; any other subcommand is unknown.
+//! Only what tests of replication and clients need is there; any other subcommand is unknown.
+//!
+//! # Differences from Redis
+//!
+//! * OBJECT knows no addresses, and not when a key was last used.
+//! * RELOAD does not take NOSAVE. Keys that NOFLUSH without MERGE would load twice are an error, and
+//!   not the end of the node.
 
-use super::config::is_local;
 use super::wrong_form;
 use super::{help, row};
 use crate::base::{glob, number};
@@ -11,7 +16,10 @@ use crate::command::{CommandError, Group, Spec};
 use crate::keyspace::{Value, digest, value_digest};
 use crate::machine::Outbox;
 use crate::machine::{LogLevel, Output};
+use crate::persist::rdb::serialized_len;
 use crate::resp::{Protocol, Reply};
+use crate::server::config::memory_bytes;
+use crate::server::protected::is_local;
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
 
@@ -33,6 +41,8 @@ const HELP: &[&str] = &[
     "    unit tests to simulate Redis errors.",
     "LOG <message>",
     "    Write <message> to the server log.",
+    "LOADAOF",
+    "    Flush the AOF buffers on disk and reload the AOF in memory.",
     "POPULATE <count> [<prefix>] [<size>]",
     "    Create <count> string keys named key:<num>. If <prefix> is specified then",
     "    it is used instead of the 'key' prefix. These are not propagated to",
@@ -42,8 +52,13 @@ const HELP: &[&str] = &[
     "    Reply with a test value of the specified type. <type> can be: string,",
     "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
     "    true, false.",
-    "RELOAD",
-    "    Save the RDB on disk and reload it back to memory.",
+    "OBJECT <key>",
+    "    Show low level info about `key` and associated value.",
+    "RELOAD [option ...]",
+    "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
+    "    * MERGE: conflicting keys will be loaded from RDB.",
+    "    * NOFLUSH: the existing database will not be removed before load, but",
+    "      conflicting keys will generate an exception and kill the server.",
     "REPLICATE <string>",
     "    Replicates the provided string to replicas, allowing data divergence.",
     "SET-ACTIVE-EXPIRE <0|1>",
@@ -56,13 +71,16 @@ const HELP: &[&str] = &[
     "    Tell whether <string> matches the glob-style <pattern>.",
 ];
 
+/// Elements of lists are never so long that it would matter.
+const PACKED_BYTES_MAX: i64 = 4 << 30;
+
 /// Keys that one POPULATE makes at most: more would stall the node for good.
 const POPULATE_KEYS_MAX: i64 = 100_000_000;
 
 type Answer = Result<(), CommandError>;
 
 fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
-    let local = server.client(ask).is_some_and(is_local);
+    let local = server.client(ask).is_some_and(|client| is_local(&client.peer));
     let allowed = match server.config.enable_debug_command.as_str() {
         "yes" => true,
         "local" => local,
@@ -78,10 +96,12 @@ fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
     let name = String::from_utf8_lossy(ask.arg(1)).to_ascii_uppercase();
     match (name.as_str(), &ask.args[2..]) {
         ("HELP", []) => help(server, ask, HELP),
-        ("RELOAD", []) => {
-            server.reload(out)?;
+        ("RELOAD", options) => {
+            reload(server, options, out)?;
             server.reply(ask).ok();
         }
+        ("LOADAOF", []) => server.reload_log(ask, out)?,
+        ("OBJECT", [key]) => object(server, ask, key)?,
         ("CHANGE-REPL-ID", []) => {
             server.rename_history(out);
             server.reply(ask).ok();
@@ -90,18 +110,27 @@ fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
             let seconds: f64 =
                 std::str::from_utf8(seconds).ok().and_then(|s| s.parse().ok()).unwrap_or(0.0);
             server.reply(ask).ok();
-            out.push(Output::Stall { ms: (seconds.max(0.0) * 1000.0) as u64 });
+            let ms = (seconds.max(0.0) * 1000.0) as u64;
+            server.stall_us = ms.saturating_mul(1000);
+            out.push(Output::Stall { ms });
         }
         ("DIGEST", []) => {
             let digest = digest(&server.keyspace);
             server.reply(ask).simple(&digest);
         }
-        ("DIGEST-VALUE", keys) if !keys.is_empty() => digest_values(server, ask, keys),
+        ("DIGEST-VALUE", keys) => digest_values(server, ask, keys),
         ("SET-ACTIVE-EXPIRE", [on]) => {
             server.active_expire = *on != b"0";
             server.reply(ask).ok();
         }
-        ("PAUSE-CRON" | "SET-SKIP-CHECKSUM-VALIDATION" | "QUICKLIST-PACKED-THRESHOLD", [_]) => {
+        ("PAUSE-CRON" | "SET-SKIP-CHECKSUM-VALIDATION", [_]) => server.reply(ask).ok(),
+        ("QUICKLIST-PACKED-THRESHOLD", [bytes]) => {
+            let bytes = std::str::from_utf8(bytes).ok().and_then(memory_bytes);
+            if bytes.is_none_or(|bytes| !(0..=PACKED_BYTES_MAX).contains(&bytes)) {
+                return Err(CommandError::fixed(
+                    "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+                ));
+            }
             server.reply(ask).ok();
         }
         ("ERROR", [text]) => {
@@ -124,6 +153,38 @@ fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
         ("PROTOCOL", [kind]) => protocol(server.reply(ask), kind)?,
         _ => return Err(wrong_form(ask)),
     }
+    Ok(())
+}
+
+fn reload(server: &mut Server, options: &[&[u8]], out: &mut Outbox) -> Answer {
+    let (mut keeps, mut merges) = (false, false);
+    for option in options {
+        match option.to_ascii_uppercase().as_slice() {
+            b"NOFLUSH" => keeps = true,
+            b"MERGE" => merges = true,
+            b"NOSAVE" => return Err(CommandError::fixed("ERR RELOAD NOSAVE is not supported")),
+            _ => {
+                return Err(CommandError::fixed(
+                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    if keeps && !merges && server.keyspace.keys() > 0 {
+        return Err(CommandError::fixed("ERR Error trying to load the RDB dump"));
+    }
+    server.reload(out)
+}
+
+fn object(server: &mut Server, ask: &Ask<'_>, key: &[u8]) -> Answer {
+    let db = server.client(ask).map_or(0, |c| c.db);
+    let value = server.keyspace.db(db).get(key).ok_or(CommandError::NO_SUCH_KEY)?;
+    let (encoding, bytes) = (value.encoding(), serialized_len(value));
+    let clock = server.now.wall_s() & 0x00ff_ffff;
+    server.reply(ask).simple(&format!(
+        "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{bytes} lru:{clock} \
+         lru_seconds_idle:0"
+    ));
     Ok(())
 }
 
@@ -274,6 +335,25 @@ mod tests {
             ("DEBUG DIGEST-VALUE nosuch", "1) \"0000000000000000000000000000000000000000\""),
             ("DEBUG STRINGMATCH-LEN a* abc", "(integer) 1"),
             ("DEBUG ERROR hello", "(error) hello"),
+            ("DEBUG DIGEST-VALUE", "(empty array)"),
+            ("DEBUG QUICKLIST-PACKED-THRESHOLD 10b", "OK"),
+            (
+                "DEBUG QUICKLIST-PACKED-THRESHOLD xx",
+                "(error) ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+            ),
+            ("DEBUG OBJECT nosuch", "(error) ERR no such key"),
+            ("SET k hello", "OK"),
+            (
+                "DEBUG OBJECT k",
+                "Value at:0x0 refcount:1 encoding:embstr serializedlength:6 lru:5501184 \
+                 lru_seconds_idle:0",
+            ),
+            ("DEBUG RELOAD MERGE NOFLUSH", "OK"),
+            ("DEBUG RELOAD NOFLUSH", "(error) ERR Error trying to load the RDB dump"),
+            (
+                "DEBUG RELOAD FOO",
+                "(error) ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+            ),
             (
                 "DEBUG JMAP",
                 "(error) ERR unknown subcommand or wrong number of arguments for 'JMAP'. Try DEBUG HELP.",

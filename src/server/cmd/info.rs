@@ -1,4 +1,10 @@
 //! INFO: sections of fields, each section a function of a table; and TIME.
+//!
+//! # Differences from Redis
+//!
+//! * A node knows its own bytes, not the process's: what the system and the allocator would say is
+//!   what it says of itself, and `total_system_memory` is 0.
+//! * `gcc_version` is 0.0.0, as of any server that gcc did not compile.
 
 use super::row;
 use crate::command::flags::{FAST, LOADING, STALE};
@@ -96,12 +102,6 @@ impl Server {
         }
         text.0
     }
-
-    /// Bytes accounted to this node.
-    pub(in crate::server) fn memory_bytes(&self) -> u64 {
-        let clients: usize = self.clients.in_order().iter().map(|c| c.memory_bytes()).sum();
-        self.keyspace.memory_bytes() + clients as u64
-    }
 }
 
 fn server_section(server: &Server, text: &mut InfoText) {
@@ -111,8 +111,12 @@ fn server_section(server: &Server, text: &mut InfoText) {
     text.field("redis_git_dirty", 0);
     text.field("redis_build_id", "0");
     text.field("redis_mode", "standalone");
-    text.field("os", std::env::consts::OS);
+    text.field("os", format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH));
     text.field("arch_bits", usize::BITS);
+    text.field("monotonic_clock", "POSIX clock_gettime");
+    text.field("multiplexing_api", "epoll");
+    text.field("atomicvar_api", "c11-builtin");
+    text.field("gcc_version", "0.0.0");
     text.field("process_id", std::process::id());
     text.field("process_supervised", "no");
     text.field("run_id", &server.run_id);
@@ -143,33 +147,51 @@ fn clients_section(server: &Server, text: &mut InfoText) {
 }
 
 fn memory_section(server: &Server, text: &mut InfoText) {
-    let used = server.memory_bytes();
-    let data = server.keyspace.memory_bytes();
+    let memory = server.memory();
+    let used = memory.used();
     let peak = server.rates.memory_peak_bytes.max(used);
-    let of_kind = |kind: ClientKind| -> usize {
-        let clients = server.clients.in_order();
-        clients.iter().filter(|c| c.kind == kind).map(|c| c.memory_bytes()).sum()
-    };
     text.bytes("used_memory", used);
     text.bytes("used_memory_rss", used);
     text.bytes("used_memory_peak", peak);
     text.field("used_memory_peak_perc", percent(used, peak));
-    text.field("used_memory_overhead", used - data);
-    text.field("used_memory_startup", 0);
-    text.field("used_memory_dataset", data);
-    text.field("used_memory_dataset_perc", percent(data, used));
+    text.field("used_memory_overhead", memory.overhead());
+    text.field("used_memory_startup", memory.startup);
+    text.field("used_memory_dataset", memory.dataset);
+    text.field("used_memory_dataset_perc", percent(memory.dataset, used - memory.startup));
+    for name in ["allocator_allocated", "allocator_active", "allocator_resident"] {
+        text.field(name, used);
+    }
+    text.bytes("total_system_memory", 0);
+    no_scripts(text);
     text.bytes("maxmemory", server.config.maxmemory);
     text.field("maxmemory_policy", server.config.get("maxmemory-policy").unwrap_or_default());
-    text.field("mem_fragmentation_ratio", "1.00");
-    text.field("mem_fragmentation_bytes", 0);
-    text.field("mem_not_counted_for_evict", 0);
-    text.field("mem_replication_backlog", 0);
-    text.field("mem_total_replication_buffers", 0);
-    text.field("mem_clients_slaves", of_kind(ClientKind::Replica));
-    text.field("mem_clients_normal", of_kind(ClientKind::Normal));
+    for name in ["allocator_frag", "allocator_rss", "rss_overhead", "mem_fragmentation"] {
+        text.field(format_args!("{name}_ratio"), "1.00");
+        text.field(format_args!("{name}_bytes"), 0);
+    }
+    text.field("mem_not_counted_for_evict", memory.beyond_backlog());
+    text.field("mem_replication_backlog", memory.backlog);
+    text.field("mem_total_replication_buffers", memory.replication_buffers);
+    text.field("mem_clients_slaves", memory.replicas);
+    text.field("mem_clients_normal", memory.clients);
     text.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
     text.field("mem_allocator", "accounted");
     text.zeros(&["active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"]);
+}
+
+fn no_scripts(text: &mut InfoText) {
+    text.zeros(&["used_memory_lua", "used_memory_vm_eval"]);
+    text.field("used_memory_lua_human", human(0));
+    text.zeros(&[
+        "used_memory_scripts_eval",
+        "number_of_cached_scripts",
+        "number_of_functions",
+        "number_of_libraries",
+        "used_memory_vm_functions",
+    ]);
+    text.bytes("used_memory_vm_total", 0);
+    text.zeros(&["used_memory_functions"]);
+    text.bytes("used_memory_scripts", 0);
 }
 
 fn stats_section(server: &Server, text: &mut InfoText) {

@@ -6,6 +6,7 @@ use crate::command::flags::{CONTAINER, LOADING, READONLY, STALE};
 use crate::command::{CommandError, Group, Keys, Spec};
 use crate::keyspace::Value;
 use crate::machine::Outbox;
+use crate::resp::Reply;
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
 
@@ -73,39 +74,79 @@ fn usage(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 }
 
 fn stats(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let used = server.memory_bytes();
-    let (data, keys) = (server.keyspace.memory_bytes(), server.keyspace.keys());
+    let memory = server.memory();
+    let (used, keys) = (memory.used(), server.keyspace.keys());
     let peak = server.rates.memory_peak_bytes.max(used);
-    let share = |part: u64, whole: u64| {
-        (if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }).to_string()
-    };
-    let counts = [
-        ("peak.allocated", peak),
-        ("total.allocated", used),
-        ("startup.allocated", 0),
-        ("replication.backlog", 0),
-        ("clients.slaves", 0),
-        ("clients.normal", used - data),
-        ("cluster.links", 0),
-        ("aof.buffer", 0),
-        ("overhead.total", used - data),
-        ("keys.count", keys),
-        ("keys.bytes-per-key", data.checked_div(keys).unwrap_or(0)),
-        ("dataset.bytes", data),
-    ];
-    let shares =
-        [("dataset.percentage", share(data, used)), ("peak.percentage", share(used, peak))];
+    let own = used - memory.startup;
+    let dbs: Vec<(usize, u64)> = server
+        .keyspace
+        .iter()
+        .enumerate()
+        .filter(|(_, db)| !db.is_empty())
+        .map(|(index, db)| (index, db.table_bytes() as u64))
+        .collect();
     let reply = server.reply(ask);
-    reply.map(counts.len() + shares.len());
-    for (name, n) in counts {
-        reply.bulk(name);
-        reply.int(n as i64);
+    reply.map(27 + dbs.len());
+    numbers(
+        reply,
+        &[
+            ("peak.allocated", peak),
+            ("total.allocated", used),
+            ("startup.allocated", memory.startup),
+            ("replication.backlog", memory.backlog),
+            ("clients.slaves", memory.replicas),
+            ("clients.normal", memory.clients),
+            ("cluster.links", 0),
+            ("aof.buffer", 0),
+            ("lua.caches", 0),
+            ("functions.caches", 0),
+        ],
+    );
+    for (index, tables) in dbs {
+        reply.bulk(format!("db.{index}"));
+        reply.map(3);
+        let parts = [("main", tables), ("expires", 0), ("slot-to-keys", 0)];
+        for (part, bytes) in parts {
+            numbers(reply, &[(&format!("overhead.hashtable.{part}"), bytes)]);
+        }
     }
-    for (name, text) in shares {
-        reply.bulk(name);
-        reply.double(&text);
+    numbers(
+        reply,
+        &[
+            ("overhead.total", memory.overhead()),
+            ("keys.count", keys),
+            ("keys.bytes-per-key", own.checked_div(keys).unwrap_or(0)),
+            ("dataset.bytes", memory.dataset),
+        ],
+    );
+    ratio(reply, "dataset.percentage", share(memory.dataset, own));
+    ratio(reply, "peak.percentage", share(used, peak));
+    for name in ["allocator.allocated", "allocator.active", "allocator.resident"] {
+        numbers(reply, &[(name, used)]);
     }
+    for name in ["allocator-fragmentation", "allocator-rss", "rss-overhead"] {
+        ratio(reply, &format!("{name}.ratio"), 1.0);
+        numbers(reply, &[(&format!("{name}.bytes"), 0)]);
+    }
+    ratio(reply, "fragmentation", 1.0);
+    numbers(reply, &[("fragmentation.bytes", 0)]);
     Ok(())
+}
+
+fn numbers(reply: &mut Reply, fields: &[(&str, u64)]) {
+    for (name, n) in fields {
+        reply.bulk(name);
+        reply.int(*n as i64);
+    }
+}
+
+fn ratio(reply: &mut Reply, name: &str, value: f64) {
+    reply.bulk(name);
+    reply.double(&value.to_string());
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
 fn doctor(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {

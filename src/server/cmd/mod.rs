@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod debug;
 mod info;
+mod latency;
 mod memory;
 mod monitor;
 mod persistence;
@@ -33,6 +34,7 @@ pub(super) fn tables() -> Vec<&'static [Spec<ServerRun>]> {
         config::COMMANDS,
         info::COMMANDS,
         monitor::COMMANDS,
+        latency::COMMANDS,
         debug::COMMANDS,
         memory::COMMANDS,
         acl::COMMANDS,

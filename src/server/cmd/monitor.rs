@@ -1,7 +1,4 @@
-//! MONITOR, SLOWLOG and LATENCY: what others run, and how long it takes.
-//!
-//! Latency events (LATENCY LATEST and so on) are never sampled: nothing in a node stalls but the
-//! commands themselves, which LATENCY HISTOGRAM and SLOWLOG show.
+//! MONITOR and SLOWLOG: what others run, and what of it took long.
 
 use super::wrong_form;
 use super::{container, help, row};
@@ -12,8 +9,8 @@ use crate::command::{CommandError, Group, Spec};
 use crate::machine::ConnId;
 use crate::machine::Outbox;
 use crate::server::slow::{SlowEntry, shortened};
+use crate::server::table::Command;
 use crate::server::table::ServerRun;
-use crate::server::table::{self, Command};
 use crate::server::{Ask, Server};
 
 /// The rows of this file.
@@ -30,36 +27,6 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
         .doc("Get the slow log's length."),
     row(Group::Server, "SLOWLOG|RESET", 2, ADMIN | LOADING | STALE, "2.2.12", slowlog_reset)
         .doc("Clear all entries from the slow log."),
-    row(Group::Server, "LATENCY", -2, CONTAINER, "2.8.13", container)
-        .doc("A container for latency diagnostics commands."),
-    row(Group::Server, "LATENCY|DOCTOR", 2, ADMIN | LOADING | NOSCRIPT | STALE, "2.8.13", doctor)
-        .doc("Return a human readable latency analysis report."),
-    row(Group::Server, "LATENCY|GRAPH", 3, ADMIN | LOADING | NOSCRIPT | STALE, "2.8.13", graph)
-        .doc("Return a latency graph for the event."),
-    row(Group::Server, "LATENCY|HELP", 2, LOADING | STALE, "2.8.13", latency_help)
-        .doc("Show helpful text about the different subcommands."),
-    row(
-        Group::Server,
-        "LATENCY|HISTOGRAM",
-        -2,
-        ADMIN | LOADING | NOSCRIPT | STALE,
-        "7.0.0",
-        histogram,
-    )
-    .doc("Return the cumulative distribution of latencies of a subset of commands or all."),
-    row(Group::Server, "LATENCY|HISTORY", 3, ADMIN | LOADING | NOSCRIPT | STALE, "2.8.13", history)
-        .doc("Return timestamp-latency samples for the event."),
-    row(Group::Server, "LATENCY|LATEST", 2, ADMIN | LOADING | NOSCRIPT | STALE, "2.8.13", latest)
-        .doc("Return the latest latency samples for all events."),
-    row(
-        Group::Server,
-        "LATENCY|RESET",
-        -2,
-        ADMIN | LOADING | NOSCRIPT | STALE,
-        "2.8.13",
-        latency_reset,
-    )
-    .doc("Reset latency data for one or more events."),
 ];
 
 const SLOWLOG_HELP: &[&str] = &[
@@ -72,23 +39,6 @@ const SLOWLOG_HELP: &[&str] = &[
     "    Return the length of the slowlog.",
     "RESET",
     "    Reset the slowlog.",
-];
-
-const LATENCY_HELP: &[&str] = &[
-    "DOCTOR",
-    "    Return a human readable latency analysis report.",
-    "GRAPH <event>",
-    "    Return an ASCII latency graph for the <event> class.",
-    "HISTORY <event>",
-    "    Return time-latency samples for the <event> class.",
-    "LATEST",
-    "    Return the latest latency samples for all events.",
-    "RESET [<event> ...]",
-    "    Reset latency data of one or more <event> classes.",
-    "    (default: reset all data for all event classes)",
-    "HISTOGRAM [COMMAND ...]",
-    "    Return a cumulative distribution of latencies in the format of a histogram for the specified command names.",
-    "    If no commands are specified then all histograms are replied.",
 ];
 
 const ENTRIES_SHOWN: usize = 10;
@@ -145,81 +95,6 @@ fn slowlog_reset(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 
 fn slowlog_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     help(server, ask, SLOWLOG_HELP);
-    Ok(())
-}
-
-fn latest(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    server.reply(ask).array(0);
-    Ok(())
-}
-
-fn history(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    server.reply(ask).array(0);
-    Ok(())
-}
-
-fn latency_reset(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    server.reply(ask).int(0);
-    Ok(())
-}
-
-fn graph(_: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let event = String::from_utf8_lossy(ask.arg(2));
-    Err(CommandError::new(format!("ERR No samples available for event '{event}'")))
-}
-
-fn doctor(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let text = if server.config.latency_monitor_threshold == 0 {
-        "I'm sorry, Dave, I can't do that. Latency monitoring is disabled in this Redis instance. \
-         You may use \"CONFIG SET latency-monitor-threshold <milliseconds>.\" in order to enable \
-         it. If we weren't in a deep space mission I'd suggest to take a look at \
-         https://redis.io/topics/latency-monitor.\n"
-    } else {
-        "Dave, no latency spike was observed during the lifetime of this Redis instance, not in the \
-         slightest bit. I honestly think you ought to sit down calmly, take a stress pill, and \
-         think things over.\n"
-    };
-    server.reply(ask).verbatim("txt", text.as_bytes());
-    Ok(())
-}
-
-fn histogram(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let wanted = &ask.args[2..];
-    let shown: Vec<_> = table::all()
-        .iter()
-        .zip(&server.stats.latencies)
-        .filter(|(command, _)| {
-            let name = command.name.as_bytes();
-            let head = command.name.split('|').next().unwrap_or_default().as_bytes();
-            wanted.is_empty()
-                || wanted
-                    .iter()
-                    .any(|w| w.eq_ignore_ascii_case(name) || w.eq_ignore_ascii_case(head))
-        })
-        .filter_map(|(command, histogram)| {
-            let histogram = histogram.as_ref()?;
-            Some((&command.name, histogram.total(), histogram.cumulative()))
-        })
-        .collect();
-    let reply = server.reply(ask);
-    reply.map(shown.len());
-    for (name, calls, steps) in shown {
-        reply.bulk(name);
-        reply.map(2);
-        reply.bulk("calls");
-        reply.int(calls as i64);
-        reply.bulk("histogram_usec");
-        reply.map(steps.len());
-        for (bound, count) in steps {
-            reply.int(bound as i64);
-            reply.int(count as i64);
-        }
-    }
-    Ok(())
-}
-
-fn latency_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    help(server, ask, LATENCY_HELP);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Persistence: SAVE, BGSAVE, LASTSAVE, SHUTDOWN.
+//! Persistence: SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE, SHUTDOWN.
 
 use crate::command::flags::{ADMIN, ALLOW_BUSY, FAST, LOADING, NO_MULTI, NOSCRIPT, STALE};
 use crate::command::{Group, Keys, Spec};
@@ -19,12 +19,22 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
     Spec {
         name: "BGSAVE",
         arity: -1,
-        flags: ADMIN | NOSCRIPT | NO_MULTI,
+        flags: ADMIN | NOSCRIPT,
         keys: Keys::NONE,
         group: Group::Server,
         since: "1.0.0",
         doc: "Asynchronously saves the database(s) to disk.",
         run: |server, ask, out| server.on_bgsave(ask, out),
+    },
+    Spec {
+        name: "BGREWRITEAOF",
+        arity: 1,
+        flags: ADMIN | NOSCRIPT,
+        keys: Keys::NONE,
+        group: Group::Server,
+        since: "1.0.0",
+        doc: "Asynchronously rewrites the append-only file to disk.",
+        run: |server, ask, out| server.on_bgrewriteaof(ask, out),
     },
     Spec {
         name: "LASTSAVE",

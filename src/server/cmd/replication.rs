@@ -1,7 +1,7 @@
 //! Replication: who follows whom, how far, and waiting for it.
 
 use crate::base::number::parse_i64;
-use crate::command::flags::{ADMIN, BLOCKING, FAST, LOADING, NO_MULTI, NOSCRIPT, STALE};
+use crate::command::flags::{ADMIN, ALLOW_BUSY, FAST, LOADING, NO_MULTI, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Keys, Spec};
 use crate::machine::Outbox;
 use crate::repl::Request;
@@ -63,7 +63,7 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
     Spec {
         name: "REPLCONF",
         arity: -1,
-        flags: ADMIN | NOSCRIPT | LOADING | STALE,
+        flags: ADMIN | NOSCRIPT | LOADING | STALE | ALLOW_BUSY,
         keys: Keys::NONE,
         group: Group::Server,
         since: "3.0.0",
@@ -83,7 +83,7 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
     Spec {
         name: "WAIT",
         arity: 3,
-        flags: NOSCRIPT | BLOCKING,
+        flags: NOSCRIPT,
         keys: Keys::NONE,
         group: Group::Generic,
         since: "3.0.0",

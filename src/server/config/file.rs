@@ -138,7 +138,7 @@ fn lines_of(directive: &Directive, config: &Config) -> Vec<String> {
         ("client-output-buffer-limit", _) => buffer_lines(config),
         (_, _) if value.is_empty() => Vec::new(),
         (_, Kind::Memory(..)) => vec![format!("{name} {}", with_unit(&value))],
-        (_, Kind::Text) => vec![format!("{name} {}", quoted(&value))],
+        ("proc-title-template", _) | (_, Kind::Text) => vec![format!("{name} {}", quoted(&value))],
         _ => vec![format!("{name} {value}")],
     }
 }
@@ -235,6 +235,25 @@ mod tests {
         assert_eq!((config.port, config.save), (7000, vec![(100, 100)]));
         assert!(command_line(&["7000".to_owned()]).is_err());
         assert!(command_line(&["--foo".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn what_is_rewritten_can_be_read_whatever_is_changed() {
+        let mut config = Config::default();
+        let pairs = [
+            ("proc-title-template", "{title} {port}"),
+            ("client-output-buffer-limit", "pubsub 1 2 3"),
+            ("latency-tracking-info-percentiles", "50 90"),
+            ("requirepass", "a b\n\"c"),
+            ("save", ""),
+            ("maxmemory-clients", "5%"),
+            ("bind", "127.0.0.1 ::1"),
+        ]
+        .map(|(n, v)| (n.to_owned(), v.to_owned()));
+        config.set_all(&pairs, true).unwrap();
+        let text = rewrite("", &config);
+        let again = Config::from_directives(&parse(&text, &mut no_include).unwrap()).unwrap();
+        assert_eq!(again.matching("*"), config.matching("*"), "{text}");
     }
 
     #[test]

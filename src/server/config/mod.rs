@@ -9,6 +9,7 @@
 //! # Differences from Redis
 //!
 //! * `rename-command`, `loadmodule`, and users other than `default` are refused, not ignored.
+//! * `activedefrag yes` and a `tls-port` are refused: there is neither.
 //! * CONFIG REWRITE writes neither users nor defaults that the file does not name.
 
 pub mod file;
@@ -18,7 +19,9 @@ mod table;
 use std::collections::BTreeMap;
 
 use self::table::Directive;
+pub use self::table::bytes as memory_bytes;
 use crate::keyspace::DATABASES_DEFAULT;
+use crate::keyspace::types::Packing;
 use crate::machine::Endpoint;
 use crate::resp::request::split_words;
 
@@ -33,12 +36,36 @@ pub struct Config {
     pub requirepass: String,
     /// `proto-max-bulk-len`, bytes.
     pub proto_max_bulk_len: u64,
+    /// Up to what size values are kept in one piece.
+    pub packing: Packing,
     /// `client-query-buffer-limit`, bytes.
     pub client_query_buffer_limit: usize,
     /// `dbfilename`
     pub dbfilename: String,
     /// `save`: after so many seconds if so many changes.
     pub save: Vec<(u64, u64)>,
+    /// `appendonly`
+    pub appendonly: bool,
+    /// `appenddirname`
+    pub appenddirname: String,
+    /// `appendfilename`
+    pub appendfilename: String,
+    /// `appendfsync`
+    pub appendfsync: Fsync,
+    /// `no-appendfsync-on-rewrite`
+    pub no_appendfsync_on_rewrite: bool,
+    /// `auto-aof-rewrite-percentage`; 0 for never.
+    pub auto_aof_rewrite_percentage: u64,
+    /// `auto-aof-rewrite-min-size`, bytes.
+    pub auto_aof_rewrite_min_size: u64,
+    /// `aof-load-truncated`
+    pub aof_load_truncated: bool,
+    /// `aof-use-rdb-preamble`
+    pub aof_use_rdb_preamble: bool,
+    /// `aof-timestamp-enabled`
+    pub aof_timestamp_enabled: bool,
+    /// `aof-disable-auto-gc`
+    pub aof_disable_auto_gc: bool,
     /// `replicaof`
     pub replicaof: Option<Endpoint>,
     /// `masterauth`; empty for none.
@@ -109,8 +136,12 @@ pub struct Config {
     pub enable_debug_command: String,
     /// `enable-protected-configs`: `no`, `yes` or `local`.
     pub enable_protected_configs: String,
+    /// `protected-mode`
+    pub protected_mode: bool,
     /// `hz`
     pub hz: u64,
+    /// `notify-keyspace-events`; empty for none.
+    pub notify_keyspace_events: String,
     /// `maxmemory`, bytes.
     pub maxmemory: u64,
     /// The file it was read from, for CONFIG REWRITE.
@@ -143,6 +174,17 @@ pub enum DisklessLoad {
     SwapDb,
 }
 
+/// `appendfsync`: when the log of commands is made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    /// `always`: before a write is answered.
+    Always,
+    /// `everysec`: once a second, beside the node.
+    Everysec,
+    /// `no`: when the operating system likes to.
+    No,
+}
+
 /// One class of `client-output-buffer-limit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BufferLimit {
@@ -161,9 +203,21 @@ impl Default for Config {
             maxclients: 10_000,
             requirepass: String::new(),
             proto_max_bulk_len: 512 << 20,
+            packing: Packing::default(),
             client_query_buffer_limit: 1 << 30,
             dbfilename: "dump.rdb".to_owned(),
             save: vec![(3600, 1), (300, 100), (60, 10_000)],
+            appendonly: false,
+            appenddirname: "appendonlydir".to_owned(),
+            appendfilename: "appendonly.aof".to_owned(),
+            appendfsync: Fsync::Everysec,
+            no_appendfsync_on_rewrite: false,
+            auto_aof_rewrite_percentage: 100,
+            auto_aof_rewrite_min_size: 64 << 20,
+            aof_load_truncated: true,
+            aof_use_rdb_preamble: true,
+            aof_timestamp_enabled: false,
+            aof_disable_auto_gc: false,
             replicaof: None,
             masterauth: String::new(),
             masteruser: String::new(),
@@ -207,7 +261,9 @@ impl Default for Config {
             latency_monitor_threshold: 0,
             enable_debug_command: "no".to_owned(),
             enable_protected_configs: "no".to_owned(),
+            protected_mode: true,
             hz: 10,
+            notify_keyspace_events: String::new(),
             maxmemory: 0,
             file: None,
             others: OtherDirectives::default(),
@@ -442,6 +498,13 @@ mod tests {
             ("repl-timeout", "0", "argument must be between 1 and 2147483647 inclusive"),
             ("repl-backlog-size", "x", "argument must be a memory value"),
             ("appendonly", "maybe", "argument must be 'yes' or 'no'"),
+            ("maxmemory-clients", "101%", "percentage argument must be less or equal to 100"),
+            ("tls-port", "6380", "Unable to update TLS configuration. Check server logs."),
+            (
+                "proc-title-template",
+                "{foo}",
+                "template format is invalid or contains unknown variables",
+            ),
         ] {
             assert_eq!(Config::check_directive(name, value), Err(reason.to_owned()), "{name}");
         }

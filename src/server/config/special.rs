@@ -9,6 +9,28 @@ pub(super) fn words(_: &Config, words: &[String]) -> Result<String, String> {
     Ok(words.join(" "))
 }
 
+/// `appendfilename appendonly.aof`
+pub(super) fn log_name(_: &Config, words: &[String]) -> Result<String, String> {
+    match words.join(" ") {
+        name if name.is_empty() => Err("appendfilename can't be empty".to_owned()),
+        name if name.contains(['/', '\\']) => {
+            Err("appendfilename can't be a path, just a filename".to_owned())
+        }
+        name => Ok(name),
+    }
+}
+
+/// `appenddirname appendonlydir`
+pub(super) fn log_dir(_: &Config, words: &[String]) -> Result<String, String> {
+    match words.join(" ") {
+        name if name.is_empty() => Err("appenddirname can't be empty".to_owned()),
+        name if name.contains(['/', '\\']) => {
+            Err("appenddirname can't be a path, just a dirname".to_owned())
+        }
+        name => Ok(name),
+    }
+}
+
 /// `save 100 1 10 2`: added to what is there.
 pub(super) fn save(config: &Config, words: &[String]) -> Result<String, String> {
     if words.iter().all(String::is_empty) {
@@ -150,9 +172,54 @@ pub(super) fn memory_or_percent(_: &Config, words: &[String]) -> Result<String, 
     let [word] = words else { return Err("wrong number of arguments".to_owned()) };
     let percent = word.strip_suffix('%').and_then(|n| n.parse::<u32>().ok());
     match (percent, bytes(word)) {
+        (Some(101..), _) => Err("percentage argument must be less or equal to 100".to_owned()),
         (Some(percent), _) => Ok(format!("{percent}%")),
         (None, Some(bytes)) => Ok(bytes.to_string()),
         (None, None) => Err("argument must be a memory or percent value".to_owned()),
+    }
+}
+
+/// `activedefrag`: memory is not ours to move about.
+pub(super) fn no_defrag(_: &Config, words: &[String]) -> Result<String, String> {
+    match words {
+        [word] if word.eq_ignore_ascii_case("no") => Ok("no".to_owned()),
+        [word] if word.eq_ignore_ascii_case("yes") => Err(
+            "Active defragmentation cannot be enabled: it requires a Redis server compiled with a \
+             modified Jemalloc like the one shipped by default with the Redis source distribution"
+                .to_owned(),
+        ),
+        [_] => Err("argument must be 'yes' or 'no'".to_owned()),
+        _ => Err("wrong number of arguments".to_owned()),
+    }
+}
+
+/// `tls-port`: there is no TLS, and nobody shall believe that there is.
+pub(super) fn no_tls(_: &Config, words: &[String]) -> Result<String, String> {
+    match words {
+        [word] if word == "0" => Ok(word.clone()),
+        [word] if word.parse::<u16>().is_ok() => {
+            Err("Unable to update TLS configuration. Check server logs.".to_owned())
+        }
+        [word] if number::parse_i64(word.as_bytes()).is_some() => {
+            Err("argument must be between 0 and 65535 inclusive".to_owned())
+        }
+        [_] => Err("argument couldn't be parsed into an integer".to_owned()),
+        _ => Err("wrong number of arguments".to_owned()),
+    }
+}
+
+/// `proc-title-template "{title} {listen-addr} {server-mode}"`
+pub(super) fn title_template(_: &Config, words: &[String]) -> Result<String, String> {
+    const VARIABLES: [&str; 7] =
+        ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
+    let template = words.join(" ");
+    let is_known = |variable: &str| {
+        variable.split_once('}').is_some_and(|(name, _)| VARIABLES.contains(&name))
+    };
+    if !template.is_empty() && template.split('{').skip(1).all(is_known) {
+        Ok(template)
+    } else {
+        Err("template format is invalid or contains unknown variables".to_owned())
     }
 }
 

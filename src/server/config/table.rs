@@ -1,6 +1,6 @@
 //! All directives of redis.conf, and the kinds of values they take.
 
-use super::{Config, DisklessLoad, special};
+use super::{Config, DisklessLoad, Fsync, special};
 use crate::base::number;
 use crate::machine::Endpoint;
 
@@ -82,7 +82,7 @@ fn within(n: i64, min: i64, max: i64) -> Result<String, String> {
 }
 
 /// `1gb` as bytes.
-pub(super) fn bytes(text: &str) -> Option<i64> {
+pub fn bytes(text: &str) -> Option<i64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let scale: i64 = match unit.to_ascii_lowercase().as_str() {
@@ -176,6 +176,25 @@ impl Field for DisklessLoad {
     }
 }
 
+impl Field for Fsync {
+    fn show(&self) -> String {
+        match self {
+            Self::Always => "always",
+            Self::Everysec => "everysec",
+            Self::No => "no",
+        }
+        .to_owned()
+    }
+
+    fn put(&mut self, text: &str) {
+        *self = match text {
+            "always" => Self::Always,
+            "no" => Self::No,
+            _ => Self::Everysec,
+        };
+    }
+}
+
 impl Field for Option<Endpoint> {
     fn show(&self) -> String {
         self.as_ref().map(|e| format!("{} {}", e.host, e.port)).unwrap_or_default()
@@ -201,8 +220,11 @@ impl Field for Vec<(u64, u64)> {
 }
 
 macro_rules! at {
-    ($field:ident) => {
-        (|config| Field::show(&config.$field), |config, text| Field::put(&mut config.$field, text))
+    ($($field:ident).+) => {
+        (
+            |config| Field::show(&config.$($field).+),
+            |config, text| Field::put(&mut config.$($field).+, text),
+        )
     };
 }
 
@@ -264,21 +286,21 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("active-defrag-threshold-lower", Kind::Number(0, 1000), "10"),
     row("active-defrag-threshold-upper", Kind::Number(0, 1000), "100"),
     row("active-expire-effort", Kind::Number(1, 10), "1"),
-    row("activedefrag", Kind::YesNo, "no"),
+    row("activedefrag", Kind::Words(special::no_defrag), "no"),
     row("activerehashing", Kind::YesNo, "yes"),
     row("always-show-logo", Kind::YesNo, "no").fixed(),
-    row("aof-disable-auto-gc", Kind::YesNo, "no"),
-    row("aof-load-truncated", Kind::YesNo, "yes"),
+    row("aof-disable-auto-gc", Kind::YesNo, "no").at(at!(aof_disable_auto_gc)),
+    row("aof-load-truncated", Kind::YesNo, "yes").at(at!(aof_load_truncated)),
     row("aof-rewrite-incremental-fsync", Kind::YesNo, "yes"),
-    row("aof-timestamp-enabled", Kind::YesNo, "no"),
-    row("aof-use-rdb-preamble", Kind::YesNo, "yes"),
+    row("aof-timestamp-enabled", Kind::YesNo, "no").at(at!(aof_timestamp_enabled)),
+    row("aof-use-rdb-preamble", Kind::YesNo, "yes").at(at!(aof_use_rdb_preamble)),
     row("aof_rewrite_cpulist", Kind::Text, "").fixed(),
-    row("appenddirname", Kind::Text, "appendonlydir").fixed(),
-    row("appendfilename", Kind::Text, "appendonly.aof").fixed(),
-    row("appendfsync", Kind::OneOf(&["everysec", "always", "no"]), "everysec"),
-    row("appendonly", Kind::YesNo, "no"),
-    row("auto-aof-rewrite-min-size", Kind::Memory(0, MAX), "67108864"),
-    row("auto-aof-rewrite-percentage", Kind::Number(0, INT), "100"),
+    row("appenddirname", Kind::Words(special::log_dir), "appendonlydir").fixed().at(at!(appenddirname)),
+    row("appendfilename", Kind::Words(special::log_name), "appendonly.aof").fixed().at(at!(appendfilename)),
+    row("appendfsync", Kind::OneOf(&["everysec", "always", "no"]), "everysec").at(at!(appendfsync)),
+    row("appendonly", Kind::YesNo, "no").at(at!(appendonly)),
+    row("auto-aof-rewrite-min-size", Kind::Memory(0, MAX), "67108864").at(at!(auto_aof_rewrite_min_size)),
+    row("auto-aof-rewrite-percentage", Kind::Number(0, INT), "100").at(at!(auto_aof_rewrite_percentage)),
     row("bgsave_cpulist", Kind::Text, "").fixed(),
     row("bind", Kind::Words(special::words), "* -::*"),
     row("bind-source-addr", Kind::Text, ""),
@@ -315,9 +337,13 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("enable-debug-command", Kind::OneOf(&["no", "yes", "local"]), "no").fixed().at(at!(enable_debug_command)),
     row("enable-module-command", Kind::OneOf(&["no", "yes", "local"]), "no").fixed(),
     row("enable-protected-configs", Kind::OneOf(&["no", "yes", "local"]), "no").fixed().at(at!(enable_protected_configs)),
-    row("hash-max-listpack-entries", Kind::Number(0, MAX), "512").alias("hash-max-ziplist-entries"),
-    row("hash-max-listpack-value", Kind::Memory(0, MAX), "64").alias("hash-max-ziplist-value"),
-    row("hll-sparse-max-bytes", Kind::Memory(0, MAX), "3000"),
+    row("hash-max-listpack-entries", Kind::Number(0, MAX), "512")
+        .alias("hash-max-ziplist-entries")
+        .at(at!(packing.hash_fields_max)),
+    row("hash-max-listpack-value", Kind::Memory(0, MAX), "64")
+        .alias("hash-max-ziplist-value")
+        .at(at!(packing.hash_bytes_max)),
+    row("hll-sparse-max-bytes", Kind::Memory(0, MAX), "3000").at(at!(packing.hll_sparse_bytes_max)),
     row("hz", Kind::Number(0, INT), "10").at(at!(hz)),
     row("ignore-warnings", Kind::Text, ""),
     row("io-threads", Kind::Number(1, 128), "1").fixed(),
@@ -349,15 +375,15 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("maxmemory-samples", Kind::Number(1, INT), "5"),
     row("min-replicas-max-lag", Kind::Number(0, INT), "10").alias("min-slaves-max-lag").at(at!(min_replicas_max_lag)),
     row("min-replicas-to-write", Kind::Number(0, INT), "0").alias("min-slaves-to-write").at(at!(min_replicas_to_write)),
-    row("no-appendfsync-on-rewrite", Kind::YesNo, "no"),
-    row("notify-keyspace-events", Kind::Words(special::events), ""),
+    row("no-appendfsync-on-rewrite", Kind::YesNo, "no").at(at!(no_appendfsync_on_rewrite)),
+    row("notify-keyspace-events", Kind::Words(special::events), "").at(at!(notify_keyspace_events)),
     row("oom-score-adj", Kind::OneOf(&["no", "yes", "relative", "absolute"]), "no"),
     row("oom-score-adj-values", Kind::Words(special::oom_values), "0 200 800"),
     row("pidfile", Kind::Text, "").fixed(),
     row("port", Kind::Number(0, PORT), "6379").at(at!(port)),
-    row("proc-title-template", Kind::Text, "{title} {listen-addr} {server-mode}"),
+    row("proc-title-template", Kind::Words(special::title_template), "{title} {listen-addr} {server-mode}"),
     row("propagation-error-behavior", Kind::OneOf(&["ignore", "panic", "panic-on-replicas"]), "ignore"),
-    row("protected-mode", Kind::YesNo, "yes"),
+    row("protected-mode", Kind::YesNo, "yes").at(at!(protected_mode)),
     row("proto-max-bulk-len", Kind::Memory(1 << 20, MAX), "536870912").at(at!(proto_max_bulk_len)),
     row("rdb-del-sync-files", Kind::YesNo, "no").at(at!(rdb_del_sync_files)),
     row("rdb-key-save-delay", Kind::Number(0, INT), "0").hidden().at(at!(rdb_key_save_delay)),
@@ -387,7 +413,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("sanitize-dump-payload", Kind::OneOf(&["no", "yes", "clients"]), "no"),
     row("save", Kind::Words(special::save), "3600 1 300 100 60 10000").at(at!(save)),
     row("server_cpulist", Kind::Text, "").fixed(),
-    row("set-max-intset-entries", Kind::Number(0, MAX), "512"),
+    row("set-max-intset-entries", Kind::Number(0, MAX), "512").at(at!(packing.set_integers_max)),
     row("set-proc-title", Kind::YesNo, "yes").fixed(),
     row("shutdown-on-sigint", Kind::OneOf(&["default", "save", "nosave", "now", "force"]), "default"),
     row("shutdown-on-sigterm", Kind::OneOf(&["default", "save", "nosave", "now", "force"]), "default"),
@@ -396,8 +422,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("slowlog-max-len", Kind::Number(0, MAX), "128").at(at!(slowlog_max_len)),
     row("socket-mark-id", Kind::Number(0, UINT), "0").fixed(),
     row("stop-writes-on-bgsave-error", Kind::YesNo, "yes").at(at!(stop_writes_on_bgsave_error)),
-    row("stream-node-max-bytes", Kind::Memory(0, MAX), "4096"),
-    row("stream-node-max-entries", Kind::Number(0, MAX), "100"),
+    row("stream-node-max-bytes", Kind::Memory(0, MAX), "4096").at(at!(packing.stream_block_max.bytes)),
+    row("stream-node-max-entries", Kind::Number(0, MAX), "100").at(at!(packing.stream_block_max.entries)),
     row("supervised", Kind::OneOf(&["upstart", "systemd", "auto", "no"]), "no").fixed(),
     row("syslog-enabled", Kind::YesNo, "no").fixed(),
     row("syslog-facility", Kind::OneOf(&["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]), "local0").fixed(),
@@ -418,7 +444,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("tls-dh-params-file", Kind::Text, ""),
     row("tls-key-file", Kind::Text, ""),
     row("tls-key-file-pass", Kind::Text, ""),
-    row("tls-port", Kind::Number(0, PORT), "0"),
+    row("tls-port", Kind::Words(special::no_tls), "0"),
     row("tls-prefer-server-ciphers", Kind::YesNo, "no"),
     row("tls-protocols", Kind::Text, ""),
     row("tls-replication", Kind::YesNo, "no"),
@@ -428,6 +454,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("tracking-table-max-keys", Kind::Number(0, MAX), "1000000"),
     row("unixsocket", Kind::Text, "").fixed(),
     row("unixsocketperm", Kind::Words(special::octal), "0").fixed(),
-    row("zset-max-listpack-entries", Kind::Number(0, MAX), "128").alias("zset-max-ziplist-entries"),
-    row("zset-max-listpack-value", Kind::Memory(0, MAX), "64").alias("zset-max-ziplist-value"),
+    row("zset-max-listpack-entries", Kind::Number(0, MAX), "128")
+        .alias("zset-max-ziplist-entries")
+        .at(at!(packing.zset_members_max)),
+    row("zset-max-listpack-value", Kind::Memory(0, MAX), "64")
+        .alias("zset-max-ziplist-value")
+        .at(at!(packing.zset_bytes_max)),
 ];

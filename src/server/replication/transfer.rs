@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use crate::machine::{ConnId, Fact, Job, JobId, LogLevel, Outbox, Output, SaveTarget};
+use crate::machine::{ConnId, Fact, Job, JobId, LogLevel, Outbox, Output, SaveForm, SaveTarget};
 use crate::repl::{AfterSnapshot, Stage};
 use crate::server::Server;
 use crate::server::jobs::Work;
@@ -138,6 +138,7 @@ impl Server {
     pub(in crate::server) fn save_job(&self, target: SaveTarget) -> Job {
         Job::Save {
             snapshot: self.keyspace.snapshot(),
+            form: SaveForm::Rdb,
             meta: self.replication_meta(),
             target,
             key_delay_us: self.config.rdb_key_save_delay,

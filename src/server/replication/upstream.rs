@@ -361,6 +361,7 @@ impl Server {
         out.push(Output::Rename { from: copy_name(conn), to: self.config.dbfilename.clone() });
         let keys = self.keyspace.keys();
         out.emit(Fact::FullSyncDone { offset, keys, keys_before, bytes });
+        self.restart_log(out);
         self.open_stream(conn);
     }
 
@@ -518,6 +519,7 @@ impl Server {
             seed: self.dice.bits(),
             expire_before,
             key_delay_us: self.config.key_load_delay,
+            packing: self.config.packing,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{Diary, React, Tiny, node, pass, say};
 use crate::keyspace::Snapshot;
 use crate::machine::{
     CHUNK_WINDOW_BYTES, Input, Job, JobEvent, JobId, LoadOptions, Now, Outbox, Output,
-    ReplicationMeta, SaveTarget,
+    ReplicationMeta, SaveForm, SaveTarget,
 };
 use crate::sim::SimWorld;
 use crate::world::World;
@@ -17,7 +17,7 @@ fn save(_: &mut Tiny, _: Now, input: Input<'_>, out: &mut Outbox) {
         Input::Started => {
             let target = SaveTarget::File("temp.rdb".to_owned());
             let (snapshot, meta) = (Snapshot::default(), ReplicationMeta::default());
-            let job = Job::Save { snapshot, meta, target, key_delay_us: 0 };
+            let job = Job::Save { snapshot, form: SaveForm::Rdb, meta, target, key_delay_us: 0 };
             out.push(Output::StartJob { id: JobId(1), job });
         }
         Input::Job { id: JobId(1), event: JobEvent::Done(_) } => {

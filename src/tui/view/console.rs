@@ -14,8 +14,7 @@ use crate::tui::units::wrap;
 
 /// Draws the panel.
 pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
-    let steps = !view.steps.is_empty() && !super::has_side(view, ui.area);
-    let title = frame::tabs(Panel::Console, steps, ui);
+    let title = frame::tabs(Panel::Console, view, ui);
     let inner = frame::panel(frame, area, title, Panel::Console, ui);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let Some(node) = ui.node(view) else { return };

@@ -9,11 +9,12 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use super::{frame, node};
+use super::{frame, node, sentinel};
 use crate::lab::LabView;
-use crate::lab::view::NodeRow;
+use crate::lab::view::{NodeKind, NodeRow};
 use crate::machine::{LastSync, LinkState, ReplicaState, ReplicaView, ServerView, SyncKind};
 use crate::tui::app::{Panel, Ui};
+use crate::tui::beliefs;
 use crate::tui::theme::Glyphs;
 use crate::tui::units::{age, bytes, count, fit, short_id};
 
@@ -43,14 +44,17 @@ fn title(row: &NodeRow, view: &LabView, ui: &Ui) -> Line<'static> {
     if let Some(primary) = row.follows {
         let of = format!(" of {}", view.nodes[primary].name);
         spans.push(Span::styled(of, ui.theme().dim));
+    } else if row.kind == NodeKind::Sentinel {
+        spans.push(Span::styled("  Sentinel", ui.theme().dim));
     }
     Line::from(spans)
 }
 
 /// Lines of a label and what stands behind it.
-struct Sheet<'a> {
+pub struct Sheet<'a> {
     width: usize,
-    ui: &'a Ui,
+    /// The model.
+    pub ui: &'a Ui,
 }
 
 impl Sheet<'_> {
@@ -63,6 +67,8 @@ impl Sheet<'_> {
         if let Some(server) = node::server(row) {
             lines.extend(self.replication(row, server, view));
             lines.extend(self.dataset(server));
+        } else if let Some(own) = beliefs::sentinel(row) {
+            lines.extend(sentinel::lines(self, self.ui.selected, own, view));
         } else {
             lines.push(Line::styled("It has not said anything yet.", theme.dim));
         }
@@ -170,7 +176,8 @@ impl Sheet<'_> {
         self.line("last min", text, self.ui.theme().warn)
     }
 
-    fn line(&self, label: &str, text: impl AsRef<str>, style: Style) -> Line<'static> {
+    /// A label and a text, which is cut where the panel ends.
+    pub fn line(&self, label: &str, text: impl AsRef<str>, style: Style) -> Line<'static> {
         let text = fit(text.as_ref(), self.width.saturating_sub(LABEL), self.ui.glyphs());
         Line::from(vec![
             Span::styled(format!("{label:<LABEL$}"), self.ui.theme().dim),

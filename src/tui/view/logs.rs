@@ -13,8 +13,7 @@ use crate::tui::app::{Panel, Ui};
 /// Draws the panel.
 pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
     let theme = ui.theme();
-    let steps = !view.steps.is_empty() && !super::has_side(view, ui.area);
-    let mut title = frame::tabs(Panel::Logs, steps, ui);
+    let mut title = frame::tabs(Panel::Logs, view, ui);
     if let Some(node) = ui.node(view) {
         title.push_span(Span::styled(format!("  of {}", node.name), theme.dim));
     }

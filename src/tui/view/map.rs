@@ -8,19 +8,21 @@ use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
 use super::tree::{self, Place};
+use super::watchers::{self, Band};
 use super::{frame, node, table};
 use crate::lab::LabView;
 use crate::lab::view::{NodeRow, NodeStatus};
 use crate::machine::{LinkState, ServerView};
 use crate::tui::app::{Panel, Ui};
-use crate::tui::units::{age, bytes, count, fit};
+use crate::tui::beliefs;
+use crate::tui::units::{age, bytes, count, fit, fit_words};
 
 /// Columns between two boxes.
 const GAP: u16 = 2;
 /// Widths of a box, the best first.
 const WIDTHS: [u16; 5] = [34, 30, 26, 22, 18];
 /// Lines in a box and rows between two layers, the best first.
-const HEIGHTS: [(u16, u16); 4] = [(4, 3), (3, 3), (3, 2), (1, 2)];
+const HEIGHTS: [(u16, u16); 5] = [(4, 3), (3, 3), (3, 2), (2, 2), (1, 2)];
 
 /// How the boxes are drawn so that all fit.
 #[derive(Debug, Clone, Copy)]
@@ -66,20 +68,51 @@ impl Scale {
     }
 }
 
+/// What stands where in the panel.
+struct Plan {
+    /// Every data node's place in the tree.
+    places: Vec<Place>,
+    /// The room of the tree, or of the table.
+    tree: Rect,
+    /// How the tree is drawn; `None` where it does not fit and the table takes its place.
+    scale: Option<Scale>,
+    /// The row of Sentinels and its room.
+    watchers: Option<(Band, Rect)>,
+}
+
+impl Plan {
+    fn of(view: &LabView, inner: Rect) -> Self {
+        let places = tree::places(view);
+        for band in watchers::bands(view, inner.width) {
+            let tree = Rect { height: inner.height.saturating_sub(band.rows()), ..inner };
+            let scale = Scale::fitting(&places, tree);
+            if scale.is_some_and(|scale| scale.lines >= band.lines) || band.lines == 0 {
+                let below = Rect { y: tree.bottom(), height: band.rows(), ..inner };
+                let watchers = Some((band, below.intersection(inner)));
+                return Self { places, tree, scale, watchers };
+            }
+        }
+        let scale = Scale::fitting(&places, inner);
+        Self { places, tree: inner, scale, watchers: None }
+    }
+
+    /// Rows that it would like.
+    fn rows(&self) -> u16 {
+        let tree = self.scale.map_or(self.places.len() as u16 + 1, Scale::rows);
+        tree + self.watchers.map_or(0, |(band, _)| band.rows() + 1)
+    }
+}
+
 /// Rows that the panel would like, given its width and the most it can have.
 pub fn rows_wanted(view: &LabView, width: u16, rows_max: u16) -> u16 {
-    let places = tree::places(view);
     let inner = Rect::new(0, 0, width.saturating_sub(2), rows_max.saturating_sub(2));
-    match Scale::fitting(&places, inner) {
-        Some(scale) => scale.rows() + 2,
-        None => (view.nodes.len() as u16 + 3).min(rows_max),
-    }
+    (Plan::of(view, inner).rows() + 2).min(rows_max)
 }
 
 /// Whether the map fits a panel of this size, so that no table is needed.
 pub fn fits(view: &LabView, width: u16, height: u16) -> bool {
     let inner = Rect::new(0, 0, width.saturating_sub(2), height.saturating_sub(2));
-    Scale::fitting(&tree::places(view), inner).is_some()
+    Plan::of(view, inner).scale.is_some()
 }
 
 /// Draws the panel.
@@ -90,16 +123,19 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
         title.push_span(Span::styled(format!("  {}", view.about), ui.theme().dim));
     }
     let inner = frame::panel(frame, area, title, Panel::Topology, ui);
-    let places = tree::places(view);
-    let Some(scale) = Scale::fitting(&places, inner) else {
-        return table::render(frame, inner, &places, view, ui);
+    let Plan { places, tree, scale, watchers } = Plan::of(view, inner);
+    if let Some((band, area)) = watchers {
+        watchers::draw(frame.buffer_mut(), area, band, view, ui);
+    }
+    let Some(scale) = scale else {
+        return table::render(frame, tree, &places, view, ui);
     };
     let buffer = frame.buffer_mut();
     for place in &places {
-        draw_box(buffer, scale.area(place, inner), view, place.node, ui);
+        draw_box(buffer, scale.area(place, tree), view, place.node, ui);
     }
     for place in &places {
-        draw_edges(buffer, inner, scale, &places, place, view, ui);
+        draw_edges(buffer, tree, scale, &places, place, view, ui);
     }
 }
 
@@ -111,13 +147,15 @@ pub fn hit(area: Rect, view: &LabView, ui: &Ui, at: Position) -> Option<usize> {
         width: area.width.saturating_sub(2),
         height: area.height.saturating_sub(2),
     };
-    let places = tree::places(view);
-    match Scale::fitting(&places, inner) {
+    let Plan { places, tree, scale, watchers } = Plan::of(view, inner);
+    let watcher = || watchers.and_then(|(band, area)| watchers::hit(area, band, view, at));
+    let node = match scale {
         Some(scale) => {
-            places.iter().find(|p| scale.area(p, inner).contains(at)).map(|place| place.node)
+            places.iter().find(|p| scale.area(p, tree).contains(at)).map(|place| place.node)
         }
-        None => table::hit(inner, &places, view, ui, at),
-    }
+        None => table::hit(tree, &places, view, ui, at),
+    };
+    node.or_else(watcher)
 }
 
 fn draw_box(buffer: &mut Buffer, area: Rect, view: &LabView, index: usize, ui: &Ui) {
@@ -132,33 +170,39 @@ fn draw_box(buffer: &mut Buffer, area: Rect, view: &LabView, index: usize, ui: &
         (false, false) => glyphs.broken,
     };
     let border = if selected { word_style } else { word_style.remove_modifier(Modifier::BOLD) };
-    let right = area.right() - 1;
-    let bottom = area.bottom() - 1;
-    for x in area.left() + 1..right {
-        buffer.set_string(x, area.y, set.horizontal_top, border);
-        buffer.set_string(x, bottom, set.horizontal_bottom, border);
-    }
-    for y in area.top() + 1..bottom {
-        buffer.set_string(area.x, y, set.vertical_left, border);
-        buffer.set_string(right, y, set.vertical_right, border);
-    }
-    for (x, y, corner) in [
-        (area.x, area.y, set.top_left),
-        (right, area.y, set.top_right),
-        (area.x, bottom, set.bottom_left),
-        (right, bottom, set.bottom_right),
-    ] {
-        buffer.set_string(x, y, corner, border);
-    }
+    frame::outline(buffer, area, set, border);
     let room = usize::from(area.width) - 4;
     let (name, word) = heading(row, &word, room + 2, ui);
     let name_style =
         if selected { theme.title.add_modifier(Modifier::REVERSED) } else { theme.title };
     buffer.set_string(area.x + 1, area.y, &name, name_style);
-    buffer.set_string(right - word.width() as u16, area.y, &word, word_style);
+    buffer.set_string(area.right() - 1 - word.width() as u16, area.y, &word, word_style);
     for (i, line) in lines(view, row, room, area.height - 2, ui).into_iter().enumerate() {
         buffer.set_line(area.x + 2, area.y + 1 + i as u16, &line, room as u16);
     }
+    if let Some((text, style)) = doubts(view, index, usize::from(area.width / 2) - 1, ui) {
+        buffer.set_string(area.x + 1, area.bottom() - 1, text, style);
+    }
+}
+
+/// What the Sentinels say of a node, for its lower border, left of where its links leave it.
+fn doubts(view: &LabView, index: usize, room: usize, ui: &Ui) -> Option<node::Said> {
+    let theme = ui.theme();
+    let Some(said) = beliefs::opinions(view, index) else {
+        let was = [" was ODOWN ", "was OD"].into_iter().find(|text| text.width() <= room);
+        return was
+            .filter(|_| beliefs::was_odown(view, index))
+            .map(|text| (text.into(), theme.dim));
+    };
+    let (word, short, style) = if said.odown {
+        ("ODOWN", "OD", theme.bad.add_modifier(Modifier::REVERSED))
+    } else {
+        ("sdown", "sd", theme.warn)
+    };
+    let counts = format!("{}/{}", said.sdown, said.of);
+    let tries =
+        [format!(" {word} {counts} "), format!("{word} {counts}"), format!("{short} {counts}")];
+    tries.into_iter().find(|text| text.width() <= room).map(|text| (text, style))
 }
 
 /// Name and state for the upper border of a box, in as many letters as there is room for.
@@ -187,7 +231,7 @@ fn lines<'a>(view: &LabView, row: &NodeRow, room: usize, most: u16, ui: &Ui) -> 
         return vec![Line::styled("no word of it yet", ui.theme().dim)];
     };
     let trouble = node::trouble(view, row, ui)
-        .map(|(text, style)| Line::styled(fit(&text, room, ui.glyphs()), style));
+        .map(|(text, style)| Line::styled(fit_words(&text, room, ui.glyphs()), style));
     let second = second_line(view, row, server, room, ui);
     let offset = offset_line(server, room, ui);
     let fill = progress_line(server, room, ui);
@@ -276,7 +320,7 @@ fn behind_line<'a>(behind: u64, beside: node::Said, room: usize, ui: &Ui) -> Lin
     let (mut beside, beside_style) = beside;
     if text.width() + beside.width() >= room {
         let without_word = beside.trim_start_matches("ACK ");
-        beside = fit(without_word, room.saturating_sub(text.width() + 1), ui.glyphs());
+        beside = fit_words(without_word, room.saturating_sub(text.width() + 1), ui.glyphs());
     }
     let gap = room.saturating_sub(text.width() + beside.width()).max(1);
     Line::from(vec![
@@ -372,7 +416,7 @@ fn draw_link(buffer: &mut Buffer, area: Rect, above: usize, below: usize, view: 
         .map(|(text, style)| (text.trim_start_matches(glyphs.cut).trim_start().to_owned(), style));
     let texts = link_texts(fault, (link, link_style), broken, room, area.height, ui);
     for (i, (text, style)) in texts.iter().take(usize::from(area.height)).enumerate() {
-        buffer.set_string(area.x + 2, area.y + i as u16, fit(text, room, glyphs), *style);
+        buffer.set_string(area.x + 2, area.y + i as u16, fit_words(text, room, glyphs), *style);
     }
 }
 

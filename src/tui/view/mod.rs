@@ -2,16 +2,19 @@
 //!
 //! ```text
 //!  header
-//! ┌ topology ───────────┐┌ detail ───────┐    At 110 columns and more the detail (and the steps of a
-//! │                     ││               │    script) stand on the right; below that they are asked
+//! ┌ topology ───────────┐┌ detail ───────┐    At 110 columns and more the detail (and what Sentinels
+//! │                     ││               │    believe, and the steps of a script) stand on the right;
+//! │ ── sentinels ────── │├ beliefs ──────┤    below that, or where there is no room, they are asked
 //! │                     │├ steps ────────┤    for with Enter and Tab.
 //! ├ timeline / logs / console ───────────┤
 //!  footer
 //! ```
 
+mod ask;
 mod card;
 mod console;
 mod detail;
+mod failovers;
 mod footer;
 mod frame;
 mod header;
@@ -19,11 +22,15 @@ mod help;
 mod logs;
 mod map;
 mod node;
+mod opinions;
 mod prompt;
+mod sentinel;
 mod steps;
 mod table;
+mod thoughts;
 mod timeline;
 mod tree;
+mod watchers;
 
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Position, Rect};
@@ -59,6 +66,10 @@ pub fn draw(frame: &mut Frame<'_>, view: &LabView, ui: &Ui) {
         match layer {
             Layer::Card => card::render(frame, places.middle, ui),
             Layer::Help { scroll } => help::render(frame, places.middle, *scroll, ui),
+            Layer::Failovers { back } => {
+                failovers::render(frame, places.middle, *back, view, ui);
+            }
+            Layer::Ask(question) => ask::render(frame, places.middle, question, ui),
             _ => {}
         }
     }
@@ -70,6 +81,7 @@ fn draw_panel(frame: &mut Frame<'_>, panel: Panel, area: Rect, view: &LabView, u
         Panel::Detail => detail::render(frame, area, view, ui),
         Panel::Timeline => timeline::render(frame, area, view, ui),
         Panel::Steps => steps::render(frame, area, view, ui),
+        Panel::Sentinels => opinions::render(frame, area, view, ui),
         Panel::Logs => logs::render(frame, area, view, ui),
         Panel::Console => console::render(frame, area, view, ui),
     }
@@ -122,43 +134,86 @@ fn places(view: &LabView, ui: &Ui, area: Rect) -> Places {
 }
 
 fn panels(view: &LabView, ui: &Ui, middle: Rect) -> Vec<(Panel, Rect)> {
-    let wide = has_side(view, ui.area);
-    // The map gets what its boxes need, within reason; the timeline the rest.
-    let right = if wide { side_width(middle.width) } else { 0 };
-    let least = least(middle.height);
-    let wanted = map::rows_wanted(view, middle.width - right, middle.height - least);
-    let detail = if wide { detail::ROWS + 2 } else { 0 };
-    let top = wanted.max(detail).clamp(middle.height / 2, middle.height - least);
+    let shape = Shape::of(view, ui.area, middle);
     let [upper, bottom] =
-        Layout::vertical([Constraint::Length(top), Constraint::Min(0)]).areas(middle);
-    let steps_beside = wide && !view.steps.is_empty();
+        Layout::vertical([Constraint::Length(shape.top), Constraint::Min(0)]).areas(middle);
     let shown = match ui.bottom {
-        Panel::Steps if steps_beside => Panel::Timeline,
+        panel if shape.has_beside(panel) => Panel::Timeline,
         panel => panel,
     };
-    if !wide {
+    let Some(right) = shape.right else {
         return vec![(Panel::Topology, upper), (shown, bottom)];
-    }
+    };
     let [left, side] =
         Layout::horizontal([Constraint::Min(0), Constraint::Length(right)]).areas(upper);
-    let mut panels = vec![(Panel::Topology, left)];
-    if !steps_beside {
-        panels.extend([(Panel::Detail, side), (shown, bottom)]);
-        return panels;
-    }
-    let spare = side.height.saturating_sub(detail);
-    let wanted = view.steps.len() as u16 + 2;
-    if spare >= 5 {
-        let [detail, steps] =
-            Layout::vertical([Constraint::Min(0), Constraint::Length(spare.min(wanted.max(5)))])
-                .areas(side);
-        panels.extend([(Panel::Detail, detail), (Panel::Steps, steps), (shown, bottom)]);
-    } else {
+    let below = shape.beside.iter().map(|(_, rows)| Constraint::Length(*rows));
+    let sides = Layout::vertical([Constraint::Min(0)].into_iter().chain(below)).split(side);
+    let mut panels = vec![(Panel::Topology, left), (Panel::Detail, sides[0])];
+    panels.extend(shape.beside.iter().zip(&sides[1..]).map(|((panel, _), area)| (*panel, *area)));
+    if shape.steps_below {
         let [bottom, steps] =
             Layout::horizontal([Constraint::Min(0), Constraint::Length(right)]).areas(bottom);
-        panels.extend([(Panel::Detail, side), (shown, bottom), (Panel::Steps, steps)]);
+        panels.extend([(shown, bottom), (Panel::Steps, steps)]);
+    } else {
+        panels.push((shown, bottom));
     }
     panels
+}
+
+/// How the screen is shared out.
+struct Shape {
+    /// Rows of the map.
+    top: u16,
+    /// Columns of the side, if there is one.
+    right: Option<u16>,
+    /// What stands on the side below the detail, with its rows.
+    beside: Vec<(Panel, u16)>,
+    /// Whether the steps stand to the right of the panel at the bottom.
+    steps_below: bool,
+}
+
+impl Shape {
+    fn of(view: &LabView, area: Rect, middle: Rect) -> Self {
+        let right = has_side(view, area).then(|| side_width(middle.width));
+        // The map gets what its boxes need, within reason; the timeline the rest.
+        let least = least(middle.height);
+        let width = middle.width - right.unwrap_or(0);
+        let wanted = map::rows_wanted(view, width, middle.height - least);
+        let side = if right.is_some() { detail::ROWS + 2 + opinions::rows(view) } else { 0 };
+        let top = wanted.max(side).clamp(middle.height / 2, middle.height - least);
+        let mut spare = top.saturating_sub(detail::ROWS + 2);
+        let mut beside = Vec::new();
+        let sentinels = opinions::rows(view);
+        if right.is_some() && sentinels > 0 && sentinels <= spare {
+            beside.push((Panel::Sentinels, sentinels));
+            spare -= sentinels;
+        }
+        let steps = right.is_some() && !view.steps.is_empty();
+        if steps && spare >= 5 {
+            beside.push((Panel::Steps, spare.min((view.steps.len() as u16 + 2).max(5))));
+        }
+        Self { top, right, steps_below: steps && spare < 5, beside }
+    }
+
+    fn has_beside(&self, panel: Panel) -> bool {
+        (panel == Panel::Steps && self.steps_below)
+            || self.beside.iter().any(|(beside, _)| *beside == panel)
+    }
+}
+
+/// The panels that share the place at the bottom.
+pub fn tabs(view: &LabView, ui: &Ui) -> Vec<Panel> {
+    let middle = Rect { height: ui.area.height.saturating_sub(2), ..ui.area };
+    let shape = Shape::of(view, ui.area, middle);
+    let mut tabs = vec![Panel::Timeline];
+    if !view.steps.is_empty() && !shape.has_beside(Panel::Steps) {
+        tabs.push(Panel::Steps);
+    }
+    if opinions::rows(view) > 0 && !shape.has_beside(Panel::Sentinels) {
+        tabs.push(Panel::Sentinels);
+    }
+    tabs.extend([Panel::Logs, Panel::Console]);
+    tabs
 }
 
 /// The panel at a place on the screen.

@@ -5,9 +5,10 @@ use std::fmt::Write;
 use ratatui::style::Style;
 
 use crate::lab::LabView;
-use crate::lab::view::{LinkFault, NodeRow, NodeStatus};
+use crate::lab::view::{LinkFault, NodeKind, NodeRow, NodeStatus};
 use crate::machine::{BacklogView, LinkState, Millis, Role, ServerView};
 use crate::tui::app::Ui;
+use crate::tui::beliefs;
 use crate::tui::units::{age, bytes};
 
 /// A short text and how it looks.
@@ -22,11 +23,24 @@ pub fn server(row: &NodeRow) -> Option<&ServerView> {
 pub fn word(row: &NodeRow, ui: &Ui) -> Said {
     let theme = ui.theme();
     match (&row.status, server(row).map(|server| server.role)) {
+        (NodeStatus::Running, _) if row.kind == NodeKind::Sentinel => sentinel_word(row, ui),
         (NodeStatus::Dead(..), _) => (format!("{} DEAD", ui.glyphs().dead), theme.bad),
         (NodeStatus::Paused(_), _) => (format!("{} PAUSED", ui.glyphs().paused), theme.warn),
         (_, Some(Role::Primary)) => ("PRIMARY".to_owned(), theme.primary),
         (_, Some(Role::Replica)) => ("REPLICA".to_owned(), theme.replica),
         (_, None) => ("starting".to_owned(), theme.dim),
+    }
+}
+
+/// The word on a Sentinel's box while it runs.
+fn sentinel_word(row: &NodeRow, ui: &Ui) -> Said {
+    let (theme, glyphs) = (ui.theme(), ui.glyphs());
+    match beliefs::sentinel(row) {
+        None => ("starting".to_owned(), theme.dim),
+        Some(own) if own.monitors.iter().any(beliefs::is_leading) => {
+            (format!("{} LEADER", glyphs.leader), theme.primary)
+        }
+        Some(_) => (format!("{} up", glyphs.up), theme.good),
     }
 }
 

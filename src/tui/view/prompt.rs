@@ -41,8 +41,7 @@ pub fn filter(frame: &mut Frame<'_>, area: Rect, prompt: &Prompt, ui: &Ui) {
 }
 
 fn offers(prompt: &Prompt, view: &LabView, ui: &Ui) -> Vec<Line<'static>> {
-    let names: Vec<&str> = view.nodes.iter().map(|node| node.name.as_str()).collect();
-    let all = complete(prompt.input.value(), &names);
+    let all = complete(prompt.input.value(), view);
     let more = all.len().saturating_sub(OFFERS_MAX);
     let mut lines: Vec<Line<'_>> = all.into_iter().take(OFFERS_MAX).map(Line::from).collect();
     if more > 0 {

@@ -17,7 +17,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
     let title = if super::has_side(view, ui.area) {
         Line::styled("steps", ui.theme().title)
     } else {
-        frame::tabs(Panel::Steps, true, ui)
+        frame::tabs(Panel::Steps, view, ui)
     };
     let inner = frame::panel(frame, area, title, Panel::Steps, ui);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };

@@ -18,11 +18,13 @@ use crate::tui::units::{fit, moment, wrap};
 const TIME: usize = 8;
 const NODE: usize = 9;
 
+/// Commands that actions send to the Sentinels.
+const ANSWERED_HERE: [&str; 3] = ["SENTINEL CKQUORUM", "SENTINEL FAILOVER", "SENTINEL RESET"];
+
 /// Draws the panel.
 pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
     let theme = ui.theme();
-    let beside = super::has_side(view, ui.area);
-    let mut title = frame::tabs(Panel::Timeline, !view.steps.is_empty() && !beside, ui);
+    let mut title = frame::tabs(Panel::Timeline, view, ui);
     if !ui.filter.is_empty() {
         title.push_span(Span::styled(format!("  /{}", ui.filter), theme.warn));
     }
@@ -54,10 +56,14 @@ fn nothing(ui: &Ui) -> &'static str {
     if ui.filter.is_empty() { "Nothing happened yet." } else { "No row has this text." }
 }
 
-/// Whether a row has the filter's text in it. Replies belong to the console, unless asked for.
+/// Whether a row has the filter's text in it. Replies belong to the console, unless asked for, or to
+/// what a key asked the Sentinels.
 fn passes(entry: &Entry, view: &LabView, filter: &str) -> bool {
     if filter.is_empty() {
-        return !matches!(entry.event, Event::Reply { .. });
+        return match &entry.event {
+            Event::Reply { command, .. } => ANSWERED_HERE.iter().any(|c| command.starts_with(c)),
+            _ => true,
+        };
     }
     let told = tell(entry, &view.nodes);
     let node = entry.node.as_deref().unwrap_or("lab");

@@ -1,6 +1,8 @@
 //! Who follows whom, as layers from the top: pure arithmetic on the view, no drawing.
 
 use crate::lab::LabView;
+use crate::lab::view::NodeKind;
+use crate::tui::beliefs;
 use crate::tui::keymap::Command;
 
 /// A node's place in the tree.
@@ -16,13 +18,14 @@ pub struct Place {
     pub span: usize,
 }
 
-/// All nodes, each after the one it follows, siblings in the order of the file. A circle of nodes
-/// is entered at its first one.
+/// All data nodes, each after the one it follows, siblings in the order of the file. A circle of
+/// nodes is entered at its first one.
 pub fn places(view: &LabView) -> Vec<Place> {
     let mut placed = Vec::with_capacity(view.nodes.len());
     let mut left = 0;
-    let starts = (0..view.nodes.len()).filter(|&i| view.nodes[i].follows.is_none());
-    for node in starts.chain(0..view.nodes.len()) {
+    let servers = || (0..view.nodes.len()).filter(|&i| view.nodes[i].kind == NodeKind::Server);
+    let starts = servers().filter(|&i| view.nodes[i].follows.is_none());
+    for node in starts.chain(servers()) {
         if !contains(&placed, node) {
             left += place(view, node, 0, left, &mut placed);
         }
@@ -55,21 +58,37 @@ pub fn children(view: &LabView, node: usize) -> impl Iterator<Item = usize> {
 
 /// The node that an arrow key leads to: up to the one followed, down to the first follower, left
 /// and right along the layer. Where there is none, up and down go on to the neighbours in the
-/// order of the tree, so that every node can be reached with two keys.
+/// order of the tree, so that every node can be reached with two keys. Below the tree stands the
+/// row of Sentinels.
 pub fn neighbour(view: &LabView, from: usize, command: Command) -> usize {
     let places = places(view);
-    let Some(at) = places.iter().position(|place| place.node == from) else { return from };
+    let Some(at) = places.iter().position(|place| place.node == from) else {
+        return beside(view, &places, from, command);
+    };
     let here = places[at];
     let layer = |place: &&Place| place.layer == here.layer;
     let found = match command {
         Command::Up => {
             view.nodes[from].follows.or_else(|| places[..at].last().map(|place| place.node))
         }
-        Command::Down => {
-            children(view, from).next().or_else(|| places.get(at + 1).map(|place| place.node))
-        }
+        Command::Down => children(view, from)
+            .next()
+            .or_else(|| places.get(at + 1).map(|place| place.node))
+            .or_else(|| beliefs::sentinels(view).next()),
         Command::Left => places.iter().filter(layer).rfind(|p| p.left < here.left).map(|p| p.node),
         Command::Right => places.iter().filter(layer).find(|p| p.left > here.left).map(|p| p.node),
+        _ => None,
+    };
+    found.unwrap_or(from)
+}
+
+/// The same for a Sentinel: along their row, and up to the tree.
+fn beside(view: &LabView, places: &[Place], from: usize, command: Command) -> usize {
+    let mut sentinels = beliefs::sentinels(view);
+    let found = match command {
+        Command::Up => places.last().map(|place| place.node),
+        Command::Left => sentinels.take_while(|&at| at < from).last(),
+        Command::Right | Command::Down => sentinels.find(|&at| at > from),
         _ => None,
     };
     found.unwrap_or(from)

@@ -1,9 +1,13 @@
-//! Claims: what can be expected of a node and of the lab, and whether it is true of a picture.
+//! Claims: what can be expected of nodes, of watched primaries and of the lab, and whether it is
+//! true of a picture.
 
+mod sentinel;
+
+pub use self::sentinel::{MONITOR_FIELDS, SENTINEL_FIELDS};
 use super::action::{Claim, Comparison, Condition};
 use super::parse::{did_you_mean, duration, is_name, size};
 use super::picture;
-use super::view::{LabView, NodeStatus};
+use super::view::{LabView, NodeKind, NodeStatus};
 use crate::machine::{LinkState, ServerView, SyncKind};
 
 /// A field that a claim can speak of.
@@ -104,7 +108,7 @@ impl From<Option<u64>> for Value {
     }
 }
 
-/// The fields of a node.
+/// The fields of a server.
 pub const NODE_FIELDS: &[FieldRow] = &[
     FieldRow {
         name: "role",
@@ -118,16 +122,7 @@ pub const NODE_FIELDS: &[FieldRow] = &[
         doc: "its link to its primary, as it sees it; none for a primary",
         read: link,
     },
-    FieldRow {
-        name: "status",
-        kind: Kind::Words(&["running", "paused", "dead"]),
-        doc: "what the lab did to it",
-        read: |lab, i| match lab.nodes[i].status {
-            NodeStatus::Running => "running".into(),
-            NodeStatus::Paused(_) => "paused".into(),
-            NodeStatus::Dead(..) => "dead".into(),
-        },
-    },
+    status(),
     FieldRow {
         name: "primary",
         kind: Kind::Text,
@@ -251,6 +246,20 @@ pub const LAB_FIELDS: &[FieldRow] = &[
     },
 ];
 
+/// A field of every node.
+const fn status() -> FieldRow {
+    FieldRow {
+        name: "status",
+        kind: Kind::Words(&["running", "paused", "dead"]),
+        doc: "what the lab did to it",
+        read: |lab, i| match lab.nodes[i].status {
+            NodeStatus::Running => "running".into(),
+            NodeStatus::Paused(_) => "paused".into(),
+            NodeStatus::Dead(..) => "dead".into(),
+        },
+    }
+}
+
 fn of(lab: &LabView, node: usize, read: impl FnOnce(&ServerView) -> Value) -> Value {
     let view = lab.nodes[node].view.as_ref().and_then(|view| view.server());
     view.map_or(Value::None, read)
@@ -289,22 +298,82 @@ pub(super) enum Part {
     Value,
 }
 
-fn fields(subject: &str) -> &'static [FieldRow] {
-    if subject == "lab" { LAB_FIELDS } else { NODE_FIELDS }
+/// What a claim speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Lab,
+    Server,
+    Sentinel,
+    Monitor,
 }
 
-fn row(subject: &str, field: &str) -> Option<&'static FieldRow> {
-    fields(subject).iter().find(|row| row.name == field)
+impl Subject {
+    /// What a name may mean while nobody knows which names there are.
+    pub fn possible(name: &str) -> &'static [Self] {
+        if name == "lab" { &[Self::Lab] } else { &[Self::Server, Self::Sentinel, Self::Monitor] }
+    }
+
+    /// What a name means in a lab, and its place among its like.
+    pub fn of(name: &str, lab: &LabView) -> Result<(Self, usize), String> {
+        if name == "lab" {
+            return Ok((Self::Lab, 0));
+        }
+        if let Some(node) = picture::index(&lab.nodes, name) {
+            return Ok((lab.nodes[node].kind.into(), node));
+        }
+        let monitor = lab.monitors.iter().position(|monitor| monitor.name == name);
+        monitor.map(|at| (Self::Monitor, at)).ok_or(format!("there is no node `{name}`"))
+    }
+
+    /// What can be asked of it.
+    pub fn fields(self) -> &'static [FieldRow] {
+        match self {
+            Self::Lab => LAB_FIELDS,
+            Self::Server => NODE_FIELDS,
+            Self::Sentinel => SENTINEL_FIELDS,
+            Self::Monitor => MONITOR_FIELDS,
+        }
+    }
+
+    fn row(self, field: &str) -> Option<&'static FieldRow> {
+        self.fields().iter().find(|row| row.name == field)
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Lab => "the lab",
+            Self::Server => "a server",
+            Self::Sentinel => "a Sentinel",
+            Self::Monitor => "a watched primary",
+        }
+    }
 }
 
-/// Whether a condition can be asked of a subject.
-pub(super) fn check(subject: &str, condition: &Condition) -> Result<(), Wrong> {
+impl From<NodeKind> for Subject {
+    fn from(kind: NodeKind) -> Self {
+        match kind {
+            NodeKind::Server => Self::Server,
+            NodeKind::Sentinel => Self::Sentinel,
+        }
+    }
+}
+
+/// Whether a condition can be asked of one of these; if not, what is wrong with it for the one
+/// that it fits best.
+pub(super) fn check(subjects: &[Subject], condition: &Condition) -> Result<(), Wrong> {
     let Condition { field, comparison, value } = condition;
-    let Some(row) = row(subject, field) else {
-        let names = || fields(subject).iter().map(|row| row.name);
-        let owner = if subject == "lab" { "the lab" } else { "a node" };
+    let rows: Vec<&FieldRow> = subjects.iter().filter_map(|subject| subject.row(field)).collect();
+    let Some(row) = rows.iter().find(|row| row.kind.accepts(value)).or(rows.first()) else {
+        let names = || subjects.iter().flat_map(|subject| subject.fields()).map(|row| row.name);
+        let owner = if let [subject] = subjects { subject.word() } else { "a node" };
         let help = did_you_mean(field, names()).map_or_else(
-            || format!("fields are {}", names().collect::<Vec<_>>().join(", ")),
+            || {
+                let list = |subject: &Subject| {
+                    let names: Vec<_> = subject.fields().iter().map(|row| row.name).collect();
+                    format!("fields of {} are {}", subject.word(), names.join(", "))
+                };
+                subjects.iter().map(list).collect::<Vec<_>>().join("; ")
+            },
             |name| format!("did you mean `{name}`?"),
         );
         let message = format!("{owner} has no field `{field}`");
@@ -323,16 +392,13 @@ pub(super) fn check(subject: &str, condition: &Condition) -> Result<(), Wrong> {
 
 /// Whether a claim is true of a picture; if not, what is true instead.
 pub fn holds(claim: &Claim, lab: &LabView) -> Result<(), String> {
-    let node = match claim.subject.as_str() {
-        "lab" => 0,
-        name => picture::index(&lab.nodes, name).ok_or(format!("there is no node `{name}`"))?,
-    };
+    let (subject, at) = Subject::of(&claim.subject, lab)?;
     let mut instead = Vec::new();
     for condition in &claim.conditions {
-        let Some(row) = row(&claim.subject, &condition.field) else {
-            return Err(format!("there is no field `{}`", condition.field));
+        let Some(row) = subject.row(&condition.field) else {
+            return Err(format!("{} has no field `{}`", subject.word(), condition.field));
         };
-        let actual = (row.read)(lab, node);
+        let actual = (row.read)(lab, at);
         if !compare(&actual, condition.comparison, &meant(row, condition, lab)) {
             instead.push(format!("{} is {actual}", row.name));
         }

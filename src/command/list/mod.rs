@@ -1,184 +1,16 @@
 //! Lists.
+//!
+//! `rows.rs` has the rows, `wait.rs` the commands that wait for a list.
 
-use super::flags::{DENYOOM, FAST, MOVABLE_KEYS, READONLY, WRITE};
+mod rows;
+mod wait;
+
+pub(super) use self::rows::COMMANDS;
+
 use super::options::{count_at_least, index_in, range_in, several_keys};
-use super::{Call, CommandError, Group, Keys, Run, Spec};
+use super::{Call, CommandError, event};
 use crate::keyspace::Blob;
 use crate::keyspace::types::{End, List};
-
-/// The rows of this file.
-pub(super) const COMMANDS: &[Spec<Run>] = &[
-    Spec {
-        name: "LPUSH",
-        arity: -3,
-        flags: WRITE | DENYOOM | FAST,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "1.0.0",
-        doc: "Adds elements at the head of a list, creating it if missing.",
-        run: lpush,
-    },
-    Spec {
-        name: "RPUSH",
-        arity: -3,
-        flags: WRITE | DENYOOM | FAST,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "1.0.0",
-        doc: "Adds elements at the tail of a list, creating it if missing.",
-        run: rpush,
-    },
-    Spec {
-        name: "LPUSHX",
-        arity: -3,
-        flags: WRITE | DENYOOM | FAST,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "2.2.0",
-        doc: "Adds elements at the head of a list only if it exists.",
-        run: lpushx,
-    },
-    Spec {
-        name: "RPUSHX",
-        arity: -3,
-        flags: WRITE | DENYOOM | FAST,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "2.2.0",
-        doc: "Adds elements at the tail of a list only if it exists.",
-        run: rpushx,
-    },
-    Spec {
-        name: "LPOP",
-        arity: -2,
-        flags: WRITE | FAST,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "1.0.0",
-        doc: "Removes and returns elements from the head of a list.",
-        run: lpop,
-    },
-    Spec {
-        name: "RPOP",
-        arity: -2,
-        flags: WRITE | FAST,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "1.0.0",
-        doc: "Removes and returns elements from the tail of a list.",
-        run: rpop,
-    },
-    Spec {
-        name: "LLEN",
-        arity: 2,
-        flags: READONLY | FAST,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "1.0.0",
-        doc: "Counts the elements of a list.",
-        run: llen,
-    },
-    Spec {
-        name: "LRANGE",
-        arity: 4,
-        flags: READONLY,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "1.0.0",
-        doc: "Returns the elements of a part of a list.",
-        run: lrange,
-    },
-    Spec {
-        name: "LINDEX",
-        arity: 3,
-        flags: READONLY,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "1.0.0",
-        doc: "Returns the element at a place of a list.",
-        run: lindex,
-    },
-    Spec {
-        name: "LSET",
-        arity: 4,
-        flags: WRITE | DENYOOM,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "1.0.0",
-        doc: "Replaces the element at a place of a list.",
-        run: lset,
-    },
-    Spec {
-        name: "LINSERT",
-        arity: 5,
-        flags: WRITE | DENYOOM,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "2.2.0",
-        doc: "Inserts an element before or after another.",
-        run: linsert,
-    },
-    Spec {
-        name: "LREM",
-        arity: 4,
-        flags: WRITE,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "1.0.0",
-        doc: "Removes elements that are equal to a given one.",
-        run: lrem,
-    },
-    Spec {
-        name: "LTRIM",
-        arity: 4,
-        flags: WRITE,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "1.0.0",
-        doc: "Keeps only a part of a list.",
-        run: ltrim,
-    },
-    Spec {
-        name: "LPOS",
-        arity: -3,
-        flags: READONLY,
-        keys: Keys::one(1),
-        group: Group::List,
-        since: "6.0.6",
-        doc: "Finds where elements are that are equal to a given one.",
-        run: lpos,
-    },
-    Spec {
-        name: "LMOVE",
-        arity: 5,
-        flags: WRITE | DENYOOM,
-        keys: Keys::range(1, 2, 1),
-        group: Group::List,
-        since: "6.2.0",
-        doc: "Moves an element from one end of a list to an end of another.",
-        run: lmove,
-    },
-    Spec {
-        name: "RPOPLPUSH",
-        arity: 3,
-        flags: WRITE | DENYOOM,
-        keys: Keys::range(1, 2, 1),
-        group: Group::List,
-        since: "1.2.0",
-        doc: "Moves the last element of a list to the head of another.",
-        run: rpoplpush,
-    },
-    Spec {
-        name: "LMPOP",
-        arity: -4,
-        flags: WRITE | MOVABLE_KEYS,
-        keys: Keys::NONE,
-        group: Group::List,
-        since: "7.0.0",
-        doc: "Removes and returns elements from the first list that has any.",
-        run: lmpop,
-    },
-];
 
 fn lpush(call: &mut Call<'_>) -> Result<(), CommandError> {
     push(call, End::Left)
@@ -200,6 +32,7 @@ fn push(call: &mut Call<'_>, end: End) -> Result<(), CommandError> {
     let (key, items) = (call.arg(1), &call.args[2..]);
     let len = call.edit_or_create(key, |list: &mut List| push_all(list, end, items))?;
     call.changed_by(key, items.len());
+    call.notify(event::LIST, pushed(end), key);
     call.reply.count(len);
     Ok(())
 }
@@ -209,9 +42,26 @@ fn push_if_there(call: &mut Call<'_>, end: End) -> Result<(), CommandError> {
     let len = call.edit(key, |list: &mut List| push_all(list, end, items))?;
     if len.is_some() {
         call.changed_by(key, items.len());
+        call.notify(event::LIST, pushed(end), key);
     }
     call.reply.count(len.unwrap_or(0));
     Ok(())
+}
+
+/// The event of adding at an end.
+fn pushed(end: End) -> &'static str {
+    match end {
+        End::Left => "lpush",
+        End::Right => "rpush",
+    }
+}
+
+/// The event of taking from an end.
+fn popped(end: End) -> &'static str {
+    match end {
+        End::Left => "lpop",
+        End::Right => "rpop",
+    }
 }
 
 fn push_all(list: &mut List, end: End, items: &[&[u8]]) -> usize {
@@ -240,6 +90,9 @@ fn pop(call: &mut Call<'_>, end: End, name: &str) -> Result<(), CommandError> {
         (None, Some(_)) => call.reply.null_array(),
         (Some(items), count) => {
             call.changed_by(key, items.len());
+            if !items.is_empty() {
+                call.notify(event::LIST, popped(end), key);
+            }
             if count.is_some() {
                 call.reply.array(items.len());
             }
@@ -287,6 +140,7 @@ fn lset(call: &mut Call<'_>) -> Result<(), CommandError> {
     let index = index_in(len, call.int(2)?).ok_or(CommandError::OUT_OF_RANGE)?;
     call.edit(key, |list: &mut List| list.replace(index, Blob::from(item)))?;
     call.changed(key);
+    call.notify(event::LIST, "lset", key);
     call.reply.ok();
     Ok(())
 }
@@ -309,6 +163,7 @@ fn linsert(call: &mut Call<'_>) -> Result<(), CommandError> {
             let at = index + usize::from(after);
             call.edit(key, |list: &mut List| list.insert(at, Blob::from(item)))?;
             call.changed(key);
+            call.notify(event::LIST, "linsert", key);
             call.reply.count(len + 1);
         }
         None => call.reply.int(-1),
@@ -322,6 +177,9 @@ fn lrem(call: &mut Call<'_>) -> Result<(), CommandError> {
     let max = if count == 0 { usize::MAX } else { count.unsigned_abs() as usize };
     let removed = call.edit(key, |list: &mut List| list.remove_equal(item, end, max))?.unwrap_or(0);
     call.changed_by(key, removed);
+    if removed > 0 {
+        call.notify(event::LIST, "lrem", key);
+    }
     call.reply.count(removed);
     Ok(())
 }
@@ -335,6 +193,7 @@ fn ltrim(call: &mut Call<'_>) -> Result<(), CommandError> {
     })?;
     if let Some(removed) = trimmed {
         call.changed_by(key, removed);
+        call.notify(event::LIST, "ltrim", key);
     }
     call.reply.ok();
     Ok(())
@@ -354,6 +213,10 @@ fn lpos(call: &mut Call<'_>) -> Result<(), CommandError> {
                     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the \
                      second ... or use negative to start from the end of the list",
                 ));
+            }
+            // It has no opposite: Redis is content with the first match from the end.
+            if rank == i64::MIN {
+                rank = -1;
             }
         } else if call.is(option, "COUNT") {
             let text = "ERR COUNT can't be negative";
@@ -397,18 +260,25 @@ fn places<'a>(
 
 fn lmove(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (from, to) = (end_at(call, 3)?, end_at(call, 4)?);
-    move_item(call, from, to)
+    if !move_item(call, from, to)? {
+        call.reply.null();
+    }
+    Ok(())
 }
 
 fn rpoplpush(call: &mut Call<'_>) -> Result<(), CommandError> {
-    move_item(call, End::Right, End::Left)
+    if !move_item(call, End::Right, End::Left)? {
+        call.reply.null();
+    }
+    Ok(())
 }
 
-fn move_item(call: &mut Call<'_>, from: End, to: End) -> Result<(), CommandError> {
+/// Moves an element from the list at the first key to that at the second and answers it; returns
+/// false if there is no such list.
+fn move_item(call: &mut Call<'_>, from: End, to: End) -> Result<bool, CommandError> {
     let (source, target) = (call.arg(1), call.arg(2));
     if call.peek_as::<List>(source)?.is_none() {
-        call.reply.null();
-        return Ok(());
+        return Ok(false);
     }
     call.peek_as::<List>(target)?;
     let item = if source == target {
@@ -426,9 +296,11 @@ fn move_item(call: &mut Call<'_>, from: End, to: End) -> Result<(), CommandError
     };
     if let Some(item) = item.flatten() {
         call.changed(target);
+        call.notify(event::LIST, pushed(to), target);
+        call.notify(event::LIST, popped(from), source);
         call.reply.bulk(item);
     }
-    Ok(())
+    Ok(true)
 }
 
 fn end_at(call: &Call<'_>, index: usize) -> Result<End, CommandError> {
@@ -440,28 +312,51 @@ fn end_at(call: &Call<'_>, index: usize) -> Result<End, CommandError> {
 }
 
 fn lmpop(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let (keys, after) = several_keys(call, 1, "ERR numkeys should be greater than 0")?;
-    let end = end_at(call, after)?;
-    let count = match call.args.len() - after {
-        1 => 1,
-        3 if call.is(after + 1, "COUNT") => {
-            count_at_least(call, after + 2, 1, "ERR count should be greater than 0")?
-        }
-        _ => return Err(CommandError::SYNTAX),
-    };
-    for key in keys {
-        let Some(items) = call.edit(key, |list: &mut List| pop_some(list, end, count))? else {
-            continue;
-        };
-        call.changed_by(key, items.len());
-        let word = if end == End::Left { "LPOP" } else { "RPOP" };
-        call.replicate_as(&[word.as_bytes(), key, items.len().to_string().as_bytes()]);
-        call.reply.array(2);
-        call.reply.bulk(key);
-        call.reply.array(items.len());
-        items.iter().for_each(|item| call.reply.bulk(item));
-        return Ok(());
+    let wish = PopFromFirst::read(call, 1)?;
+    if !wish.run(call)? {
+        call.reply.null_array();
     }
-    call.reply.null_array();
     Ok(())
+}
+
+/// What LMPOP and BLMPOP ask for: some elements of the first list that has any.
+#[derive(Debug)]
+struct PopFromFirst<'a> {
+    keys: &'a [&'a [u8]],
+    end: End,
+    count: usize,
+}
+
+impl<'a> PopFromFirst<'a> {
+    /// Reads it from the word on that says how many keys there are.
+    fn read(call: &Call<'a>, index: usize) -> Result<Self, CommandError> {
+        let (keys, after) = several_keys(call, index, "ERR numkeys should be greater than 0")?;
+        let end = end_at(call, after)?;
+        let count = match call.args.len() - after {
+            1 => 1,
+            3 if call.is(after + 1, "COUNT") => {
+                count_at_least(call, after + 2, 1, "ERR count should be greater than 0")?
+            }
+            _ => return Err(CommandError::SYNTAX),
+        };
+        Ok(Self { keys, end, count })
+    }
+
+    /// Answers and returns true if there was anything.
+    fn run(&self, call: &mut Call<'_>) -> Result<bool, CommandError> {
+        for key in call.worth_a_look(self.keys) {
+            let take = |list: &mut List| pop_some(list, self.end, self.count);
+            let Some(items) = call.edit(key, take)? else { continue };
+            call.changed_by(key, items.len());
+            call.notify(event::LIST, popped(self.end), key);
+            let word = if self.end == End::Left { "LPOP" } else { "RPOP" };
+            call.replicate_as(&[word.as_bytes(), key, items.len().to_string().as_bytes()]);
+            call.reply.array(2);
+            call.reply.bulk(key);
+            call.reply.array(items.len());
+            items.iter().for_each(|item| call.reply.bulk(item));
+            return Ok(true);
+        }
+        Ok(false)
+    }
 }

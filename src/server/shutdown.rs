@@ -1,0 +1,159 @@
+//! Ending in order: SHUTDOWN and SIGTERM. Writes are paused, replicas may catch up, the log and the
+//! snapshot are completed.
+
+use super::blocking::PauseReason;
+use super::{Ask, Server};
+use crate::command::CommandError;
+use crate::machine::{ConnId, Fact, JobId, LogLevel, Millis, Outbox, Output};
+
+/// An orderly end under way.
+#[derive(Debug)]
+pub struct Shutdown {
+    /// Replicas may catch up until then.
+    until: Millis,
+    save: bool,
+    force: bool,
+    /// The save before the end, once it runs.
+    job: Option<JobId>,
+    cause: String,
+    by: Option<ConnId>,
+}
+
+impl Server {
+    /// Whether an orderly end is under way.
+    pub(super) fn is_ending(&self) -> bool {
+        self.shutdown.is_some()
+    }
+
+    /// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]`.
+    pub(super) fn on_shutdown(
+        &mut self,
+        ask: &Ask<'_>,
+        out: &mut Outbox,
+    ) -> Result<(), CommandError> {
+        let has = |word| (1..ask.args.len()).any(|i| ask.is(i, word));
+        let known = ["nosave", "save", "now", "force", "abort"];
+        let all_known = (1..ask.args.len()).all(|i| known.iter().any(|word| ask.is(i, word)));
+        let is_abort = has("abort");
+        if !all_known || (has("save") && has("nosave")) || (is_abort && ask.args.len() > 2) {
+            return Err(CommandError::SYNTAX);
+        }
+        if is_abort {
+            if self.shutdown.take().is_none() {
+                return Err(CommandError::fixed("ERR No shutdown in progress."));
+            }
+            out.log(LogLevel::Notice, "Shutdown manually aborted.");
+            self.unpause(PauseReason::Shutdown, out);
+            self.reply(ask).ok();
+            return Ok(());
+        }
+        let save = has("save") || (!has("nosave") && !self.config.save.is_empty());
+        let wait_ms = if has("now") { 0 } else { self.config.shutdown_timeout * 1000 };
+        self.begin_shutdown_with("SHUTDOWN", save, has("force"), wait_ms, Some(ask.conn), out);
+        Ok(())
+    }
+
+    /// SIGTERM: an orderly end.
+    pub(super) fn begin_shutdown(&mut self, cause: &str, out: &mut Outbox) {
+        let save = !self.config.save.is_empty();
+        let wait_ms = self.config.shutdown_timeout * 1000;
+        self.begin_shutdown_with(cause, save, false, wait_ms, None, out);
+    }
+
+    fn begin_shutdown_with(
+        &mut self,
+        cause: &str,
+        save: bool,
+        force: bool,
+        wait_ms: Millis,
+        by: Option<ConnId>,
+        out: &mut Outbox,
+    ) {
+        if self.shutdown.is_some() {
+            return;
+        }
+        out.log(LogLevel::Warning, "User requested shutdown...");
+        out.emit(Fact::ShuttingDown { cause: cause.to_owned() });
+        self.pause_writes(Millis::MAX, PauseReason::Shutdown);
+        // Asked of those that are behind only: the question is itself a part of the stream.
+        self.replication.wants_acks |= !self.have_replicas_caught_up();
+        self.shutdown = Some(Shutdown {
+            until: self.now.mono + wait_ms,
+            save,
+            force,
+            job: None,
+            cause: cause.to_owned(),
+            by,
+        });
+        self.tend_shutdown(out);
+    }
+
+    /// Whether the last snapshot is being written: what enters the stream now is not in it, and no
+    /// replica that has it could go on from that file.
+    pub(super) fn is_stream_over(&self) -> bool {
+        self.shutdown.as_ref().is_some_and(|shutdown| shutdown.job.is_some())
+    }
+
+    fn have_replicas_caught_up(&self) -> bool {
+        let offset = self.replication.offset();
+        self.replication.replicas.values().all(|r| !r.is_online() || r.has_applied(offset))
+    }
+
+    /// Goes on with an orderly end: replicas have caught up, or had their time.
+    pub(super) fn tend_shutdown(&mut self, out: &mut Outbox) {
+        let Some(shutdown) = &self.shutdown else { return };
+        let is_time = self.have_replicas_caught_up() || self.now.mono >= shutdown.until;
+        if shutdown.job.is_some() || !is_time {
+            return;
+        }
+        let (save, force) = (shutdown.save, shutdown.force);
+        if !self.end_log(force, out) {
+            return self.refuse_shutdown(out);
+        }
+        if !save || self.is_loading() {
+            self.finish_shutdown(out);
+            return;
+        }
+        out.log(LogLevel::Notice, "Saving the final RDB snapshot before exiting.");
+        let job = self.begin_last_save(out);
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.job = Some(job);
+        }
+    }
+
+    pub(super) fn on_shutdown_save(&mut self, job: JobId, saved: bool, out: &mut Outbox) {
+        let Some(shutdown) = &self.shutdown else { return };
+        if shutdown.job != Some(job) {
+            return;
+        }
+        if saved || shutdown.force {
+            self.finish_shutdown(out);
+            return;
+        }
+        out.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
+        self.refuse_shutdown(out);
+    }
+
+    fn refuse_shutdown(&mut self, out: &mut Outbox) {
+        let by = self.shutdown.take().and_then(|shutdown| shutdown.by);
+        self.unpause(PauseReason::Shutdown, out);
+        if let Some(client) = by.and_then(|conn| self.clients.get_mut(conn)) {
+            let conn = client.conn;
+            client.reply.error("ERR Errors trying to SHUTDOWN. Check logs.");
+            self.clients.mark(conn);
+        }
+    }
+
+    fn finish_shutdown(&mut self, out: &mut Outbox) {
+        self.sync_log_now(out);
+        let cause = self.shutdown.as_ref().map(|s| s.cause.clone());
+        out.log(
+            LogLevel::Warning,
+            format!(
+                "{} is now ready to exit, bye bye...",
+                if cause.is_some() { "Redis" } else { "Node" }
+            ),
+        );
+        out.push(Output::Exit { code: 0 });
+    }
+}

@@ -1,0 +1,196 @@
+//! The same random commands, valid and nearly valid, to ours and to the real server: the same
+//! replies, the same stream to replicas, the same data.
+//!
+//! `REPLAB_DIFF_COMMANDS` says how many, `REPLAB_DIFF_SEED` which; a failure prints its seed.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "differential/fit.rs"]
+mod fit;
+#[path = "differential/grammar.rs"]
+mod grammar;
+#[allow(dead_code, unused_imports, reason = "every test takes its part")]
+mod kit;
+#[path = "differential/pair.rs"]
+mod pair;
+#[path = "differential/same.rs"]
+mod same;
+#[path = "differential/speaker.rs"]
+mod speaker;
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use replab::base::rng::Dice;
+use replab::resp::Answer;
+
+use self::grammar::Command;
+use self::pair::Pair;
+use self::same::{are_same, are_same_effects, word};
+use self::speaker::{Line, Speaker};
+
+/// Commands between two comparisons of the data, which begins empty.
+const BATCH: usize = 400;
+
+/// Differences that are told, each of another command.
+const TOLD_MAX: usize = 40;
+
+/// Commands that ours does not have yet.
+const ABSENT: &[&str] = &[];
+
+#[test]
+fn random_commands_have_the_same_replies_effects_and_data() {
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date").as_secs();
+    let seed = setting("REPLAB_DIFF_SEED").unwrap_or(now_s);
+    let commands = setting("REPLAB_DIFF_COMMANDS").unwrap_or(20_000) as usize;
+    println!("REPLAB_DIFF_SEED={seed} REPLAB_DIFF_COMMANDS={commands}");
+    let mut pair = Pair::start();
+    let known = known_commands(&mut pair);
+    let payloads = payloads(&mut pair);
+    let mut differences = BTreeMap::new();
+    let mut dice = Dice::new(seed);
+    for _ in 0..commands.div_ceil(BATCH) {
+        let mut speaker = Speaker::new(&known, &payloads, now_s, dice.bits());
+        let lines: Vec<_> =
+            protocol(&mut dice).into_iter().chain((0..BATCH).map(|_| speaker.say())).collect();
+        if !is_batch_same(&mut pair, &lines) {
+            let (name, story) = step_by_step(&mut pair, &lines);
+            differences.entry(name).or_insert(story);
+            if differences.len() == TOLD_MAX {
+                break;
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.into_values().collect::<Vec<_>>().join("\n"));
+}
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn known_commands(pair: &mut Pair) -> Vec<Command> {
+    let all = grammar::ask(pair.real.witness());
+    let (known, absent): (Vec<_>, Vec<_>) = all.into_iter().partition(|command| {
+        let Answer::Array(info) = pair.ours.ask(&["COMMAND", "INFO", &command.name[0]]) else {
+            return false;
+        };
+        info != [Answer::Null]
+    });
+    let mut absent: Vec<_> = absent.iter().map(Command::title).collect();
+    absent.retain(|title| !ABSENT.contains(&title.as_str()));
+    println!("not compared, for ours lacks them: {}", absent.join(", "));
+    known
+}
+
+/// Payloads of values of every type, for RESTORE.
+fn payloads(pair: &mut Pair) -> Vec<Vec<u8>> {
+    let lines = [
+        "SET string value",
+        "RPUSH list a b c d e f",
+        "HSET hash a 1 b 2",
+        "SADD set 1 2 3",
+        "SADD words a b",
+        "ZADD sorted-set 1 a 2.5 b",
+        "XADD stream 5-1 field value",
+    ];
+    let mut payloads = vec![b"no payload".to_vec()];
+    for line in lines {
+        let words: Vec<_> = line.split(' ').collect();
+        pair.real.ask(&words);
+        if let Answer::Bulk(payload) = pair.real.ask(&["DUMP", words[1]]) {
+            payloads.push(payload);
+        }
+    }
+    payloads
+}
+
+/// In which version of the protocol this is said.
+fn protocol(dice: &mut Dice) -> Option<Line> {
+    dice.chance(1, 3).then(|| vec![b"HELLO".to_vec(), b"3".to_vec()])
+}
+
+fn is_batch_same(pair: &mut Pair, lines: &[Line]) -> bool {
+    pair.begin_anew();
+    let (ours, real) = pair.both(|side| side.replies(lines));
+    let mut queue = Queue::default();
+    let same_replies = lines
+        .iter()
+        .zip(ours.iter().zip(&real))
+        .all(|(line, (ours, real))| queue.are_same(line, ours, real));
+    let (ours, real) = pair.both(pair::Side::effects);
+    let (our_digest, real_digest) = pair.both(pair::Side::digest);
+    same_replies && are_same_effects(&ours, &real) && our_digest == real_digest
+}
+
+/// The commands that wait for EXEC.
+#[derive(Default)]
+struct Queue(Vec<Line>);
+
+impl Queue {
+    fn are_same(&mut self, line: &Line, ours: &Answer, real: &Answer) -> bool {
+        let same = word(line, 0) == "HELLO" || are_same(line, &self.0, ours, real);
+        match real {
+            Answer::Simple(text) if text == "QUEUED" => self.0.push(line.clone()),
+            _ if ["EXEC", "DISCARD"].contains(&word(line, 0).as_str()) => self.0.clear(),
+            _ => {}
+        }
+        same
+    }
+}
+
+/// Says the same again, one by one: the name of the command that differs, and how.
+fn step_by_step(pair: &mut Pair, lines: &[Line]) -> (String, String) {
+    pair.begin_anew();
+    let mut queue = Queue::default();
+    for (at, line) in lines.iter().enumerate() {
+        let (ours, real) = pair.both(|side| side.replies(std::slice::from_ref(line)).remove(0));
+        let what = if queue.are_same(line, &ours, &real) {
+            let (our_effects, real_effects) = pair.both(pair::Side::effects);
+            let (our_digest, real_digest) = pair.both(pair::Side::digest);
+            if !are_same_effects(&our_effects, &real_effects) {
+                let shown = |lines: &[Line]| lines.iter().map(said).collect::<Vec<_>>().join("; ");
+                Some(format!(
+                    "  ours sends: {}\n  real sends: {}",
+                    shown(&our_effects),
+                    shown(&real_effects)
+                ))
+            } else if our_digest != real_digest {
+                Some(format!("  the data differ; both answered {ours}"))
+            } else {
+                None
+            }
+        } else {
+            Some(format!("  ours: {ours}\n  real: {real}"))
+        };
+        if let Some(what) = what {
+            let before = history(&lines[..at], line);
+            return (word(line, 0), format!("{before}> {}\n{what}\n", said(line)));
+        }
+    }
+    ("(together)".to_owned(), "a batch differs only when it is said in one piece\n".to_owned())
+}
+
+/// What was said before about the same keys.
+fn history(before: &[Line], line: &Line) -> String {
+    let is_key = |word: &Vec<u8>| word.contains(&b':');
+    let about_same = |earlier: &&Line| {
+        earlier.iter().any(|word| is_key(word) && line.contains(word))
+            || ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "HELLO"]
+                .contains(&word(earlier, 0).as_str())
+    };
+    let mut lines: Vec<_> = before.iter().rev().filter(about_same).take(20).map(said).collect();
+    lines.reverse();
+    lines.iter().map(|line| format!("  {line}\n")).collect()
+}
+
+fn said(line: &Line) -> String {
+    line.iter()
+        .map(|word| format!("{:?}", word.escape_ascii().to_string()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}

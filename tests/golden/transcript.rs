@@ -1,0 +1,180 @@
+//! The form of transcripts, and how one is played.
+//!
+//! A transcript has a command a line; below it, its reply (a space for each line end; nothing if
+//! the client waits), what other clients were sent because of it after their names, and each
+//! command that it put on the stream after a `>`:
+//!
+//! ```text
+//! a: BLPOP k 0
+//! RPUSH k x
+//!     :1
+//!     a: *2 $1 k $1 x
+//!     > RPUSH k x
+//!     > LPOP k
+//! ```
+//!
+//! A leading name says which client asks; one whose name begins with a 3 speaks RESP3. A leading
+//! `~` says that the order of the answer means nothing, a leading `%` that integers of 1000 and more
+//! in it are ages in milliseconds, of which only whole seconds are shown. `wait 100` lets 100 ms
+//! pass. `<+1000>` is the time a second from now in milliseconds, `<+1000s>` in seconds, `<+0>-0` a
+//! stream's ID of that time; `\x00` is a byte, `""` no byte at all.
+
+use super::resp::{Answer, read_answer};
+
+/// A server with clients and a replica, on which a transcript is played.
+pub trait Stage {
+    /// Milliseconds since the epoch.
+    fn now_ms(&self) -> i64;
+
+    /// Lets time pass.
+    fn wait(&mut self, ms: u64);
+
+    /// Sends a command as the client of this name; returns the reply, nothing if the client waits.
+    fn ask(&mut self, client: &str, words: &[Vec<u8>]) -> Vec<u8>;
+
+    /// What else clients were sent, in the order of their names.
+    fn heard(&mut self) -> Vec<(String, Vec<u8>)>;
+
+    /// What went to the replica since the last call.
+    fn streamed(&mut self) -> Vec<u8>;
+}
+
+/// Plays a transcript's commands and returns what came of it in the same form.
+pub fn play(stage: &mut dyn Stage, transcript: &str) -> String {
+    let mut played = String::new();
+    for line in transcript.lines().filter(|line| !line.starts_with("    ")) {
+        played += &format!("{line}\n");
+        if let Some(ms) = line.strip_prefix("wait ") {
+            stage.wait(ms.parse().unwrap());
+            played += &heard(stage);
+        } else if !line.starts_with('#') && !line.is_empty() {
+            played += &reply(stage, line);
+            played += &heard(stage);
+            let streamed = stage.streamed();
+            played += &effects(&streamed, stage.now_ms());
+        }
+    }
+    played
+}
+
+fn reply(stage: &mut dyn Stage, line: &str) -> String {
+    if line.contains("s>") {
+        // So that whole seconds are exact.
+        stage.wait(999 - (stage.now_ms() + 999).rem_euclid(1000) as u64);
+    }
+    let now = stage.now_ms();
+    let (client, line) = match line.split_once(": ") {
+        Some((name, line)) if !name.contains(' ') => (name, line),
+        _ => ("", line),
+    };
+    let (unordered, aged) = (line.starts_with('~'), line.starts_with('%'));
+    let words: Vec<_> =
+        line.trim_start_matches(['~', '%']).split(' ').map(|word| unescaped(word, now)).collect();
+    let data = stage.ask(client, &words);
+    let text = if unordered { escaped(&sorted(&data)) } else { escaped(&data) };
+    match text.trim_end() {
+        "" => String::new(),
+        text => format!("    {}\n", with_relative_times(text, now, aged)),
+    }
+}
+
+fn with_relative_times(text: &str, now: i64, aged: bool) -> String {
+    let words = text.split(' ').map(|word| match word.strip_prefix(':') {
+        Some(number) if aged => format!(":{}", in_whole_seconds(&relative(number, now))),
+        Some(number) => format!(":{}", relative(number, now)),
+        None => relative(word, now),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn heard(stage: &mut dyn Stage) -> String {
+    let heard = stage.heard().into_iter();
+    heard.map(|(name, data)| format!("    {name}: {}\n", escaped(&data).trim_end())).collect()
+}
+
+/// An array's elements in the order of their bytes.
+fn sorted(data: &[u8]) -> Vec<u8> {
+    let Some(end) = data.iter().position(|byte| *byte == b'\n') else { return data.to_vec() };
+    let (mut rest, mut elements) = (&data[end + 1..], Vec::new());
+    while let Some((_, taken)) = read_answer(rest).unwrap() {
+        elements.push(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    elements.sort_unstable();
+    [&data[..=end], &elements.concat()].concat()
+}
+
+/// The commands on the stream, but not those of the replication itself.
+fn effects(mut streamed: &[u8], now: i64) -> String {
+    let mut text = String::new();
+    while let Some((answer, taken)) = read_answer(streamed).unwrap() {
+        let Answer::Array(words) = answer else { panic!("{answer} on the stream") };
+        let words: Vec<_> = words
+            .iter()
+            .map(|word| match word {
+                Answer::Bulk(bytes) if bytes.is_empty() => "\"\"".to_owned(),
+                Answer::Bulk(bytes) => relative(&escaped(bytes), now),
+                other => panic!("{other} on the stream"),
+            })
+            .collect();
+        if words != ["PING"] {
+            text += &format!("    > {}\n", words.join(" "));
+        }
+        streamed = &streamed[taken..];
+    }
+    text
+}
+
+/// A word as it is sent.
+fn unescaped(word: &str, now: i64) -> Vec<u8> {
+    if word == "\"\"" {
+        return Vec::new();
+    }
+    if let Some((time, rest)) = word.strip_prefix('<').and_then(|time| time.split_once('>')) {
+        let (time, unit) = time.strip_suffix('s').map_or((time, 1), |time| (time, 1000));
+        let offset: i64 = time.parse().unwrap();
+        return format!("{}{rest}", (now + offset) / unit).into_bytes();
+    }
+    let mut pieces = word.split("\\x");
+    let mut bytes = pieces.next().unwrap().as_bytes().to_vec();
+    for piece in pieces {
+        bytes.push(u8::from_str_radix(&piece[..2], 16).unwrap());
+        bytes.extend_from_slice(&piece.as_bytes()[2..]);
+    }
+    bytes
+}
+
+fn escaped(data: &[u8]) -> String {
+    let mut text = String::new();
+    let mut rest = data;
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match (byte, tail) {
+            (b'\r', [b'\n', tail @ ..]) => {
+                text.push(' ');
+                rest = tail;
+            }
+            (b' '..=b'~', _) if *byte != b'\\' => text.push(char::from(*byte)),
+            _ => text += &format!("\\x{byte:02x}"),
+        }
+    }
+    text
+}
+
+/// A time in milliseconds, or an ID that begins with one, as its distance from now, to the second.
+fn relative(word: &str, now: i64) -> String {
+    let (time, rest) = word.split_at(word.find('-').unwrap_or(word.len()));
+    match time.parse::<i64>() {
+        Ok(at) if time.len() == 13 && (at - now).abs() < 10_000_000_000 => {
+            format!("<{:+}>{rest}", (at - now + 500).div_euclid(1000) * 1000)
+        }
+        _ => word.to_owned(),
+    }
+}
+
+fn in_whole_seconds(number: &str) -> String {
+    match number.parse::<i64>() {
+        Ok(age) if age >= 1000 => (age / 1000 * 1000).to_string(),
+        _ => number.to_owned(),
+    }
+}
