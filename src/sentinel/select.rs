@@ -66,10 +66,17 @@ impl Common {
         fit.min_by_key(|replica| rank(replica)).map(|replica| replica.node.addr.clone())
     }
 
-    /// Whether every replica that could be promoted has told its present offset.
+    /// Whether every replica that can be reached has told its present state, which may make one
+    /// fit that was not.
     pub fn replicas_are_fresh(&self, m: &Monitor) -> bool {
-        let mut fit = m.replicas.values().filter(|replica| self.exclusion(m, replica).is_none());
-        fit.all(|replica| replica.node.is_fresh())
+        let is_reached = |replica: &&Replica| {
+            let why_not = self.exclusion(m, replica);
+            !matches!(
+                why_not,
+                Some(Exclusion::Down | Exclusion::Disconnected | Exclusion::Silent(_))
+            )
+        };
+        m.replicas.values().filter(is_reached).all(|replica| replica.node.is_fresh())
     }
 
     /// One sentence on each replica that was not chosen.

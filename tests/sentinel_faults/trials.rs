@@ -45,9 +45,9 @@ fn complaint(treason: Treason, seed: u64) -> String {
 #[test]
 fn every_traitor_is_found_out() {
     for (treason, seed, expected) in [
-        (Treason::VotesForAll, 32, "one vote per epoch"),
+        (Treason::VotesForAll, 6, "one vote per epoch"),
         (Treason::ForgetsVotes, 0, "before it is saved"),
-        (Treason::ForgetsEpochs, 0, "before it is saved"),
+        (Treason::ForgetsEpochs, 0, "before they are saved"),
         (Treason::CriesWolf, 4, "one promotion per cause"),
         (Treason::StaysPrimary, 4, "not in sync"),
         (Treason::StaysReplica, 0, "not another primary"),

@@ -77,8 +77,8 @@ struct Watched {
 }
 
 impl Agreement {
-    /// For a world whose Sentinels have this quorum and `down-after-milliseconds`, and whose servers
-    /// are watched by `servers`.
+    /// For a world whose Sentinels have this `down-after-milliseconds`, whose servers are watched by
+    /// `servers`, and in which so many Sentinels must have waited for whom they depose.
     pub fn new(quorum: usize, down_after: Millis, servers: Oracle) -> Self {
         let record = Record {
             quorum,
