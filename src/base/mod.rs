@@ -5,4 +5,5 @@ pub mod extended;
 pub mod glob;
 pub mod number;
 pub mod rng;
+pub mod text;
 pub mod time;

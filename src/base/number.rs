@@ -36,18 +36,23 @@ pub fn signed_le<const N: usize>(bytes: [u8; N]) -> i64 {
 /// The text of a floating point number with up to 17 significant digits, as C's `%.17g` makes it:
 /// `3`, `0.10000000000000001`, `1.0000000000000001e+300`, `inf`, `-inf`, `nan`.
 pub fn text_f64(x: f64) -> String {
-    const DIGITS: i32 = 17;
+    text_general(x, 17)
+}
+
+/// As [`text_f64`] with up to `digits` significant digits, at least one: C's `%.{digits}g`.
+pub fn text_general(x: f64, digits: u8) -> String {
+    let digits = i32::from(digits);
     if x.is_nan() {
         return "nan".to_owned();
     }
     if x.is_infinite() {
         return if x > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let scientific = format!("{x:.0$e}", DIGITS as usize - 1);
+    let scientific = format!("{x:.0$e}", digits as usize - 1);
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..DIGITS).contains(&exponent) {
-        return without_zeros(&format!("{x:.0$}", (DIGITS - 1 - exponent) as usize)).to_owned();
+    if (-4..digits).contains(&exponent) {
+        return without_zeros(&format!("{x:.0$}", (digits - 1 - exponent) as usize)).to_owned();
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{}e{sign}{:02}", without_zeros(mantissa), exponent.abs())
@@ -56,11 +61,6 @@ pub fn text_f64(x: f64) -> String {
 /// Drops what a decimal fraction does not need.
 fn without_zeros(text: &str) -> &str {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
-}
-
-/// A text as C sees it: up to its first NUL.
-pub fn until_nul(text: &[u8]) -> &[u8] {
-    &text[..memchr::memchr(0, text).unwrap_or(text.len())]
 }
 
 /// Reads a floating point number: decimal with or without fraction and exponent, or `inf`,

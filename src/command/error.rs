@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::base::number::until_nul;
+use crate::base::text::until_nul;
 
 /// Bytes of a request that a refusal repeats.
 const SHOWN_BYTES_MAX: usize = 128;
@@ -24,6 +24,13 @@ impl CommandError {
     pub const NOT_A_FLOAT: Self = Self::fixed("ERR value is not a valid float");
     /// There must be a key.
     pub const NO_SUCH_KEY: Self = Self::fixed("ERR no such key");
+    /// A replica takes writes from its primary only.
+    pub const READ_ONLY: Self =
+        Self::fixed("READONLY You can't write against a read only replica.");
+    /// A replica without a link does not answer from old data.
+    pub const STALE: Self = Self::fixed(
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    );
     /// An index beyond the end.
     pub const OUT_OF_RANGE: Self = Self::fixed("ERR index out of range");
 

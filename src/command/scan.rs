@@ -3,7 +3,7 @@
 use super::flags::{READONLY, TOUCHES_ARBITRARY_KEYS};
 use super::{Call, CommandError, ExpiryRule, Group, Keys, Run, Spec};
 use crate::base::glob;
-use crate::base::number::until_nul;
+use crate::base::text::until_nul;
 use crate::keyspace::{Blob, Value};
 
 /// The rows of this file.

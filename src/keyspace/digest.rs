@@ -5,7 +5,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::types::StreamId;
 use super::{Db, Keyspace, Kind, Value};
-use crate::base::number;
+use crate::base::{number, text};
 
 /// 160 bits under construction.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ impl Digest {
     }
 
     fn hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        text::hex(&self.0)
     }
 
     /// Adds data so that order matters.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::base::text::quoted;
+
 /// Arrays within arrays that a reply may have.
 const REPLY_DEPTH_MAX: usize = 32;
 
@@ -63,7 +65,7 @@ impl Reply {
             Self::Integer(number) => {
                 let _ = write!(out, "(integer) {number}");
             }
-            Self::Bulk(text) => quote_into(text, out),
+            Self::Bulk(text) => out.push_str(&quoted(text)),
             Self::Nil => out.push_str("(nil)"),
             Self::Double(text) => out.extend(["(double) ", text]),
             Self::Bool(true) => out.push_str("(true)"),
@@ -116,26 +118,6 @@ fn is_for_people(words: &[String]) -> bool {
         "debug" => matches!(sub.as_str(), "htstats" | "htstats-key"),
         _ => false,
     }
-}
-
-fn quote_into(text: &[u8], out: &mut String) {
-    out.push('"');
-    for &byte in text {
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            0x07 => out.push_str("\\a"),
-            0x08 => out.push_str("\\b"),
-            b' '..=b'~' => out.push(char::from(byte)),
-            _ => {
-                let _ = write!(out, "\\x{byte:02x}");
-            }
-        }
-    }
-    out.push('"');
 }
 
 struct Cursor<'a> {

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Formatter, Result};
 
 use super::action::{Action, Claim, Comparison, Condition, Direction, HealRef, LinkRef};
+use crate::base::text::quoted_word;
 use crate::machine::Millis;
 
 impl Display for Action {
@@ -137,27 +138,11 @@ impl Display for Command<'_> {
             if plain {
                 f.write_str(word)?;
             } else {
-                quote(word, f)?;
+                f.write_str(&quoted_word(word))?;
             }
         }
         Ok(())
     }
-}
-
-fn quote(word: &str, f: &mut Formatter<'_>) -> Result {
-    f.write_str("\"")?;
-    for c in word.chars() {
-        match c {
-            '"' => f.write_str("\\\"")?,
-            '\\' => f.write_str("\\\\")?,
-            '\n' => f.write_str("\\n")?,
-            '\r' => f.write_str("\\r")?,
-            '\t' => f.write_str("\\t")?,
-            c if c.is_ascii_control() => write!(f, "\\x{:02x}", c as u32)?,
-            c => write!(f, "{c}")?,
-        }
-    }
-    f.write_str("\"")
 }
 
 #[cfg(test)]

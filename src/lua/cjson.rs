@@ -3,6 +3,7 @@
 use mlua::{Lua, MultiValue, Table, Variadic};
 
 use super::host::{Outcome, answer};
+use crate::base::number::text_general;
 
 /// Tables in tables that are written or read.
 const DEPTH_MAX: usize = 1000;
@@ -73,16 +74,7 @@ fn number(n: f64) -> Outcome<String> {
     if !n.is_finite() {
         return Err("Cannot serialise number: must not be NaN or Inf".to_owned());
     }
-    let scientific = format!("{n:.13e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    let short = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
-    if (-4..14).contains(&exponent) {
-        let text = format!("{n:.*}", (13 - exponent) as usize);
-        return Ok(if text.contains('.') { short(&text) } else { text });
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    Ok(format!("{}e{sign}{:02}", short(mantissa), exponent.abs()))
+    Ok(text_general(n, 14))
 }
 
 /// The length of an array; `None` for an object. An empty table is an object.

@@ -15,6 +15,7 @@ use super::lrand48::Lrand48;
 use super::run::{Ask, Desk, Place, Told, open};
 use super::{bits, cjson, cmsgpack, pieces, value};
 use crate::base::number;
+use crate::base::text::hex;
 use crate::persist::rdb::REDIS_VERSION;
 
 /// The results of a function, or what was wrong with its arguments.
@@ -181,7 +182,7 @@ pub(super) fn answer<T: IntoLuaMulti>(lua: &Lua, outcome: Outcome<T>) -> mlua::R
 
 /// The SHA1 of a text as 40 hexadecimal digits: the name of a script.
 pub fn digest(text: &[u8]) -> String {
-    Sha1::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha1::digest(text))
 }
 
 fn version_number() -> u32 {

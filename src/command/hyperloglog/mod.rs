@@ -12,7 +12,7 @@ pub(super) use self::rows::COMMANDS;
 
 use self::sketch::{Corrupt, Registers, Sketch};
 use super::{Call, CommandError, event};
-use crate::base::number::until_nul;
+use crate::base::text::until_nul;
 use crate::keyspace::{Blob, Value};
 
 const NO_SKETCH: CommandError =

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::base::number::until_nul;
+use crate::base::text::until_nul;
 use crate::command::CommandError;
 use crate::command::options::score;
 use crate::keyspace::types::Zset;

@@ -1,6 +1,7 @@
 //! The list of an AOF's files: `file NAME seq N type b|h|i`, one a line.
 
 use crate::base::number;
+use crate::base::text::quoted;
 use crate::resp::request::split_words;
 
 /// A line is at most this long.
@@ -171,16 +172,7 @@ fn word(name: &str) -> String {
     if name.chars().all(is_plain) && !name.is_empty() {
         return name.to_owned();
     }
-    let mut quoted = String::from("\"");
-    for byte in name.bytes() {
-        match byte {
-            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
-            b' '..=b'~' => quoted.push(char::from(byte)),
-            byte => quoted.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    quoted.push('"');
-    quoted
+    quoted(name.as_bytes())
 }
 
 #[cfg(test)]

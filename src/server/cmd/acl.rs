@@ -8,6 +8,7 @@ use super::command::{CATEGORIES, categories};
 use super::wrong_form;
 use super::{container, help, row};
 use crate::base::number;
+use crate::base::text::hex;
 use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
@@ -197,8 +198,7 @@ impl Server {
     /// SHA-256 of the password in hex, if there is one.
     fn password_digest(&self) -> Option<String> {
         let password = &self.config.requirepass;
-        let hex = || Sha256::digest(password).iter().map(|byte| format!("{byte:02x}")).collect();
-        (!password.is_empty()).then(hex)
+        (!password.is_empty()).then(|| hex(&Sha256::digest(password)))
     }
 }
 

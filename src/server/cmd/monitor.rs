@@ -3,6 +3,7 @@
 use super::wrong_form;
 use super::{container, help, row};
 use crate::base::number;
+use crate::base::text::quoted;
 use crate::command::flags;
 use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
@@ -179,25 +180,6 @@ fn redacted<'a>(command: &Command, words: &[&'a [u8]]) -> Vec<&'a [u8]> {
     };
     shown[hidden].fill(b"(redacted)");
     shown
-}
-
-/// A word in quotes, with what cannot be printed escaped.
-fn quoted(word: &[u8]) -> String {
-    let mut text = String::from("\"");
-    for byte in word {
-        match byte {
-            b'"' | b'\\' => text.extend(['\\', char::from(*byte)]),
-            b'\n' => text.push_str("\\n"),
-            b'\r' => text.push_str("\\r"),
-            b'\t' => text.push_str("\\t"),
-            7 => text.push_str("\\a"),
-            8 => text.push_str("\\b"),
-            b' '..=b'~' => text.push(char::from(*byte)),
-            other => text.push_str(&format!("\\x{other:02x}")),
-        }
-    }
-    text.push('"');
-    text
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::table::{self, Directive, Kind};
 use super::{BufferLimit, Config};
+use crate::base::text::quoted_word;
 use crate::resp::request::split_words;
 
 /// A file cannot be followed. Its text is what Redis prints.
@@ -81,7 +82,7 @@ pub fn words_of_command_line(words: &[String]) -> Result<Vec<(String, String)>, 
                 if !value.is_empty() {
                     value.push(' ');
                 }
-                value.push_str(&quoted(word));
+                value.push_str(&quoted_word(word));
             }
             (None, None) => return Err(format!("'{word}' does not belong to any --directive")),
         }
@@ -138,7 +139,9 @@ fn lines_of(directive: &Directive, config: &Config) -> Vec<String> {
         ("client-output-buffer-limit", _) => buffer_lines(config),
         (_, _) if value.is_empty() => Vec::new(),
         (_, Kind::Memory(..)) => vec![format!("{name} {}", with_unit(&value))],
-        ("proc-title-template", _) | (_, Kind::Text) => vec![format!("{name} {}", quoted(&value))],
+        ("proc-title-template", _) | (_, Kind::Text) => {
+            vec![format!("{name} {}", quoted_word(&value))]
+        }
         _ => vec![format!("{name} {value}")],
     }
 }
@@ -179,24 +182,6 @@ fn with_unit(bytes: &str) -> String {
         n if n % (1 << 10) == 0 => format!("{}kb", n >> 10),
         n => n.to_string(),
     }
-}
-
-/// A word that [`split_words`] reads back as it is.
-fn quoted(word: &str) -> String {
-    let mut text = String::with_capacity(word.len() + 2);
-    text.push('"');
-    for c in word.chars() {
-        match c {
-            '"' | '\\' => text.extend(['\\', c]),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            c if c.is_ascii_control() => text.push_str(&format!("\\x{:02x}", c as u32)),
-            c => text.push(c),
-        }
-    }
-    text.push('"');
-    text
 }
 
 #[cfg(test)]
