@@ -2,10 +2,8 @@
 -- scripts have as their globals, and the function that runs one.
 local host = ...
 
-local error, getmetatable, next, pairs, pcall, rawget, rawset, select, setfenv, setmetatable, tostring,
-    type, unpack, xpcall =
-    error, getmetatable, next, pairs, pcall, rawget, rawset, select, setfenv, setmetatable, tostring,
-    type, unpack, xpcall
+local error, next, pairs, pcall, rawget, rawset, setfenv, setmetatable, tostring, type, xpcall =
+    error, next, pairs, pcall, rawget, rawset, setfenv, setmetatable, tostring, type, xpcall
 local loadstring, load = loadstring, load
 local READONLY = "Attempt to modify a readonly table"
 

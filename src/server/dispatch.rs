@@ -285,16 +285,12 @@ impl Server {
         if is_write && !from_primary {
             self.check_good_replicas()?;
             if self.is_replica() && self.config.replica_read_only {
-                return Err(CommandError::fixed(
-                    "READONLY You can't write against a read only replica.",
-                ));
+                return Err(CommandError::READ_ONLY);
             }
         }
         Self::check_subscriber(client, command)?;
         if !from_primary && effective & flags::STALE == 0 && self.is_stale() {
-            return Err(CommandError::fixed(
-                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-            ));
+            return Err(CommandError::STALE);
         }
         if effective & flags::LOADING == 0 && self.is_loading() {
             return Err(CommandError::fixed("LOADING Redis is loading the dataset in memory"));

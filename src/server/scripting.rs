@@ -150,9 +150,7 @@ impl Server {
             return Ok(());
         }
         if self.is_stale() && !said.allow_stale {
-            return Err(CommandError::fixed(
-                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-            ));
+            return Err(CommandError::STALE);
         }
         if said.no_writes {
             return Ok(());
@@ -269,9 +267,7 @@ impl Server {
             return Err(CommandError::fixed("ERR This Redis command is not allowed from script"));
         }
         if !command.is(flags::STALE) && self.is_stale() {
-            return Err(CommandError::fixed(
-                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-            ));
+            return Err(CommandError::STALE);
         }
         let Some(running) = &self.scripting.running else { return Ok(command) };
         if !command.is(flags::WRITE) {
@@ -283,9 +279,7 @@ impl Server {
             ));
         }
         if self.is_replica() && self.config.replica_read_only {
-            return Err(CommandError::fixed(
-                "READONLY You can't write against a read only replica.",
-            ));
+            return Err(CommandError::READ_ONLY);
         }
         self.check_disk_error()?;
         if !running.has_written {
@@ -311,15 +305,14 @@ impl Server {
             self.serve_those_who_came_first();
         }
         let Some(result) = self.go_on_with_script(out) else { return };
-        let error = result.as_ref().err().map(|text| CommandError::new(text.clone()));
-        self.unblock(conn, |reply| {
-            if let Ok(value) = result {
-                value.write(reply);
-            }
-        });
-        if let Some(error) = error {
-            self.reply_error(conn, &error);
+        let result = result.map_err(CommandError::new);
+        if let Err(error) = &result {
+            self.stats.count_error(error.code());
         }
+        self.unblock(conn, |reply| match result {
+            Ok(value) => value.write(reply),
+            Err(error) => reply.error(error.text()),
+        });
         self.end_command(conn);
         self.serve_those_who_came_first();
         self.apply_what_waited(out);
