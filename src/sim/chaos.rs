@@ -73,7 +73,7 @@ pub fn apply(world: &mut dyn World, fault: &Fault) -> Result<(), WorldError> {
 }
 
 /// Faults of `nodes` nodes within `span` milliseconds, by time. Each ends by itself before the
-/// span does, and at the end of the span all is mended once more ([`mend`]).
+/// span does.
 pub fn generate(seed: u64, nodes: usize, faults: usize, span: Millis) -> Vec<(Millis, Fault)> {
     let mut dice = Dice::new(seed);
     let mut list = Vec::new();
@@ -87,7 +87,6 @@ pub fn generate(seed: u64, nodes: usize, faults: usize, span: Millis) -> Vec<(Mi
         }
     }
     list.sort_by_key(|(at, _)| *at);
-    list.extend(mend(nodes).into_iter().map(|fault| (span, fault)));
     list
 }
 
@@ -162,7 +161,7 @@ fn clear(from: NodeId, to: NodeId) -> Fault {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Fault, generate, mend};
+    use super::{Fault, generate};
 
     #[test]
     fn a_seed_gives_one_list_and_another_seed_another() {
@@ -176,7 +175,7 @@ mod tests {
             let list = generate(seed, 3, 10, 30_000);
             assert!(list.is_sorted_by_key(|(at, _)| *at));
             let mut broken = BTreeSet::new();
-            for (_, fault) in &list[..list.len() - mend(3).len()] {
+            for (_, fault) in &list {
                 match *fault {
                     Fault::Kill(node) | Fault::PowerLoss(node) => {
                         broken.insert(("dead", node.0, 0))

@@ -106,9 +106,7 @@ fn kind_of(what: &str) -> String {
 /// The faults of a seed, by time.
 pub fn faults_of(seed: u64) -> Vec<(Millis, Fault)> {
     let count = 1 + Dice::new(seed).below(FAULTS_MAX) as usize;
-    let mut faults = chaos::generate(seed, NODES, count, FAULTS_MS);
-    faults.truncate(faults.len() - chaos::mend(NODES).len());
-    faults
+    chaos::generate(seed, NODES, count, FAULTS_MS)
 }
 
 /// Runs a seed's chain under the given faults. Answers the hash of all that happened, or what was

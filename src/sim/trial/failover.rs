@@ -148,7 +148,6 @@ pub fn faults_of(seed: u64) -> Vec<(Millis, Fault)> {
     let mut dice = Dice::new(seed);
     let count = 1 + dice.below(FAULTS_MAX) as usize;
     let mut faults = chaos::generate(dice.bits(), nodes, count, FAULTS_MS);
-    faults.truncate(faults.len() - chaos::mend(nodes).len());
     for _ in 0..dice.below(PARTITIONS_MAX + 1) {
         let begin = dice.below(FAULTS_MS);
         let end = (begin + 1000 + dice.below(10_000)).min(FAULTS_MS);
