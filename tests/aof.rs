@@ -8,28 +8,21 @@
     reason = "a test fails by panicking"
 )]
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+#[allow(dead_code, unused_imports, reason = "each file of tests uses its part of the kit")]
+mod kit;
 
-use replab::resp::{Answer, command, read_answer};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+
+use replab::resp::Answer;
 use tempfile::TempDir;
 
-use Program::{Ours, Real};
-
-/// Nothing in these tests takes longer, unless it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Which server runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Program {
-    Real,
-    Ours,
-}
+use self::kit::Kind::{self, Ours, Real};
+use self::kit::{Client, eventually};
 
 /// A server's process. It ends, by SIGKILL, when it is dropped.
 struct Server {
@@ -47,18 +40,18 @@ impl Drop for Server {
 
 impl Server {
     /// A server with a log of commands in `dir`, ready.
-    fn start(program: Program, dir: &Path, settings: &[(&str, &str)]) -> Self {
+    fn start(program: Kind, dir: &Path, settings: &[(&str, &str)]) -> Self {
         for _ in 0..20 {
             let mut server = Self::spawn(program, dir, settings);
-            let until = Instant::now() + PATIENCE;
-            while Instant::now() < until && server.process.try_wait().unwrap().is_none() {
-                let is_ready = Client::connect(server.port)
-                    .and_then(|mut client| client.call(&["PING"]))
+            let mut is_ready = false;
+            eventually("a server that answers, or ends", || {
+                is_ready = Client::connect(server.port)
+                    .and_then(|mut client| client.try_call(&["PING"]))
                     .is_ok_and(|answer| answer == Answer::Simple("PONG".to_owned()));
-                if is_ready {
-                    return server;
-                }
-                std::thread::sleep(Duration::from_millis(10));
+                is_ready || server.has_ended().is_some()
+            });
+            if is_ready {
+                return server;
             }
             // Somebody else may have been given the port meanwhile.
             let log = fs::read_to_string(&server.log).unwrap_or_default();
@@ -68,19 +61,21 @@ impl Server {
     }
 
     /// What a server says that must not start, and its exit code.
-    fn refuses(program: Program, dir: &Path, settings: &[(&str, &str)]) -> (String, Option<i32>) {
+    fn refuses(program: Kind, dir: &Path, settings: &[(&str, &str)]) -> (String, Option<i32>) {
         let mut server = Self::spawn(program, dir, settings);
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = server.process.try_wait().unwrap() {
-                return (fs::read_to_string(&server.log).unwrap(), status.code());
-            }
-            assert!(Instant::now() < until, "{program:?} starts");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let mut status = None;
+        eventually("an end", || {
+            status = server.has_ended();
+            status.is_some()
+        });
+        (fs::read_to_string(&server.log).unwrap(), status.unwrap().code())
     }
 
-    fn spawn(program: Program, dir: &Path, settings: &[(&str, &str)]) -> Self {
+    fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().unwrap()
+    }
+
+    fn spawn(program: Kind, dir: &Path, settings: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -110,15 +105,12 @@ impl Server {
 
     /// Waits for words in its log, which may come a little later than a reply, and returns it.
     fn await_logged(&self, words: &str) -> String {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let told = fs::read_to_string(&self.log).unwrap();
-            if told.contains(words) {
-                return told;
-            }
-            assert!(Instant::now() < until, "not {words}: {told}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let mut told = String::new();
+        eventually(words, || {
+            told = fs::read_to_string(&self.log).unwrap();
+            told.contains(words)
+        });
+        told
     }
 
     fn client(&self) -> Client {
@@ -133,11 +125,7 @@ impl Server {
     fn rewrite(&self) {
         let mut client = self.client();
         client.text(&["BGREWRITEAOF"]);
-        let until = Instant::now() + PATIENCE;
-        while client.text(&["INFO", "persistence"]).contains("aof_rewrite_in_progress:1") {
-            assert!(Instant::now() < until, "the rewrite goes on");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        await_rewritten(&mut client);
     }
 
     /// SIGKILL; all that was answered is in the files, or about to be.
@@ -147,49 +135,10 @@ impl Server {
     }
 }
 
-struct Client {
-    stream: TcpStream,
-    input: Vec<u8>,
-}
-
-impl Client {
-    fn connect(port: u16) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, input: Vec::new() })
-    }
-
-    fn call<A: AsRef<[u8]>>(&mut self, words: &[A]) -> std::io::Result<Answer> {
-        self.stream.write_all(&command(words))?;
-        loop {
-            if let Some((answer, taken)) = read_answer(&self.input).expect("a reply") {
-                self.input.drain(..taken);
-                return Ok(answer);
-            }
-            let mut buffer = [0; 4096];
-            let read = self.stream.read(&mut buffer)?;
-            if read == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            self.input.extend_from_slice(&buffer[..read]);
-        }
-    }
-
-    fn text<A: AsRef<[u8]>>(&mut self, words: &[A]) -> String {
-        match self.call(words).expect("a reply") {
-            Answer::Bulk(bytes) => String::from_utf8(bytes).expect("text"),
-            Answer::Simple(text) => text,
-            other => panic!("not a text: {other:?}"),
-        }
-    }
-
-    /// Runs a line of words, whatever is answered but an error.
-    fn run(&mut self, line: &str) {
-        let words: Vec<_> = line.split(' ').collect();
-        let answer = self.call(&words).expect("a reply");
-        assert!(!matches!(answer, Answer::Error(_)), "{line}: {answer:?}");
-    }
+fn await_rewritten(client: &mut Client) {
+    eventually("the end of the rewrite", || {
+        !client.text(&["INFO", "persistence"]).contains("aof_rewrite_in_progress:1")
+    });
 }
 
 fn directory() -> TempDir {
@@ -234,13 +183,10 @@ fn fill(server: &Server) {
     }
     client.run("SET last write");
     // A key that is about to expire would be in one digest and not in the other.
-    let until = Instant::now() + PATIENCE;
-    while client.call(&["EXISTS", "soon"]).unwrap() != Answer::Int(0) {
-        assert!(Instant::now() < until);
-    }
+    eventually("an expiry", || client.call(&["EXISTS", "soon"]) == Answer::Int(0));
 }
 
-fn goes_on(before: Program, after: Program, preamble: &str) {
+fn goes_on(before: Kind, after: Kind, preamble: &str) {
     let dir = directory();
     let settings = [("aof-use-rdb-preamble", preamble), ("aof-timestamp-enabled", "yes")];
     let server = Server::start(before, dir.path(), &settings);
@@ -455,7 +401,7 @@ fn writer(server: &Server, name: usize) -> JoinHandle<u64> {
     let mut client = server.client();
     std::thread::spawn(move || {
         let mut acked = 0;
-        while let Ok(answer) = client.call(&["SET", &format!("{name}:{acked}"), "x"]) {
+        while let Ok(answer) = client.try_call(&["SET", &format!("{name}:{acked}"), "x"]) {
             assert_eq!(answer, Answer::Simple("OK".to_owned()));
             acked += 1;
         }
@@ -470,11 +416,9 @@ fn a_kill_under_load_loses_no_acknowledged_write() {
         let settings = [("appendfsync", policy)];
         let server = Server::start(Ours, dir.path(), &settings);
         let writers: Vec<_> = (0..4).map(|name| writer(&server, name)).collect();
-        let until = Instant::now() + PATIENCE;
-        while server.client().text(&["INFO", "stats"]).contains("total_commands_processed:0") {
-            assert!(Instant::now() < until);
-        }
-        std::thread::sleep(Duration::from_millis(200));
+        let mut client = server.client();
+        let is_under_load = |answer| matches!(answer, Answer::Int(1000..));
+        eventually("a load", || is_under_load(client.call(&["DBSIZE"])));
         server.rewrite();
         server.kill();
         let acked: Vec<u64> = writers.into_iter().map(|thread| thread.join().unwrap()).collect();
@@ -483,7 +427,7 @@ fn a_kill_under_load_loses_no_acknowledged_write() {
         let mut client = server.client();
         for (name, acked) in acked.iter().enumerate() {
             for key in 0..*acked {
-                let there = client.call(&["EXISTS", &format!("{name}:{key}")]).unwrap();
+                let there = client.call(&["EXISTS", &format!("{name}:{key}")]);
                 assert_eq!(there, Answer::Int(1), "{policy}: {name}:{key} of {acked}");
             }
         }
@@ -506,20 +450,17 @@ fn a_full_disk_is_misconf_until_there_is_a_new_log() {
     assert_eq!(client.text(&["SET", "b", "1"]), "OK", "it is in memory, and tried again");
     let refusal = "MISCONF Errors writing to the AOF file: No space left on device";
     for command in [&["SET", "c", "1"][..], &["PING"]] {
-        assert_eq!(client.call(command).unwrap(), Answer::Error(refusal.to_owned()));
+        assert_eq!(client.call(command), Answer::Error(refusal.to_owned()));
     }
     assert!(client.text(&["INFO", "persistence"]).contains("aof_last_write_status:err"));
     // A new log is a new file, with room in it.
     client.run("CONFIG SET appendonly no");
     client.run("CONFIG SET appendonly yes");
     client.run("SET c 1");
-    let until = Instant::now() + PATIENCE;
-    while client.text(&["INFO", "persistence"]).contains("aof_rewrite_in_progress:1") {
-        assert!(Instant::now() < until, "the rewrite goes on");
-    }
+    await_rewritten(&mut client);
     server.kill();
     let server = Server::start(Ours, dir.path(), &[]);
-    assert_eq!(server.client().call(&["EXISTS", "a", "b", "c"]).unwrap(), Answer::Int(3));
+    assert_eq!(server.client().call(&["EXISTS", "a", "b", "c"]), Answer::Int(3));
 }
 
 fn check(tool: &[&str], file: &Path, answer: &str) -> (Option<i32>, String) {

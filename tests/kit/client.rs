@@ -56,6 +56,14 @@ impl Client {
         );
     }
 
+    /// Runs a line of words, whatever is answered but an error.
+    #[track_caller]
+    pub fn run(&mut self, line: &str) {
+        let words: Vec<_> = line.split(' ').collect();
+        let answer = self.call(&words);
+        assert!(answer.error().is_none(), "{line}: {answer:?}");
+    }
+
     /// The text of a bulk reply.
     #[track_caller]
     pub fn text<A: AsRef<[u8]>>(&mut self, words: &[A]) -> String {
