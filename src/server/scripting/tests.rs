@@ -108,3 +108,17 @@ fn a_script_ends_with_its_client() {
     bench.step(crate::machine::Input::Closed { conn: slow, reason: "reset".to_owned() });
     assert_eq!(bench.ask(other, "PING"), "PONG");
 }
+
+#[test]
+fn who_wants_no_replies_gets_none_from_a_slow_script_either() {
+    let mut bench = Bench::new(&[]);
+    let slow = bench.connect();
+    bench.send(slow, b"CLIENT REPLY OFF\r\n");
+    let script = "for i = 1, 3e6 do end error('no')";
+    bench.send(slow, &crate::resp::command(&["EVAL", script, "0"]));
+    assert!(bench.server.scripting.is_running());
+    while bench.server.scripting.is_running() {
+        bench.advance(1);
+    }
+    assert_eq!(bench.received(slow), "");
+}
