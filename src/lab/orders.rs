@@ -1,5 +1,7 @@
 //! Carrying out actions: what each does to the world, and what the journal says of it.
 
+use std::slice;
+
 use super::action::{Action, Direction, HealRef, LinkRef};
 use super::faults::{Aspect, Change, Pair, Undo, describe};
 use super::journal::Event;
@@ -230,11 +232,15 @@ impl<W: World> Lab<W> {
     /// The directed links that an action is about, and what would heal them.
     fn pairs_of(&self, action: &Action) -> Result<(Vec<Pair>, String), String> {
         match action {
-            Action::Isolate { node, .. } | Action::Heal { what: HealRef::Node(node) } => {
-                let node = self.find(node)?;
-                let others = (0..self.nodes.len()).filter(|other| *other != node);
-                let pairs = others.flat_map(|other| [(node, other), (other, node)]).collect();
-                Ok((pairs, format!("heal {}", self.nodes[node].name)))
+            Action::Isolate { nodes, .. } => Ok((
+                self.pairs_around(nodes)?,
+                match nodes.as_slice() {
+                    [node] => format!("heal {node}"),
+                    _ => format!("take back `{action}`"),
+                },
+            )),
+            Action::Heal { what: HealRef::Node(node) } => {
+                Ok((self.pairs_around(slice::from_ref(node))?, format!("heal {node}")))
             }
             Action::Cut { link, .. }
             | Action::Delay { link, .. }
@@ -244,6 +250,14 @@ impl<W: World> Lab<W> {
             }
             _ => Ok((self.faults.iter().map(|(pair, _)| pair).collect(), "heal".to_owned())),
         }
+    }
+
+    /// Every link between these nodes and the others.
+    fn pairs_around(&self, nodes: &[String]) -> Result<Vec<Pair>, String> {
+        let inside = nodes.iter().map(|node| self.find(node)).collect::<Result<Vec<_>, _>>()?;
+        let outside = (0..self.nodes.len()).filter(|node| !inside.contains(node));
+        let across = outside.flat_map(|other| inside.iter().map(move |node| (*node, other)));
+        Ok(across.flat_map(|(a, b)| [(a, b), (b, a)]).collect())
     }
 
     fn pairs(&self, link: &LinkRef) -> Result<Vec<Pair>, String> {
@@ -348,11 +362,11 @@ fn subject(action: &Action) -> Option<&str> {
         | Action::Resume { node }
         | Action::PowerLoss { node }
         | Action::Shutdown { node }
-        | Action::Isolate { node, .. }
         | Action::Promote { node }
         | Action::ReplicaOf { node, .. }
         | Action::Redis { node, .. }
         | Action::Heal { what: HealRef::Node(node) } => Some(node),
+        Action::Isolate { nodes, .. } => nodes.first().map(String::as_str),
         Action::Expect { claim, .. } => {
             Some(&claim.subject).filter(|s| *s != "lab").map(String::as_str)
         }
@@ -412,6 +426,17 @@ mod tests {
         act(&mut lab, "heal bravo");
         assert_eq!(lab.view().faults.len(), 2);
         act(&mut lab, "heal");
+        assert_eq!(lab.view().faults.len(), 0);
+    }
+
+    #[test]
+    fn nodes_isolated_together_still_reach_each_other() {
+        let mut lab = ready();
+        act(&mut lab, "isolate alpha bravo");
+        let pairs: Vec<_> = lab.view().faults.iter().map(|fault| (fault.from, fault.to)).collect();
+        assert_eq!(pairs, [(0, 2), (1, 2), (2, 0), (2, 1)]);
+        assert_eq!(lab.view().undo.as_deref(), Some("take back `isolate alpha bravo`"));
+        act(&mut lab, "undo");
         assert_eq!(lab.view().faults.len(), 0);
     }
 

@@ -147,6 +147,15 @@ pub(super) fn read_name(words: &mut Words) -> Result<String, ParseError> {
     name_of(&words.next("a node's name", words.usage)?)
 }
 
+/// One name or more, up to the option that follows them.
+pub(super) fn read_names(words: &mut Words) -> Result<Vec<String>, ParseError> {
+    let mut names = vec![read_name(words)?];
+    while let Some(word) = words.take_if(|word| word != "for") {
+        names.push(name_of(&word)?);
+    }
+    Ok(names)
+}
+
 /// The name of a watched primary.
 pub(super) fn read_monitor(words: &mut Words) -> Result<String, ParseError> {
     let word = words.next("the name of a watched primary", words.usage)?;

@@ -19,7 +19,9 @@ impl Display for Action {
             Self::Heal { what: HealRef::All } => f.write_str("heal"),
             Self::Heal { what: HealRef::Node(node) } => write!(f, "heal {node}"),
             Self::Heal { what: HealRef::Link(link) } => write!(f, "heal {link}"),
-            Self::Isolate { node, for_ms } => write!(f, "isolate {node}{}", For(*for_ms)),
+            Self::Isolate { nodes, for_ms } => {
+                write!(f, "isolate {}{}", nodes.join(" "), For(*for_ms))
+            }
             Self::Delay { link, delay_ms, jitter_ms, for_ms } => {
                 write!(f, "delay {link} {}", Duration(*delay_ms))?;
                 if *jitter_ms > 0 {
@@ -190,7 +192,8 @@ mod tests {
         ];
         let faults = prop_oneof![
             (link(), for_ms()).prop_map(|(link, for_ms)| Action::Cut { link, for_ms }),
-            (name(), for_ms()).prop_map(|(node, for_ms)| Action::Isolate { node, for_ms }),
+            (prop::collection::vec(name(), 1..4), for_ms())
+                .prop_map(|(nodes, for_ms)| Action::Isolate { nodes, for_ms }),
             (name(), for_ms()).prop_map(|(node, for_ms)| Action::Pause { node, for_ms }),
             (link(), any::<u64>(), any::<u64>(), for_ms()).prop_map(
                 |(link, delay_ms, jitter_ms, for_ms)| Action::Delay {

@@ -169,7 +169,7 @@ fn on_fault_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
         Command::Pause if keymap::paused(view, ui) => return by_key(Action::Resume { node }),
         Command::Pause => return by_key(Action::Pause { node, for_ms: None }),
         Command::PowerLoss => return by_key(Action::PowerLoss { node }),
-        Command::Isolate => return by_key(Action::Isolate { node, for_ms: None }),
+        Command::Isolate => return by_key(Action::Isolate { nodes: vec![node], for_ms: None }),
         Command::Promote => return promote(ui, view, node, "key"),
         Command::Cut => match keymap::link(view, ui) {
             Some((a, b)) => return by_key(cut_or_heal(view, a, b)),

@@ -264,9 +264,9 @@ fn named_in_action(action: &Action) -> Vec<Mention<'_>> {
         | Action::Resume { node }
         | Action::PowerLoss { node }
         | Action::Shutdown { node }
-        | Action::Isolate { node, .. }
         | Action::Redis { node, .. }
         | Action::Heal { what: HealRef::Node(node) } => vec![Mention::Node(node)],
+        Action::Isolate { nodes, .. } => nodes.iter().map(|node| Mention::Node(node)).collect(),
         Action::Promote { node } => vec![Mention::Server(node)],
         Action::Write { node: Some(node), .. } => vec![Mention::ServerOrMonitor(node)],
         Action::Failover { monitor }
