@@ -69,6 +69,9 @@ impl<W: World> Lab<W> {
             Action::Write { per_second, node } => {
                 let to = node.as_ref().map(|name| self.destination(name)).transpose()?;
                 self.did(action, by);
+                if to.as_ref().is_some_and(|to| !self.is_of_the_same_data(to)) {
+                    self.workload.owe_nothing();
+                }
                 let now = self.now_ms();
                 self.workload.set(&mut self.world, *per_second, to, now);
             }

@@ -180,7 +180,8 @@ impl<W: World> Lab<W> {
         }
         let Some(primary) = self.present_primary() else {
             self.audited_at = Some(now);
-            self.audited.error = Some("no primary runs".to_owned());
+            let error = Some("no primary runs".to_owned());
+            self.audited = Audited { error, ..Audited::default() };
             return;
         };
         let (node, ledger) = (&self.nodes[primary], self.workload.ledger());
@@ -266,7 +267,7 @@ impl<W: World> Lab<W> {
         let (audited, lost) = audit.into_audited(&mut self.world);
         match purpose {
             Purpose::Asked => {
-                self.workload.found_lost(audited.lost);
+                self.workload.found_missing(&lost);
                 self.audited = audited;
                 self.audited_at = Some(now);
             }
