@@ -549,10 +549,7 @@ mod tests {
         let (now, monitor) = (lab.now_ms(), Destination::Monitor("mymaster".to_owned(), vec![]));
         lab.workload.set(&mut lab.world, 100, Some(monitor.clone()), now);
         assert!(lab.workload.connection.is_none(), "ROLE is asked on a new connection");
-        live(&mut lab, 500);
-        assert!(lab.workload.connection.is_some());
-        lab.workload.set(&mut lab.world, 50, Some(monitor), now);
-        assert!(lab.workload.connection.is_some(), "it goes there already");
+        assert!(lab.workload.goes_to(&monitor) && !lab.workload.is_ready_to_write());
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub fn update(ui: &mut Ui, view: &LabView, msg: Msg) -> Vec<Order> {
     ui.selected = ui.selected.min(view.nodes.len().saturating_sub(1));
     let orders = match msg {
         Msg::Key(key) => on_key(ui, view, key),
+        // Where there is only the request for more room, there is nothing to click at.
+        Msg::Click(..) | Msg::Wheel(..) if !view::is_large_enough(ui.area) => Vec::new(),
         Msg::Click(x, y) => on_click(ui, view, x, y),
         Msg::Wheel(x, y, by) => {
             on_wheel(ui, view, x, y, by);
@@ -120,6 +122,9 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
             ui.notice = Some(format!("the mouse is {whose}"));
         }
         Command::Logs => show_bottom(ui, Panel::Logs),
+        Command::Console if ui.read_only => {
+            ui.notice = Some("read-only: the console is locked".to_owned());
+        }
         Command::Console => {
             show_bottom(ui, Panel::Console);
             ui.layers.push(Layer::Console(Prompt::default()));
@@ -328,7 +333,12 @@ fn scroll(ui: &mut Ui, view: &LabView, by: i16) {
             }
         }
         _ => {
-            let most = view.journal.len().saturating_sub(1);
+            let rows = if ui.focus == Panel::Timeline {
+                view::timeline_rows(view, ui)
+            } else {
+                view.journal.len()
+            };
+            let most = rows.saturating_sub(PAGE.unsigned_abs().into());
             ui.scroll = ui.scroll.saturating_add_signed(isize::from(by)).min(most);
         }
     }

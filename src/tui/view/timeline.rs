@@ -35,9 +35,8 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let rows = usize::from(inner.height);
     let columns = Columns::of(inner.width);
-    let shown = view.journal.iter().rev().filter(|entry| passes(entry, view, &ui.filter));
     let mut lines: Vec<Line<'_>> = Vec::new();
-    for entry in shown.skip(ui.scroll) {
+    for entry in self::rows(view, ui).skip(ui.scroll) {
         let mut row = columns.row(entry, view, ui);
         if lines.len() + row.len() > rows && !lines.is_empty() {
             break;
@@ -50,6 +49,11 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
         lines.push(Line::styled(nothing(ui), theme.dim));
     }
     frame.render_widget(Paragraph::new(lines), inner);
+}
+
+/// What the filter lets pass, the newest first.
+pub fn rows<'a>(view: &'a LabView, ui: &'a Ui) -> impl Iterator<Item = &'a Entry> {
+    view.journal.iter().rev().map(AsRef::as_ref).filter(|entry| passes(entry, view, &ui.filter))
 }
 
 fn nothing(ui: &Ui) -> &'static str {
