@@ -3,7 +3,7 @@
 use std::slice;
 
 use super::action::{Action, Direction, HealRef, LinkRef};
-use super::faults::{Aspect, Change, Pair, Undo, describe};
+use super::faults::{Aspect, Change, Changed, Pair, Undo, describe};
 use super::journal::Event;
 use super::nodes::Node;
 use super::parse::did_you_mean;
@@ -19,10 +19,20 @@ impl<W: World> Lab<W> {
     /// Carries out an action. `by` is who wants it: "key", "palette", "step", "stdin". Whether it
     /// could be done is in the journal.
     pub fn act(&mut self, action: &Action, by: &'static str) {
-        if let Err(reason) = self.attempt(action, by) {
+        drop(self.act_or_say_why(action, by));
+    }
+
+    /// Carries out an action, or gives the reason that the journal has, too.
+    pub(super) fn act_or_say_why(
+        &mut self,
+        action: &Action,
+        by: &'static str,
+    ) -> Result<(), String> {
+        self.attempt(action, by).inspect_err(|reason| {
             let node = subject(action).filter(|name| self.find(name).is_ok()).map(str::to_owned);
-            self.note(node, Event::Refused { action: action.to_string(), reason });
-        }
+            let (action, reason) = (action.to_string(), reason.clone());
+            self.note(node, Event::Refused { action, reason });
+        })
     }
 
     fn attempt(&mut self, action: &Action, by: &'static str) -> Result<(), String> {
@@ -145,7 +155,7 @@ impl<W: World> Lab<W> {
             }
             Action::Shutdown { .. } => {
                 self.world.stop(id);
-                self.remember(Undo::Start(node));
+                self.nodes[node].is_asked_to_end = true;
             }
             Action::Restart { .. } => {
                 if !matches!(self.nodes[node].status, NodeStatus::Dead(..)) {
@@ -207,26 +217,27 @@ impl<W: World> Lab<W> {
         let (pairs, undo) = self.pairs_of(action)?;
         self.did(action, by);
         let now = self.now_ms();
-        let before: Vec<_> = pairs.iter().map(|pair| self.faults.policy(*pair)).collect();
-        let mut changes = Vec::new();
-        for pair in &pairs {
-            changes.extend(match wanted(action) {
+        let wanted = wanted(action);
+        let all_clear = pairs.iter().all(|pair| self.faults.policy(*pair).is_clear());
+        let (mut changes, mut remembered) = (Vec::new(), Vec::new());
+        for pair in pairs {
+            let before = self.faults.of(pair);
+            changes.extend(match wanted {
                 Some((aspect, policy, for_ms)) => {
                     let ends_at = for_ms.map(|ms| now.saturating_add(ms));
-                    self.faults.set(*pair, aspect, policy, now, ends_at)
+                    self.faults.set(pair, aspect, policy, now, ends_at)
                 }
-                None => self.faults.replace(*pair, LinkPolicy::default(), now),
+                None => self.faults.replace(pair, LinkPolicy::default(), now),
             });
+            let after = self.faults.policy(pair);
+            if before.policy != after {
+                remembered.push(Changed { pair, before, after });
+            }
         }
-        let all_clear = before.iter().all(LinkPolicy::is_clear);
-        let text = if all_clear { undo } else { format!("take back `{action}`") };
-        let known = pairs.iter().zip(before).map(|(pair, before)| (*pair, before));
-        let remembered: Vec<_> = known
-            .map(|(pair, before)| (pair, before, self.faults.policy(pair)))
-            .filter(|(_, before, after)| before != after)
-            .collect();
         if !remembered.is_empty() {
-            self.remember(Undo::Links { changes: remembered, text });
+            let text = if all_clear { undo } else { format!("take back `{action}`") };
+            let aspect = wanted.map(|(aspect, ..)| aspect);
+            self.remember(Undo::Links { aspect, changes: remembered, text });
         }
         self.apply(changes);
         Ok(())
@@ -313,8 +324,8 @@ impl<W: World> Lab<W> {
         match undo {
             Undo::Start(node) => matches!(self.nodes[*node].status, NodeStatus::Dead(..)),
             Undo::Resume(node) => matches!(self.nodes[*node].status, NodeStatus::Paused(_)),
-            Undo::Links { changes, .. } => {
-                changes.iter().any(|(pair, _, after)| self.faults.policy(*pair) == *after)
+            Undo::Links { aspect, changes, .. } => {
+                changes.iter().any(|changed| self.faults.is_still(*aspect, changed))
             }
         }
     }
@@ -328,9 +339,9 @@ impl<W: World> Lab<W> {
         match undo {
             Undo::Start(node) => self.start_or_refuse(node),
             Undo::Resume(node) => self.resume(node),
-            Undo::Links { changes, .. } => {
+            Undo::Links { aspect, changes, .. } => {
                 let now = self.now_ms();
-                let back = |(pair, before, _)| self.faults.replace(pair, before, now);
+                let back = |changed| self.faults.restore(aspect, changed, now);
                 let changes: Vec<_> = changes.into_iter().filter_map(back).collect();
                 self.apply(changes);
             }
@@ -461,6 +472,32 @@ mod tests {
         assert_eq!((lab.view().undo, lab.view().faults.len()), (None, 0));
         act(&mut lab, "undo");
         assert_eq!(rows(&lab).last().unwrap(), "refused: undo: there is no fault to take back");
+    }
+
+    #[test]
+    fn a_node_that_was_asked_to_end_is_started_again_by_undo_once_it_has() {
+        let mut lab = ready();
+        act(&mut lab, "shutdown alpha");
+        assert_eq!(lab.view().undo, None);
+        live(&mut lab, 100);
+        assert_eq!(lab.view().undo.as_deref(), Some("restart alpha"));
+    }
+
+    #[test]
+    fn undo_gives_back_what_heals_by_itself_and_leaves_other_aspects_alone() {
+        let mut lab = ready();
+        act(&mut lab, "delay alpha->bravo 50ms for 10s");
+        act(&mut lab, "cut alpha->bravo");
+        act(&mut lab, "undo");
+        assert_eq!(describe(&lab.faults.policy((0, 1))), "delay 50ms");
+        live(&mut lab, 10_100);
+        assert_eq!(describe(&lab.faults.policy((0, 1))), "clear");
+        act(&mut lab, "cut alpha->bravo for 5s");
+        act(&mut lab, "delay alpha->bravo 50ms");
+        live(&mut lab, 5_100);
+        assert_eq!(lab.view().undo.as_deref(), Some("take back `delay alpha->bravo 50ms`"));
+        act(&mut lab, "undo");
+        assert_eq!(lab.view().faults, []);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The running lab: nodes in a world, what they report, and what becomes due by itself.
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::audit::{Audit, Audited, Purpose};
 use super::client::Console;
@@ -239,6 +239,10 @@ impl<W: World> Lab<W> {
     pub(super) fn died(&mut self, node: usize, cause: &str) {
         let now = self.now_ms();
         let node = &mut self.nodes[node];
+        if let Some(last) = self.world.view(node.id).or(node.view.take()) {
+            node.view = Some(Arc::new(last.of_the_dead()));
+        }
+        node.is_asked_to_end = false;
         node.status = NodeStatus::Dead(now, cause.to_owned());
         node.last_fault = Some((now, cause.to_owned()));
         node.wakes_at = node.auto_restart.map(|after| now + after);
@@ -406,6 +410,9 @@ impl<W: World> Lab<W> {
             Exit::Crashed(message) => (format!("crashed: {message}"), Event::Crashed { message }),
         };
         self.note_of(at, event);
+        if self.nodes[at].is_asked_to_end {
+            self.remember(Undo::Start(at));
+        }
         self.died(at, &cause);
     }
 

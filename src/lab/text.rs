@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
     use crate::lab::claim::{FieldRow, LAB_FIELDS, MONITOR_FIELDS, NODE_FIELDS, SENTINEL_FIELDS};
-    use crate::lab::parse::{action, claim, is_name};
+    use crate::lab::parse::{DURATION_MAX, SIZE_MAX, action, claim, is_name};
 
     fn name() -> impl Strategy<Value = String> {
         "[a-zA-Z0-9][a-zA-Z0-9_.-]{0,6}".prop_filter("a keyword", |name| is_name(name))
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn for_ms() -> impl Strategy<Value = Option<Millis>> {
-        prop::option::of(any::<u64>())
+        prop::option::of(0..=DURATION_MAX)
     }
 
     fn condition(rows: &'static [FieldRow]) -> impl Strategy<Value = Condition> {
@@ -195,7 +195,7 @@ mod tests {
             (prop::collection::vec(name(), 1..4), for_ms())
                 .prop_map(|(nodes, for_ms)| Action::Isolate { nodes, for_ms }),
             (name(), for_ms()).prop_map(|(node, for_ms)| Action::Pause { node, for_ms }),
-            (link(), any::<u64>(), any::<u64>(), for_ms()).prop_map(
+            (link(), 0..=DURATION_MAX, 0..=DURATION_MAX, for_ms()).prop_map(
                 |(link, delay_ms, jitter_ms, for_ms)| Action::Delay {
                     link,
                     delay_ms,
@@ -203,7 +203,7 @@ mod tests {
                     for_ms
                 }
             ),
-            (link(), 1..u64::MAX, for_ms()).prop_map(|(link, bytes_per_s, for_ms)| {
+            (link(), 1..=SIZE_MAX, for_ms()).prop_map(|(link, bytes_per_s, for_ms)| {
                 Action::Throttle { link, bytes_per_s, for_ms }
             }),
             heal.prop_map(|what| Action::Heal { what }),
@@ -227,9 +227,9 @@ mod tests {
         let others = prop_oneof![
             (any::<u32>(), prop::option::of(name()))
                 .prop_map(|(per_second, node)| Action::Write { per_second, node }),
-            (any_claim(), any::<u64>())
+            (any_claim(), 0..=DURATION_MAX)
                 .prop_map(|(claim, within_ms)| Action::Expect { claim, within_ms }),
-            any::<u64>().prop_map(|ms| Action::Wait { ms }),
+            (0..=DURATION_MAX).prop_map(|ms| Action::Wait { ms }),
             Just(Action::Undo),
             Just(Action::Quit),
         ];

@@ -79,6 +79,9 @@ impl<W: World> Lab<W> {
     /// Takes the nodes' newest pictures, and a sample when it is time for one.
     pub(super) fn refresh(&mut self) {
         for node in &mut self.nodes {
+            if matches!(node.status, NodeStatus::Dead(..)) {
+                continue;
+            }
             if let Some(view) = self.world.view(node.id) {
                 node.view = Some(view);
             }
@@ -88,10 +91,14 @@ impl<W: World> Lab<W> {
             self.sampled_at = now;
             let rows = self.rows();
             for (at, node) in self.nodes.iter_mut().enumerate() {
+                let Some(behind) = picture::behind(&rows, at) else {
+                    node.behind.clear();
+                    continue;
+                };
                 if node.behind.len() == SAMPLES_MAX {
                     node.behind.pop_front();
                 }
-                node.behind.push_back(picture::behind(&rows, at).unwrap_or(0));
+                node.behind.push_back(behind);
             }
         }
     }
