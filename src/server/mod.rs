@@ -32,6 +32,7 @@ mod histogram;
 mod jobs;
 mod latency;
 mod limits;
+mod local;
 mod memory;
 mod persistence;
 mod propagate;
@@ -107,6 +108,8 @@ pub struct Server {
     /// Swallows replies to connections that are gone.
     nobody: Reply,
     next_cron: Millis,
+    /// See [`local`].
+    local_expiries: local::Expiries,
 }
 
 /// A command being run on the whole server.
@@ -166,6 +169,7 @@ impl Server {
             active_expire: true,
             nobody: Reply::default(),
             next_cron: 0,
+            local_expiries: local::Expiries::default(),
         }
     }
 
