@@ -61,6 +61,9 @@ pub(super) struct Node {
     /// The node that it follows by the topology, if that is one of the lab.
     pub follows_at_first: Option<usize>,
     pub rewritten: Rewritten,
+    /// Snapshots begun since the lab began, and where the last one went.
+    pub snapshots: u64,
+    pub last_snapshot: Option<&'static str>,
     /// What clients must AUTH with.
     pub password: Option<String>,
     pub auto_restart: Option<Millis>,
@@ -127,6 +130,8 @@ fn added(
         behind: VecDeque::new(),
         follows_at_first: None,
         rewritten: Rewritten::default(),
+        snapshots: 0,
+        last_snapshot: None,
         password: password.map(|(_, word)| word.clone()).filter(|word| !word.is_empty()),
         auto_restart,
         wakes_at: None,

@@ -52,7 +52,9 @@ mod waiting;
 use crate::base::rng::Dice;
 use crate::command::Effect;
 use crate::keyspace::Keyspace;
-use crate::machine::{Closing, ConnId, Input, Machine, Millis, NodeView, Now, Outbox, Output};
+use crate::machine::{
+    Closing, ConnId, Input, Machine, Millis, NodeData, NodeView, Now, Outbox, Output,
+};
 use crate::resp::Reply;
 
 use self::client::{Client, ClientKind, Clients};
@@ -269,6 +271,10 @@ impl Machine for Server {
 
     fn view(&self, now: Now) -> NodeView {
         NodeView::Server(Box::new(self.picture(now)))
+    }
+
+    fn data(&mut self, now: Now) -> Option<NodeData> {
+        Some(self.lend_data(now))
     }
 }
 
