@@ -129,6 +129,25 @@ pub enum Action {
         /// The command's words.
         words: Vec<String>,
     },
+    /// `stream NODE`: what went down its replication stream since it was last told.
+    Stream {
+        /// The node.
+        node: String,
+    },
+    /// `diff A B`: how the data of two nodes differs, and why.
+    Diff {
+        /// One node.
+        a: String,
+        /// Another one.
+        b: String,
+    },
+    /// `keys NODE [PATTERN]`: the keys of a node.
+    Keys {
+        /// The node.
+        node: String,
+        /// A glob; without one, all.
+        pattern: Option<String>,
+    },
     /// `expect NODE FIELD=VALUE … [within 8s]`.
     Expect {
         /// What is expected.

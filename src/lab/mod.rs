@@ -50,6 +50,7 @@ mod failovers;
 pub(crate) mod fake;
 mod faults;
 pub mod journal;
+pub mod look;
 mod nodes;
 mod orders;
 pub mod parse;

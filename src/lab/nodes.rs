@@ -63,6 +63,9 @@ pub(super) struct Node {
     pub rewritten: Rewritten,
     /// Whether `shutdown` waits for it.
     pub is_asked_to_end: bool,
+    /// Snapshots begun since the lab began, and where the last one went.
+    pub snapshots: u64,
+    pub last_snapshot: Option<&'static str>,
     /// What clients must AUTH with.
     pub password: Option<String>,
     pub auto_restart: Option<Millis>,
@@ -131,6 +134,8 @@ fn added(
         follows_at_first: None,
         rewritten: Rewritten::default(),
         is_asked_to_end: false,
+        snapshots: 0,
+        last_snapshot: None,
         password: password.map(|(_, word)| word.clone()).filter(|word| !word.is_empty()),
         auto_restart,
         wakes_at: None,

@@ -8,6 +8,7 @@ use super::journal::Event;
 use super::nodes::Node;
 use super::parse::did_you_mean;
 use super::run::Lab;
+use super::text::Command;
 use super::view::{NodeKind, NodeStatus};
 use crate::machine::Millis;
 use crate::world::{LinkPolicy, World};
@@ -72,6 +73,10 @@ impl<W: World> Lab<W> {
                 self.ask(action, by, node, words)?;
             }
             Action::Redis { node, words } => self.ask(action, by, node, words.clone())?,
+            Action::Stream { .. } | Action::Diff { .. } | Action::Keys { .. } => {
+                self.look_order(action)?;
+                self.did(action, by);
+            }
             Action::Failover { .. }
             | Action::CkQuorum { .. }
             | Action::SentinelReset { .. }
@@ -209,7 +214,11 @@ impl<W: World> Lab<W> {
             return Err(format!("{name} is dead; `restart {name}` starts it"));
         }
         self.did(action, by);
+        self.taps[node].on_asked(Command(&words).to_string());
         self.consoles[node].ask(&mut self.world, &self.nodes[node], words);
+        if matches!(by, "step" | "stdin") {
+            self.await_answer(node);
+        }
         Ok(())
     }
 
@@ -379,6 +388,8 @@ fn subject(action: &Action) -> Option<&str> {
         | Action::Promote { node }
         | Action::ReplicaOf { node, .. }
         | Action::Redis { node, .. }
+        | Action::Stream { node }
+        | Action::Keys { node, .. }
         | Action::Heal { what: HealRef::Node(node) } => Some(node),
         Action::Isolate { nodes, .. } => nodes.first().map(String::as_str),
         Action::Expect { claim, .. } => {

@@ -214,6 +214,30 @@ pub const ACTIONS: &[ActionRow] = &[
         },
     },
     ActionRow {
+        name: "stream",
+        usage: "stream NODE",
+        doc: "Tells what went down a node's replication stream since it was last told, beside what the lab asked it.",
+        slots: &[Slot::Node],
+        read: |words| Ok(Action::Stream { node: read_name(words)? }),
+    },
+    ActionRow {
+        name: "diff",
+        usage: "diff A B",
+        doc: "Compares the data of two nodes and says why keys differ: not yet arrived, expired, written locally.",
+        slots: &[Slot::Node, Slot::Node],
+        read: |words| Ok(Action::Diff { a: read_name(words)?, b: read_name(words)? }),
+    },
+    ActionRow {
+        name: "keys",
+        usage: "keys NODE [PATTERN]",
+        doc: "Shows the keys of a node, from a snapshot that costs it nothing.",
+        slots: &[Slot::Node],
+        read: |words| {
+            let node = read_name(words)?;
+            Ok(Action::Keys { node, pattern: words.take().map(|word| word.text) })
+        },
+    },
+    ActionRow {
         name: "expect",
         usage: "expect NODE|NAME|lab FIELD=VALUE… [within 8s]",
         doc: "Waits until something is true of a node, a watched primary or the lab; fails if it does not become so.",

@@ -8,6 +8,7 @@ use super::client::Console;
 use super::failovers::Failovers;
 use super::faults::{Faults, Undo};
 use super::journal::{Event, Journal};
+use super::look::{Counts, Look, Taken, Tap};
 use super::nodes::{self, Build, NOT_STARTED, Node};
 use super::sentinels::SplitVote;
 use super::steps::Steps;
@@ -50,6 +51,14 @@ pub struct Lab<W: World> {
     /// Losses of failovers are not counted before.
     pub(super) count_after: Millis,
     pub(super) consoles: Vec<Console>,
+    /// What was told of each node's stream.
+    pub(super) taps: Vec<Tap>,
+    /// Who waits for the data of nodes.
+    pub(super) looks: Vec<Look>,
+    /// What nodes lent, not yet drained.
+    pub(super) taken: Vec<Taken>,
+    /// What the last `diff` found; nothing while it compares.
+    pub(super) compared: Option<Counts>,
     pub(super) faults: Faults,
     pub(super) undo: Vec<Undo>,
     pub(super) workload: Workload,
@@ -86,6 +95,10 @@ impl<W: World> Lab<W> {
             title: topology.title.clone(),
             about: topology.about.clone(),
             consoles: nodes.iter().map(|_| Console::default()).collect(),
+            taps: nodes.iter().map(|_| Tap::default()).collect(),
+            looks: Vec::new(),
+            taken: Vec::new(),
+            compared: None,
             faults: Faults::default(),
             undo: Vec::new(),
             workload: Workload::new(topology.workload.as_ref(), destination),
@@ -238,6 +251,7 @@ impl<W: World> Lab<W> {
     /// A node is dead from now on, and comes back if its topology says so.
     pub(super) fn died(&mut self, node: usize, cause: &str) {
         let now = self.now_ms();
+        self.give_up_looks(node);
         let node = &mut self.nodes[node];
         if let Some(last) = self.world.view(node.id).or(node.view.take()) {
             node.view = Some(Arc::new(last.of_the_dead()));
@@ -330,6 +344,7 @@ impl<W: World> Lab<W> {
         if is_late || self.sentinels_know_each_other() {
             self.ready_at = Some(now);
             self.workload.begin(now);
+            self.begin_taps();
             self.note(None, Event::Ready);
         }
     }
@@ -354,6 +369,7 @@ impl<W: World> Lab<W> {
                 self.logs.push_back(LogLine { node: node.unwrap_or_default(), level, text });
             }
             WorldEvent::Exited { node, exit } => self.on_exit(node, exit),
+            WorldEvent::Data { node, data } => self.on_data(node, data.map(|data| *data)),
             WorldEvent::ClientReceived { client, data } => self.on_received(client, &data),
             WorldEvent::ClientClosed { client, reason } => self.on_closed(client, &reason),
             WorldEvent::Nudge => {}
@@ -397,6 +413,11 @@ impl<W: World> Lab<W> {
             if let Fact::ConfigRewritten { text, .. } = &fact {
                 let rewritten = &self.nodes[at].rewritten;
                 *rewritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+            }
+            if let Fact::SaveStarted { target } = &fact {
+                let disk = target == "disk";
+                self.nodes[at].snapshots += 1;
+                self.nodes[at].last_snapshot = Some(if disk { "disk" } else { "sockets" });
             }
             self.account(at, &fact);
             self.note_of(at, Event::Node(fact));

@@ -4,6 +4,7 @@
 use super::action::{Action, Claim};
 use super::claim::holds;
 use super::journal::Event;
+use super::look::Look;
 use super::run::Lab;
 use super::topology::StepSpec;
 use super::view::{StepStatus, StepView};
@@ -15,6 +16,17 @@ pub(super) const LOOK_MS: Millis = 10;
 
 /// Milliseconds between two audits while an expectation about losses is not met yet.
 const AUDIT_AGAIN_MS: Millis = 250;
+
+/// Milliseconds that a script waits for the answer to what it asked a node.
+const ANSWER_WITHIN_MS: Millis = 5_000;
+
+/// An answer that a script waits for: what it looks at next shall be of after it.
+struct Awaited {
+    node: usize,
+    until: Millis,
+    /// The answer is there, and a picture of the node that is newer was asked for.
+    is_answered: bool,
+}
 
 /// Something that shall become true.
 struct Expectation {
@@ -35,6 +47,7 @@ pub(super) struct Steps {
     /// Lab time before which no step is done: a step waits.
     not_before: Millis,
     open: Vec<Expectation>,
+    awaited: Option<Awaited>,
     met: usize,
     failed: Vec<String>,
 }
@@ -48,6 +61,7 @@ impl Steps {
             next: 0,
             not_before: 0,
             open: Vec::new(),
+            awaited: None,
             met: 0,
             failed: Vec::new(),
         }
@@ -74,12 +88,38 @@ impl Steps {
 impl<W: World> Lab<W> {
     /// Whether all steps are done and nothing is expected any more.
     pub fn steps_are_done(&self) -> bool {
-        self.steps.next == self.steps.specs.len() && self.steps.open.is_empty()
+        self.steps.next == self.steps.specs.len()
+            && self.steps.open.is_empty()
+            && !self.is_awaiting()
     }
 
-    /// Whether something besides the steps is expected and not settled yet.
+    /// Whether something besides the steps is expected and not settled yet, or what was asked is
+    /// not answered.
     pub fn is_expecting(&self) -> bool {
-        self.steps.open.iter().any(|open| open.step.is_none())
+        self.steps.open.iter().any(|open| open.step.is_none()) || self.is_awaiting()
+    }
+
+    /// A script goes on when the node has answered, and the lab has a picture of it of after that.
+    pub(super) fn await_answer(&mut self, node: usize) {
+        let until = self.now_ms().saturating_add(ANSWER_WITHIN_MS);
+        self.steps.awaited = Some(Awaited { node, until, is_answered: false });
+    }
+
+    fn is_awaiting(&self) -> bool {
+        self.steps.awaited.is_some() || self.looks.iter().any(Look::is_order)
+    }
+
+    fn settle_awaited(&mut self) {
+        let now = self.now_ms();
+        let is_seen = !self.looks.iter().any(Look::is_order);
+        let Some(awaited) = &mut self.steps.awaited else { return };
+        let node = awaited.node;
+        if now >= awaited.until || (awaited.is_answered && is_seen) {
+            self.steps.awaited = None;
+        } else if !awaited.is_answered && !self.consoles[node].is_waiting() {
+            awaited.is_answered = true;
+            self.see(node);
+        }
     }
 
     /// Expectations met.
@@ -103,6 +143,10 @@ impl<W: World> Lab<W> {
     pub(super) fn advance(&mut self) {
         let Some(ready_at) = self.ready_at else { return };
         loop {
+            self.settle_awaited();
+            if self.is_awaiting() {
+                return;
+            }
             self.look();
             let Some(at) = self.steps.due(self.now_ms(), ready_at) else { return };
             self.steps.next += 1;
@@ -213,7 +257,7 @@ impl<W: World> Lab<W> {
 
     /// When the next look is due.
     pub(super) fn next_look(&self) -> Option<Millis> {
-        if !self.steps.open.is_empty() || self.ready_at.is_none() {
+        if !self.steps.open.is_empty() || self.ready_at.is_none() || self.is_awaiting() {
             return Some(self.now_ms() + LOOK_MS);
         }
         self.steps.next_at(self.ready_at?)

@@ -45,6 +45,12 @@ impl Display for Action {
                 write!(f, "write {per_second}/s {node}")
             }
             Self::Redis { node, words } => write!(f, "redis {node} {}", Command(words)),
+            Self::Stream { node } => write!(f, "stream {node}"),
+            Self::Diff { a, b } => write!(f, "diff {a} {b}"),
+            Self::Keys { node, pattern: None } => write!(f, "keys {node}"),
+            Self::Keys { node, pattern: Some(pattern) } => {
+                write!(f, "keys {node} {}", Command(std::slice::from_ref(pattern)))
+            }
             Self::Expect { claim, within_ms } => {
                 write!(f, "expect {claim} within {}", Duration(*within_ms))
             }
@@ -73,7 +79,8 @@ impl Display for Claim {
 
 impl Display for Condition {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "{}{}{}", self.field, self.comparison.sign(), self.value)
+        let text = format!("{}{}{}", self.field, self.comparison.sign(), self.value);
+        write!(f, "{}", Command(&[text]))
     }
 }
 
@@ -221,6 +228,10 @@ mod tests {
             name().prop_map(|monitor| Action::CkQuorum { monitor }),
             name().prop_map(|monitor| Action::SplitVote { monitor }),
             (name(), name()).prop_map(|(node, primary)| Action::ReplicaOf { node, primary }),
+            name().prop_map(|node| Action::Stream { node }),
+            (name(), name()).prop_map(|(a, b)| Action::Diff { a, b }),
+            (name(), prop::option::of(any::<String>()))
+                .prop_map(|(node, pattern)| Action::Keys { node, pattern }),
             (name(), prop::collection::vec(any::<String>(), 1..4))
                 .prop_map(|(node, words)| Action::Redis { node, words }),
         ];

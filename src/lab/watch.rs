@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::nodes::Node;
 use super::picture;
 use super::run::Lab;
-use super::view::{LabView, LinkFault, NodeKind, NodeRow, NodeStatus};
+use super::view::{LabView, LinkFault, NodeKind, NodeRow, NodeStatus, Seen};
 use crate::machine::{LinkState, Millis, PrimaryLinkView, Role, ServerView};
 use crate::world::World;
 
@@ -40,12 +40,13 @@ impl<W: World> Lab<W> {
             partial_syncs: self.partial_syncs,
             journal: self.journal.newest(journal_rows),
             steps: self.steps.view(),
+            compared: self.compared,
             undo: self.undo_text(),
         }
     }
 
     pub(super) fn rows(&self) -> Vec<NodeRow> {
-        let row = |node: &Node| NodeRow {
+        let row = |(at, node): (usize, &Node)| NodeRow {
             name: node.name.clone(),
             kind: node.kind,
             port: node.port,
@@ -53,8 +54,14 @@ impl<W: World> Lab<W> {
             view: node.view.clone(),
             follows: self.follows(node),
             behind_history: node.behind.iter().copied().collect(),
+            seen: Seen {
+                reply: self.consoles[at].last_reply().map(str::to_owned),
+                streamed: self.taps[at].last.clone(),
+                snapshots: node.snapshots,
+                last_snapshot: node.last_snapshot,
+            },
         };
-        self.nodes.iter().map(row).collect()
+        self.nodes.iter().enumerate().map(row).collect()
     }
 
     fn follows(&self, node: &Node) -> Option<usize> {

@@ -378,3 +378,26 @@ fn the_first_signal_asks_a_node_alone_to_stop_and_the_second_ends_it() {
     assert_eq!(code.unwrap(), 1);
     assert_eq!(lines, ["started", "not yet"]);
 }
+
+#[test]
+fn a_node_lends_its_data_also_while_it_is_paused() {
+    let mut bench = Bench::new();
+    let node = bench.add(echo());
+    bench.world.start(node).unwrap();
+    let lent = |bench: &mut Bench| {
+        bench.world.ask_data(node);
+        let until = bench.world.now().mono + 20_000;
+        while let Some(event) = bench.world.poll(until) {
+            if matches!(event, WorldEvent::Data { node: of, data: None } if of == node) {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(lent(&mut bench));
+    bench.world.pause(node);
+    assert!(lent(&mut bench), "a frozen node can be looked at");
+    assert!(lent(&mut bench), "again and again");
+    bench.world.resume(node);
+    assert!(lent(&mut bench));
+}
