@@ -108,30 +108,20 @@ impl Faults {
         self.links.get(&pair).cloned().unwrap_or_default()
     }
 
-    /// Whether a link is still as an action made it, as far as that is about `aspect`.
-    pub fn is_still(&self, aspect: Option<Aspect>, changed: &Changed) -> bool {
-        let now = self.policy(changed.pair);
-        aspect.map_or(now == changed.after, |aspect| aspect.is_same(now, changed.after))
+    /// Whether an aspect of a link is still as an action made it.
+    pub fn is_still(&self, aspect: Aspect, changed: &Changed) -> bool {
+        aspect.is_same(self.policy(changed.pair), changed.after)
     }
 
-    /// Makes a link what it was, and what would have healed by itself will. Of a single aspect, all
-    /// others stay as they are.
-    pub fn restore(
-        &mut self,
-        aspect: Option<Aspect>,
-        changed: Changed,
-        now_ms: Millis,
-    ) -> Option<Change> {
+    /// Makes an aspect of a link what it was; what would have healed by itself will.
+    pub fn restore(&mut self, aspect: Aspect, changed: Changed, now_ms: Millis) -> Option<Change> {
         let Changed { pair, before, .. } = changed;
-        let is_meant = |end: &End| aspect.is_none_or(|aspect| end.aspect == aspect);
+        let is_meant = |end: &End| end.aspect == aspect;
         let fault = self.links.entry(pair).or_default();
         let old = fault.policy;
         fault.ends.retain(|end| !is_meant(end));
         fault.ends.extend(before.ends.into_iter().filter(is_meant));
-        match aspect {
-            Some(aspect) => aspect.copy(before.policy, &mut fault.policy),
-            None => fault.policy = before.policy,
-        }
+        aspect.copy(before.policy, &mut fault.policy);
         self.settle(pair, old, now_ms)
     }
 
@@ -194,8 +184,8 @@ pub(super) enum Undo {
     Start(usize),
     /// The node was frozen: let it run.
     Resume(usize),
-    /// Links were changed: all of their policy, or one aspect of it.
-    Links { aspect: Option<Aspect>, changes: Vec<Changed>, text: String },
+    /// An aspect of links was changed.
+    Links { aspect: Aspect, changes: Vec<Changed>, text: String },
 }
 
 /// What an action made of a link.

@@ -20,19 +20,18 @@ impl<W: World> Lab<W> {
     /// Carries out an action. `by` is who wants it: "key", "palette", "step", "stdin". Whether it
     /// could be done is in the journal.
     pub fn act(&mut self, action: &Action, by: &'static str) {
-        drop(self.act_or_say_why(action, by));
+        drop(self.try_to_act(action, by));
     }
 
-    /// Carries out an action, or gives the reason that the journal has, too.
-    pub(super) fn act_or_say_why(
-        &mut self,
-        action: &Action,
-        by: &'static str,
-    ) -> Result<(), String> {
+    /// Carries out an action, or tells the journal why not. What a script asks for must be done.
+    pub(super) fn try_to_act(&mut self, action: &Action, by: &'static str) -> Result<(), String> {
         self.attempt(action, by).inspect_err(|reason| {
+            let text = action.to_string();
+            if matches!(by, "step" | "stdin") {
+                self.count_as_failed(&text, reason);
+            }
             let node = subject(action).filter(|name| self.find(name).is_ok()).map(str::to_owned);
-            let (action, reason) = (action.to_string(), reason.clone());
-            self.note(node, Event::Refused { action, reason });
+            self.note(node, Event::Refused { action: text, reason: reason.clone() });
         })
     }
 
@@ -243,9 +242,10 @@ impl<W: World> Lab<W> {
                 remembered.push(Changed { pair, before, after });
             }
         }
-        if !remembered.is_empty() {
+        if let Some((aspect, ..)) = wanted
+            && !remembered.is_empty()
+        {
             let text = if all_clear { undo } else { format!("take back `{action}`") };
-            let aspect = wanted.map(|(aspect, ..)| aspect);
             self.remember(Undo::Links { aspect, changes: remembered, text });
         }
         self.apply(changes);

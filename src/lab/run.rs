@@ -229,6 +229,12 @@ impl<W: World> Lab<W> {
         self.note(None, Event::Refused { action, reason });
     }
 
+    /// Notes that a line of a script could not be carried out: the run has failed.
+    pub fn fail(&mut self, line: &str, reason: &str) {
+        self.refuse(line, reason);
+        self.count_as_failed(line, reason);
+    }
+
     pub(super) fn note(&mut self, node: Option<String>, event: Event) {
         let now = self.now_ms();
         self.journal.push(now, node, event);

@@ -127,7 +127,12 @@ impl<W: World> Lab<W> {
         self.steps.met
     }
 
-    /// Expectations not met in time, as text.
+    /// What a script asked for could not be done.
+    pub(super) fn count_as_failed(&mut self, what: &str, reason: &str) {
+        self.steps.failed.push(format!("{what} ({reason})"));
+    }
+
+    /// Expectations not met in time and what could not be done, as text.
     pub fn failed(&self) -> &[String] {
         &self.steps.failed
     }
@@ -163,8 +168,7 @@ impl<W: World> Lab<W> {
         match order {
             Some(Action::Wait { ms }) => self.steps.not_before = self.now_ms().saturating_add(ms),
             Some(action) => {
-                if let Err(reason) = self.act_or_say_why(&action, "step") {
-                    self.steps.failed.push(format!("{action} ({reason})"));
+                if self.try_to_act(&action, "step").is_err() {
                     self.steps.statuses[at] = StepStatus::Failed;
                     return;
                 }

@@ -45,7 +45,8 @@ impl<W: World> Lab<W> {
         }
     }
 
-    pub(super) fn rows(&self) -> Vec<NodeRow> {
+    /// The nodes as they are now.
+    pub fn rows(&self) -> Vec<NodeRow> {
         let row = |(at, node): (usize, &Node)| NodeRow {
             name: node.name.clone(),
             kind: node.kind,

@@ -12,7 +12,7 @@
 //! | `app`, `update` | the model, and what a message does to it |
 //! | `keymap` | the one table of keys |
 //! | `beliefs` | what the Sentinels believe, set against the truth |
-//! | `theme`, `units`, `describe` | colours and glyphs, numbers, journal rows in words |
+//! | `theme`, `units` | colours and glyphs, numbers |
 //! | `view` | one file for each panel |
 //! | `export` | a frame as SVG or text |
 //!
@@ -21,7 +21,6 @@
 
 pub mod app;
 pub mod beliefs;
-pub mod describe;
 pub mod export;
 pub mod keymap;
 mod run;

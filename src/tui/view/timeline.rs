@@ -8,10 +8,10 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use super::frame;
+use crate::lab::told::{Told, tell};
 use crate::lab::{Entry, Event, LabView};
 use crate::machine::Severity;
 use crate::tui::app::{Panel, Ui};
-use crate::tui::describe::{Told, tell};
 use crate::tui::units::{fit, moment, wrap};
 
 /// Columns of the time and of the node's name.
@@ -90,7 +90,8 @@ impl Columns {
 
     fn row(&self, entry: &Entry, view: &LabView, ui: &Ui) -> Vec<Line<'static>> {
         let theme = ui.theme();
-        let told = tell(entry, &view.nodes);
+        let mut told = tell(entry, &view.nodes);
+        told.fact = told.fact.replace('\n', " ");
         let style = style(&told, ui);
         let (facts, meanings) = if told.meaning.is_empty() {
             (wrap(&told.fact, self.fact + self.meaning + 2), Vec::new())
