@@ -71,7 +71,8 @@ impl Kind {
         matches!(self, Self::Number | Self::Age | Self::NumberOrNode)
     }
 
-    fn accepted(self) -> String {
+    /// What is accepted, in words.
+    pub fn accepted(self) -> String {
         match self {
             Self::Words(words) => format!("one of {}", words.join(", ")),
             Self::Text => "a word".to_owned(),
