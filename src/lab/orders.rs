@@ -183,6 +183,7 @@ impl<W: World> Lab<W> {
     pub(super) fn kill(&mut self, node: usize, power_loss: bool) {
         let id = self.nodes[node].id;
         let cause = if power_loss { "power loss" } else { "killed" };
+        self.refresh();
         if power_loss {
             self.world.power_loss(id);
         } else {

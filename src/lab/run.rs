@@ -259,9 +259,7 @@ impl<W: World> Lab<W> {
         let now = self.now_ms();
         self.give_up_looks(node);
         let node = &mut self.nodes[node];
-        if let Some(last) = self.world.view(node.id).or(node.view.take()) {
-            node.view = Some(Arc::new(last.of_the_dead()));
-        }
+        node.view = node.view.take().map(|last| Arc::new(last.of_the_dead()));
         node.is_asked_to_end = false;
         node.status = NodeStatus::Dead(now, cause.to_owned());
         node.last_fault = Some((now, cause.to_owned()));

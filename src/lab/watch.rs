@@ -87,12 +87,9 @@ impl<W: World> Lab<W> {
     /// Takes the nodes' newest pictures, and a sample when it is time for one.
     pub(super) fn refresh(&mut self) {
         for node in &mut self.nodes {
-            if matches!(node.status, NodeStatus::Dead(..)) {
-                continue;
-            }
-            if let Some(view) = self.world.view(node.id) {
-                node.view = Some(view);
-            }
+            let Some(view) = self.world.view(node.id) else { continue };
+            let is_dead = matches!(node.status, NodeStatus::Dead(..));
+            node.view = Some(if is_dead { Arc::new(view.of_the_dead()) } else { view });
         }
         let now = self.now_ms();
         if now >= self.sampled_at + SAMPLE_MS {
