@@ -203,21 +203,18 @@ impl<W: World> Lab<W> {
         if let Some(text) = say {
             self.note(None, Event::Said(text));
         }
-        match order {
+        let done = match order {
             Some(Action::Wait { ms }) => {
                 self.steps.not_before = self.steps.pace.time(self.now_ms()).saturating_add(ms);
+                Ok(())
             }
-            Some(action) => {
-                if self.try_to_act(&action, "step").is_err() {
-                    self.steps.statuses[at] = StepStatus::Failed;
-                    return;
-                }
-            }
-            None => {}
-        }
-        match expect {
-            Some((claim, within_ms)) => self.expect(claim, within_ms, Some(at)),
-            None => self.steps.statuses[at] = StepStatus::Passed,
+            Some(action) => self.try_to_act(&action, "step"),
+            None => Ok(()),
+        };
+        match (done, expect) {
+            (Err(_), _) => self.steps.statuses[at] = StepStatus::Failed,
+            (Ok(()), Some((claim, within_ms))) => self.expect(claim, within_ms, Some(at)),
+            (Ok(()), None) => self.steps.statuses[at] = StepStatus::Passed,
         }
     }
 
