@@ -526,7 +526,10 @@ mod tests {
             assert_eq!(holds(claim), Ok(()), "{claim}");
         }
         assert_eq!(holds("alpha good-replicas>=0"), Err("good-replicas is none".into()));
-        assert_eq!(holds("bravo link=down keys=1 offset>5"), Err("link is up, offset is 1".into()));
+        assert_eq!(
+            holds("bravo link=down keys=1 offset>50"),
+            Err("link is up, offset is 27".into())
+        );
         assert_eq!(holds("zulu link=down"), Err("there is no node `zulu`".into()));
     }
 
