@@ -141,7 +141,7 @@ fn idle() -> Outcome<()> {
     Ok(())
 }
 
-/// `replab run default` as a process that ends with this value.
+/// `replab run default` as a process that ends with this value, and takes its files with it.
 struct HeadlessLab(Child);
 
 impl HeadlessLab {
@@ -174,7 +174,9 @@ impl HeadlessLab {
 
 impl Drop for HeadlessLab {
     fn drop(&mut self) {
-        drop(self.0.kill());
+        if self.say("quit").is_err() {
+            drop(self.0.kill());
+        }
         drop(self.0.wait());
     }
 }

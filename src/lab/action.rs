@@ -50,10 +50,10 @@ pub enum Action {
         /// Which links.
         what: HealRef,
     },
-    /// `isolate NODE [for 10s]`: cuts every link of a node, both ways.
+    /// `isolate NODE... [for 10s]`: cuts every link between these nodes and the others, both ways.
     Isolate {
-        /// The node.
-        node: String,
+        /// The nodes of the one side, at least one.
+        nodes: Vec<String>,
         /// Heals by itself after so long.
         for_ms: Option<Millis>,
     },

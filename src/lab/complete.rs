@@ -26,8 +26,8 @@ fn next(row: &ActionRow, mut words: &[&str], partial: &str, lab: &LabView) -> Ve
     for slot in row.slots {
         let (taken, optional) = slot.takes(words);
         if let Some(rest) = words.get(taken..).filter(|_| !words.is_empty() || optional) {
-            if words.is_empty() {
-                candidates.extend(slot.candidates(&[], partial, lab));
+            if words.is_empty() || (*slot == Slot::Nodes && rest.is_empty()) {
+                candidates.extend(slot.candidates(words, partial, lab));
             }
             words = rest;
             continue;
@@ -44,6 +44,7 @@ impl Slot {
         match self {
             Self::Link if words.first().is_some_and(|word| word.contains("->")) => (1, false),
             Self::Link => (2, false),
+            Self::Nodes => (words.iter().take_while(|word| **word != "for").count().max(1), true),
             Self::Jitter => {
                 (usize::from(words.first().is_some_and(|word| word.starts_with("+-"))), true)
             }
@@ -66,6 +67,9 @@ impl Slot {
         let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
         match self {
             Self::Node => list(&nodes),
+            Self::Nodes => {
+                list(&nodes.into_iter().filter(|n| !words.contains(n)).collect::<Vec<_>>())
+            }
             Self::Monitor => list(&monitors),
             Self::NodeOrMonitor => list(&[nodes, monitors].concat()),
             Self::Link => link(words, partial, &nodes),
@@ -144,6 +148,13 @@ mod tests {
         assert_eq!(complete("kill b"), ["kill bravo"]);
         assert!(complete("kill bravo").is_empty());
         assert!(complete("kill bravo ").is_empty());
+    }
+
+    #[test]
+    fn where_several_nodes_can_stand_the_others_are_offered() {
+        assert_eq!(complete("isolate "), ["isolate alpha", "isolate bravo"]);
+        assert_eq!(complete("isolate alpha "), ["isolate alpha bravo", "isolate alpha for"]);
+        assert_eq!(complete("isolate alpha for 1"), ["isolate alpha for 10s"]);
     }
 
     #[test]

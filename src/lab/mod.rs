@@ -74,6 +74,7 @@ mod steps;
 mod summary;
 mod telling;
 pub mod text;
+pub mod told;
 pub mod topology;
 pub mod view;
 mod watch;

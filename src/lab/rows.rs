@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::parse::{
     EXPECT_WITHIN_DEFAULT_MS, ParseError, read_claim, read_duration, read_heal, read_jitter,
-    read_link, read_monitor, read_name, read_option, read_rate, read_throughput,
+    read_link, read_monitor, read_name, read_names, read_option, read_rate, read_throughput,
 };
 use super::words::Words;
 
@@ -24,6 +24,7 @@ pub struct ActionRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
     Node,
+    Nodes,
     Monitor,
     NodeOrMonitor,
     Link,
@@ -106,11 +107,11 @@ pub const ACTIONS: &[ActionRow] = &[
     },
     ActionRow {
         name: "isolate",
-        usage: "isolate NODE [for 10s]",
-        doc: "Cuts every link of a node, in both directions.",
-        slots: &[Slot::Node, Slot::For],
+        usage: "isolate NODE… [for 10s]",
+        doc: "Cuts every link between these nodes and the others, in both directions.",
+        slots: &[Slot::Nodes, Slot::For],
         read: |words| {
-            Ok(Action::Isolate { node: read_name(words)?, for_ms: read_option(words, "for")? })
+            Ok(Action::Isolate { nodes: read_names(words)?, for_ms: read_option(words, "for")? })
         },
     },
     ActionRow {

@@ -1,7 +1,7 @@
 //! The running lab: nodes in a world, what they report, and what becomes due by itself.
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::audit::{Audit, Audited, Purpose};
 use super::client::Console;
@@ -193,7 +193,8 @@ impl<W: World> Lab<W> {
         }
         let Some(primary) = self.present_primary() else {
             self.audited_at = Some(now);
-            self.audited.error = Some("no primary runs".to_owned());
+            let error = Some("no primary runs".to_owned());
+            self.audited = Audited { error, ..Audited::default() };
             return;
         };
         let (node, ledger) = (&self.nodes[primary], self.workload.ledger());
@@ -228,6 +229,12 @@ impl<W: World> Lab<W> {
         self.note(None, Event::Refused { action, reason });
     }
 
+    /// Notes that a line of a script could not be carried out: the run has failed.
+    pub fn fail(&mut self, line: &str, reason: &str) {
+        self.refuse(line, reason);
+        self.count_as_failed(line, reason);
+    }
+
     pub(super) fn note(&mut self, node: Option<String>, event: Event) {
         let now = self.now_ms();
         self.journal.push(now, node, event);
@@ -252,6 +259,8 @@ impl<W: World> Lab<W> {
         let now = self.now_ms();
         self.give_up_looks(node);
         let node = &mut self.nodes[node];
+        node.view = node.view.take().map(|last| Arc::new(last.of_the_dead()));
+        node.is_asked_to_end = false;
         node.status = NodeStatus::Dead(now, cause.to_owned());
         node.last_fault = Some((now, cause.to_owned()));
         node.wakes_at = node.auto_restart.map(|after| now + after);
@@ -280,7 +289,7 @@ impl<W: World> Lab<W> {
         let (audited, lost) = audit.into_audited(&mut self.world);
         match purpose {
             Purpose::Asked => {
-                self.workload.found_lost(audited.lost);
+                self.workload.found_missing(&lost);
                 self.audited = audited;
                 self.audited_at = Some(now);
             }
@@ -426,6 +435,9 @@ impl<W: World> Lab<W> {
             Exit::Crashed(message) => (format!("crashed: {message}"), Event::Crashed { message }),
         };
         self.note_of(at, event);
+        if self.nodes[at].is_asked_to_end {
+            self.remember(Undo::Start(at));
+        }
         self.died(at, &cause);
     }
 

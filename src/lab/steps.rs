@@ -127,7 +127,12 @@ impl<W: World> Lab<W> {
         self.steps.met
     }
 
-    /// Expectations not met in time, as text.
+    /// What a script asked for could not be done.
+    pub(super) fn count_as_failed(&mut self, what: &str, reason: &str) {
+        self.steps.failed.push(format!("{what} ({reason})"));
+    }
+
+    /// Expectations not met in time and what could not be done, as text.
     pub fn failed(&self) -> &[String] {
         &self.steps.failed
     }
@@ -162,7 +167,12 @@ impl<W: World> Lab<W> {
         }
         match order {
             Some(Action::Wait { ms }) => self.steps.not_before = self.now_ms().saturating_add(ms),
-            Some(action) => self.act(&action, "step"),
+            Some(action) => {
+                if self.try_to_act(&action, "step").is_err() {
+                    self.steps.statuses[at] = StepStatus::Failed;
+                    return;
+                }
+            }
             None => {}
         }
         match expect {
@@ -288,6 +298,29 @@ mod tests {
 
     fn statuses(lab: &mut Lab<FakeWorld>) -> Vec<StepStatus> {
         lab.view().steps.iter().map(|step| step.status).collect()
+    }
+
+    #[test]
+    fn a_step_that_cannot_be_done_has_failed() {
+        let mut lab = lab(vec![step(None, "resume alpha"), step(None, "kill bravo")]);
+        live(&mut lab, 200);
+        assert_eq!(lab.failed(), ["resume alpha (alpha is not paused)"]);
+        let statuses: Vec<_> = lab.view().steps.iter().map(|step| step.status).collect();
+        assert_eq!(statuses, [StepStatus::Failed, StepStatus::Passed]);
+    }
+
+    #[test]
+    fn nothing_is_true_of_a_dead_node_but_that_it_is_dead() {
+        let mut lab = lab(vec![]);
+        live(&mut lab, 200);
+        for text in ["kill alpha", "expect alpha role=primary within 10ms"] {
+            lab.act(&parse::action(text).unwrap(), "key");
+        }
+        lab.act(&parse::action("expect alpha status=dead").unwrap(), "key");
+        live(&mut lab, 200);
+        assert_eq!(lab.failed(), ["alpha role=primary (role is none)"]);
+        let view = lab.view();
+        assert!(view.nodes[0].view.as_ref().unwrap().server().unwrap().replicas.is_empty());
     }
 
     #[test]

@@ -19,7 +19,9 @@ impl Display for Action {
             Self::Heal { what: HealRef::All } => f.write_str("heal"),
             Self::Heal { what: HealRef::Node(node) } => write!(f, "heal {node}"),
             Self::Heal { what: HealRef::Link(link) } => write!(f, "heal {link}"),
-            Self::Isolate { node, for_ms } => write!(f, "isolate {node}{}", For(*for_ms)),
+            Self::Isolate { nodes, for_ms } => {
+                write!(f, "isolate {}{}", nodes.join(" "), For(*for_ms))
+            }
             Self::Delay { link, delay_ms, jitter_ms, for_ms } => {
                 write!(f, "delay {link} {}", Duration(*delay_ms))?;
                 if *jitter_ms > 0 {
@@ -158,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::lab::claim::{FieldRow, LAB_FIELDS, MONITOR_FIELDS, NODE_FIELDS, SENTINEL_FIELDS};
-    use crate::lab::parse::{action, claim, is_name};
+    use crate::lab::parse::{DURATION_MAX, SIZE_MAX, action, claim, is_name};
 
     fn name() -> impl Strategy<Value = String> {
         "[a-zA-Z0-9][a-zA-Z0-9_.-]{0,6}".prop_filter("a keyword", |name| is_name(name))
@@ -170,7 +172,7 @@ mod tests {
     }
 
     fn for_ms() -> impl Strategy<Value = Option<Millis>> {
-        prop::option::of(any::<u64>())
+        prop::option::of(0..=DURATION_MAX)
     }
 
     fn condition(rows: &'static [FieldRow]) -> impl Strategy<Value = Condition> {
@@ -197,9 +199,10 @@ mod tests {
         ];
         let faults = prop_oneof![
             (link(), for_ms()).prop_map(|(link, for_ms)| Action::Cut { link, for_ms }),
-            (name(), for_ms()).prop_map(|(node, for_ms)| Action::Isolate { node, for_ms }),
+            (prop::collection::vec(name(), 1..4), for_ms())
+                .prop_map(|(nodes, for_ms)| Action::Isolate { nodes, for_ms }),
             (name(), for_ms()).prop_map(|(node, for_ms)| Action::Pause { node, for_ms }),
-            (link(), any::<u64>(), any::<u64>(), for_ms()).prop_map(
+            (link(), 0..=DURATION_MAX, 0..=DURATION_MAX, for_ms()).prop_map(
                 |(link, delay_ms, jitter_ms, for_ms)| Action::Delay {
                     link,
                     delay_ms,
@@ -207,7 +210,7 @@ mod tests {
                     for_ms
                 }
             ),
-            (link(), 1..u64::MAX, for_ms()).prop_map(|(link, bytes_per_s, for_ms)| {
+            (link(), 1..=SIZE_MAX, for_ms()).prop_map(|(link, bytes_per_s, for_ms)| {
                 Action::Throttle { link, bytes_per_s, for_ms }
             }),
             heal.prop_map(|what| Action::Heal { what }),
@@ -235,9 +238,9 @@ mod tests {
         let others = prop_oneof![
             (any::<u32>(), prop::option::of(name()))
                 .prop_map(|(per_second, node)| Action::Write { per_second, node }),
-            (any_claim(), any::<u64>())
+            (any_claim(), 0..=DURATION_MAX)
                 .prop_map(|(claim, within_ms)| Action::Expect { claim, within_ms }),
-            any::<u64>().prop_map(|ms| Action::Wait { ms }),
+            (0..=DURATION_MAX).prop_map(|ms| Action::Wait { ms }),
             Just(Action::Undo),
             Just(Action::Quit),
         ];

@@ -45,7 +45,8 @@ impl<W: World> Lab<W> {
         }
     }
 
-    pub(super) fn rows(&self) -> Vec<NodeRow> {
+    /// The nodes as they are now.
+    pub fn rows(&self) -> Vec<NodeRow> {
         let row = |(at, node): (usize, &Node)| NodeRow {
             name: node.name.clone(),
             kind: node.kind,
@@ -86,19 +87,23 @@ impl<W: World> Lab<W> {
     /// Takes the nodes' newest pictures, and a sample when it is time for one.
     pub(super) fn refresh(&mut self) {
         for node in &mut self.nodes {
-            if let Some(view) = self.world.view(node.id) {
-                node.view = Some(view);
-            }
+            let Some(view) = self.world.view(node.id) else { continue };
+            let is_dead = matches!(node.status, NodeStatus::Dead(..));
+            node.view = Some(if is_dead { Arc::new(view.of_the_dead()) } else { view });
         }
         let now = self.now_ms();
         if now >= self.sampled_at + SAMPLE_MS {
             self.sampled_at = now;
             let rows = self.rows();
             for (at, node) in self.nodes.iter_mut().enumerate() {
+                let Some(behind) = picture::behind(&rows, at) else {
+                    node.behind.clear();
+                    continue;
+                };
                 if node.behind.len() == SAMPLES_MAX {
                     node.behind.pop_front();
                 }
-                node.behind.push_back(picture::behind(&rows, at).unwrap_or(0));
+                node.behind.push_back(behind);
             }
         }
     }

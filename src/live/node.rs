@@ -426,6 +426,7 @@ impl Future for Node {
         }
         for _ in 0..ROUNDS_IN_A_ROW {
             if let Some(ended) = this.obey() {
+                this.picture(true);
                 return Poll::Ready(ended);
             }
             let is_busy = this.exit.is_none() && this.round();

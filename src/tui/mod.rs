@@ -13,7 +13,7 @@
 //! | `keymap` | the one table of keys |
 //! | `inside` | looking inside nodes: keys, and how two differ |
 //! | `beliefs` | what the Sentinels believe, set against the truth |
-//! | `theme`, `units`, `describe` | colours and glyphs, numbers, journal rows in words |
+//! | `theme`, `units` | colours and glyphs, numbers |
 //! | `view` | one file for each panel |
 //! | `export` | a frame as SVG or text |
 //!
@@ -22,7 +22,6 @@
 
 pub mod app;
 pub mod beliefs;
-pub mod describe;
 pub mod export;
 pub mod inside;
 pub mod keymap;

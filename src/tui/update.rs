@@ -38,6 +38,8 @@ pub fn update(ui: &mut Ui, view: &LabView, msg: Msg) -> Vec<Order> {
     ui.selected = ui.selected.min(view.nodes.len().saturating_sub(1));
     let orders = match msg {
         Msg::Key(key) => on_key(ui, view, key),
+        // Where there is only the request for more room, there is nothing to click at.
+        Msg::Click(..) | Msg::Wheel(..) if !view::is_large_enough(ui.area) => Vec::new(),
         Msg::Click(x, y) => on_click(ui, view, x, y),
         Msg::Wheel(x, y, by) => {
             on_wheel(ui, view, x, y, by);
@@ -134,6 +136,9 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
             ui.notice = Some(format!("the mouse is {whose}"));
         }
         Command::Logs => show_bottom(ui, Panel::Logs),
+        Command::Console if ui.read_only => {
+            ui.notice = Some("read-only: the console is locked".to_owned());
+        }
         Command::Console => {
             show_bottom(ui, Panel::Console);
             ui.layers.push(Layer::Console(Prompt::default()));
@@ -196,7 +201,7 @@ fn on_fault_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
         Command::Pause if keymap::paused(view, ui) => return by_key(Action::Resume { node }),
         Command::Pause => return by_key(Action::Pause { node, for_ms: None }),
         Command::PowerLoss => return by_key(Action::PowerLoss { node }),
-        Command::Isolate => return by_key(Action::Isolate { node, for_ms: None }),
+        Command::Isolate => return by_key(Action::Isolate { nodes: vec![node], for_ms: None }),
         Command::Promote => return promote(ui, view, node, "key"),
         Command::Cut => match keymap::link(view, ui) {
             Some((a, b)) => return by_key(cut_or_heal(view, a, b)),
@@ -355,7 +360,12 @@ fn scroll(ui: &mut Ui, view: &LabView, by: i16) {
             }
         }
         _ => {
-            let most = view.journal.len().saturating_sub(1);
+            let rows = if ui.focus == Panel::Timeline {
+                view::timeline_rows(view, ui)
+            } else {
+                view.journal.len()
+            };
+            let most = rows.saturating_sub(PAGE.unsigned_abs().into());
             ui.scroll = ui.scroll.saturating_add_signed(isize::from(by)).min(most);
         }
     }

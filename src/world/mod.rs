@@ -189,7 +189,7 @@ pub trait World {
     /// Closes a client connection; nothing more is heard of it.
     fn disconnect(&mut self, client: ClientId);
 
-    /// The newest picture of a running or paused node. A dead one has none.
+    /// The newest picture of a node. A dead one has none, or its last: what it had at the end.
     fn view(&self, node: NodeId) -> Option<Arc<NodeView>>;
 
     /// Asks a node for its data as it is now. Answered by [`WorldEvent::Data`], when the node's

@@ -71,7 +71,8 @@ impl Kind {
         matches!(self, Self::Number | Self::Age | Self::NumberOrNode)
     }
 
-    fn accepted(self) -> String {
+    /// What is accepted, in words.
+    pub fn accepted(self) -> String {
         match self {
             Self::Words(words) => format!("one of {}", words.join(", ")),
             Self::Text => "a word".to_owned(),
@@ -316,9 +317,11 @@ const fn status() -> FieldRow {
     }
 }
 
+/// What is true of a server. Of one that is dead, nothing is: it has data, but answers for none.
 fn of(lab: &LabView, node: usize, read: impl FnOnce(&ServerView) -> Value) -> Value {
-    let view = lab.nodes[node].view.as_ref().and_then(|view| view.server());
-    view.map_or(Value::None, read)
+    let row = &lab.nodes[node];
+    let view = row.view.as_ref().filter(|_| !matches!(row.status, NodeStatus::Dead(..)));
+    view.and_then(|view| view.server()).map_or(Value::None, read)
 }
 
 fn primary(lab: &LabView, node: usize) -> Value {

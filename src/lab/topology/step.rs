@@ -264,9 +264,9 @@ fn named_in_action(action: &Action) -> Vec<Mention<'_>> {
         | Action::Resume { node }
         | Action::PowerLoss { node }
         | Action::Shutdown { node }
-        | Action::Isolate { node, .. }
         | Action::Redis { node, .. }
         | Action::Heal { what: HealRef::Node(node) } => vec![Mention::Node(node)],
+        Action::Isolate { nodes, .. } => nodes.iter().map(|node| Mention::Node(node)).collect(),
         Action::Promote { node } | Action::Stream { node } | Action::Keys { node, .. } => {
             vec![Mention::Server(node)]
         }
