@@ -160,6 +160,8 @@ pub enum Action {
         /// Milliseconds.
         ms: Millis,
     },
+    /// `hold`, `next`, `go`: when the script's steps are done.
+    Script(ScriptOrder),
     /// `undo`: takes back the last fault.
     Undo,
     /// `quit`.
@@ -184,6 +186,17 @@ pub enum Direction {
     Both,
     /// `A->B`: only what A sends to B.
     AToB,
+}
+
+/// What becomes of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScriptOrder {
+    /// `hold`: no step is done.
+    Hold,
+    /// `next`: the next step is done, whatever its time, and no other.
+    Next,
+    /// `go`: it runs on from where it is.
+    Go,
 }
 
 /// Which links are healed.

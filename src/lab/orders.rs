@@ -97,6 +97,10 @@ impl<W: World> Lab<W> {
                 self.expect(claim.clone(), *within_ms, None);
             }
             Action::Wait { .. } => return Err("only a script can wait".to_owned()),
+            Action::Script(order) => {
+                self.pace_steps(*order)?;
+                self.did(action, by);
+            }
             Action::Undo => self.undo_last(by)?,
             Action::Quit => {
                 self.did(action, by);

@@ -1,6 +1,6 @@
 //! The table of actions: one row each. The parser, help, completion and the README read it.
 
-use super::action::Action;
+use super::action::{Action, ScriptOrder};
 use super::parse::{
     EXPECT_WITHIN_DEFAULT_MS, ParseError, read_claim, read_duration, read_heal, read_jitter,
     read_link, read_monitor, read_name, read_names, read_option, read_rate, read_throughput,
@@ -261,6 +261,27 @@ pub const ACTIONS: &[ActionRow] = &[
         doc: "Takes back the last fault.",
         slots: &[],
         read: |_| Ok(Action::Undo),
+    },
+    ActionRow {
+        name: "hold",
+        usage: "hold",
+        doc: "Holds the script: no step is done until `next` or `go`.",
+        slots: &[],
+        read: |_| Ok(Action::Script(ScriptOrder::Hold)),
+    },
+    ActionRow {
+        name: "next",
+        usage: "next",
+        doc: "Does the script's next step, whatever its time, and holds the script there.",
+        slots: &[],
+        read: |_| Ok(Action::Script(ScriptOrder::Next)),
+    },
+    ActionRow {
+        name: "go",
+        usage: "go",
+        doc: "Lets a held script run on.",
+        slots: &[],
+        read: |_| Ok(Action::Script(ScriptOrder::Go)),
     },
     ActionRow {
         name: "quit",

@@ -349,6 +349,7 @@ impl<W: World> Lab<W> {
             self.ready_at = Some(now);
             self.workload.begin(now);
             self.begin_taps();
+            self.begin_steps(now);
             self.note(None, Event::Ready);
         }
     }

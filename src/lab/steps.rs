@@ -1,10 +1,11 @@
 //! Steps and expectations: what a topology file wants done and found true, one after another, and
 //! what a person or a script expects besides.
 
-use super::action::{Action, Claim};
+use super::action::{Action, Claim, ScriptOrder};
 use super::claim::holds;
 use super::journal::Event;
 use super::look::Look;
+use super::pace::Pace;
 use super::run::Lab;
 use super::topology::StepSpec;
 use super::view::{StepStatus, StepView};
@@ -44,7 +45,8 @@ pub(super) struct Steps {
     specs: Vec<StepSpec>,
     statuses: Vec<StepStatus>,
     next: usize,
-    /// Lab time before which no step is done: a step waits.
+    pace: Pace,
+    /// Script time before which no step is done: a step waits.
     not_before: Millis,
     open: Vec<Expectation>,
     awaited: Option<Awaited>,
@@ -59,6 +61,7 @@ impl Steps {
             specs,
             statuses,
             next: 0,
+            pace: Pace::new(),
             not_before: 0,
             open: Vec::new(),
             awaited: None,
@@ -72,16 +75,22 @@ impl Steps {
         pairs.map(|(step, status)| StepView { text: step.text.clone(), status: *status }).collect()
     }
 
-    /// The step at hand, unless it waits for its expectation or its time.
-    fn due(&self, now: Millis, ready_at: Millis) -> Option<usize> {
-        let blocked = self.open.iter().any(|open| open.step.is_some());
-        (!blocked && self.next_at(ready_at)? <= now).then_some(self.next)
+    /// Whether somebody holds the script.
+    pub fn is_held(&self) -> bool {
+        self.pace.is_held()
     }
 
-    /// When the step at hand may be done.
-    fn next_at(&self, ready_at: Millis) -> Option<Millis> {
+    /// The step at hand, unless it waits for the one before, for its time, or for somebody.
+    fn due(&self, now: Millis) -> Option<usize> {
+        let blocked = self.open.iter().any(|open| open.step.is_some());
+        let has_come = self.pace.when(self.due_time()?).is_some_and(|at| at <= now);
+        (!blocked && (has_come || self.pace.may_step())).then_some(self.next)
+    }
+
+    /// When the step at hand may be done, in script time.
+    fn due_time(&self) -> Option<Millis> {
         let step = self.specs.get(self.next)?;
-        Some((ready_at + step.at_ms.unwrap_or(0)).max(self.not_before))
+        Some(step.at_ms.unwrap_or(0).max(self.not_before))
     }
 }
 
@@ -137,6 +146,32 @@ impl<W: World> Lab<W> {
         &self.steps.failed
     }
 
+    /// The lab is ready: the script's clock runs, unless somebody holds it.
+    pub(super) fn begin_steps(&mut self, now: Millis) {
+        self.steps.pace.begin(now);
+    }
+
+    /// Whether somebody holds the script.
+    pub fn is_held(&self) -> bool {
+        self.steps.is_held()
+    }
+
+    /// Holds the script, lets one step of it be done, or lets it run on.
+    pub(super) fn pace_steps(&mut self, order: ScriptOrder) -> Result<(), String> {
+        let now = self.now_ms();
+        if self.steps.next == self.steps.specs.len() {
+            return Err("there is no step left to be done".to_owned());
+        }
+        match order {
+            ScriptOrder::Hold if self.is_held() => return Err("it is held already".to_owned()),
+            ScriptOrder::Hold => self.steps.pace.hold(now),
+            ScriptOrder::Next => self.steps.pace.step(now),
+            ScriptOrder::Go if !self.is_held() => return Err("nobody holds it".to_owned()),
+            ScriptOrder::Go => self.steps.pace.go(now),
+        }
+        Ok(())
+    }
+
     pub(super) fn expect(&mut self, claim: Claim, within_ms: Millis, step: Option<usize>) {
         let since = self.now_ms();
         let until = since.saturating_add(within_ms);
@@ -146,14 +181,17 @@ impl<W: World> Lab<W> {
 
     /// Does the steps whose time has come, and looks at what is expected.
     pub(super) fn advance(&mut self) {
-        let Some(ready_at) = self.ready_at else { return };
+        if self.ready_at.is_none() {
+            return;
+        }
         loop {
             self.settle_awaited();
             if self.is_awaiting() {
                 return;
             }
             self.look();
-            let Some(at) = self.steps.due(self.now_ms(), ready_at) else { return };
+            let Some(at) = self.steps.due(self.now_ms()) else { return };
+            self.steps.pace.stepped(self.steps.due_time().unwrap_or_default());
             self.steps.next += 1;
             self.take(at);
         }
@@ -166,7 +204,9 @@ impl<W: World> Lab<W> {
             self.note(None, Event::Said(text));
         }
         match order {
-            Some(Action::Wait { ms }) => self.steps.not_before = self.now_ms().saturating_add(ms),
+            Some(Action::Wait { ms }) => {
+                self.steps.not_before = self.steps.pace.time(self.now_ms()).saturating_add(ms);
+            }
             Some(action) => {
                 if self.try_to_act(&action, "step").is_err() {
                     self.steps.statuses[at] = StepStatus::Failed;
@@ -264,7 +304,10 @@ impl<W: World> Lab<W> {
         if !self.steps.open.is_empty() || self.ready_at.is_none() || self.is_awaiting() {
             return Some(self.now_ms() + LOOK_MS);
         }
-        self.steps.next_at(self.ready_at?)
+        if self.steps.pace.may_step() && self.steps.due_time().is_some() {
+            return Some(self.now_ms());
+        }
+        self.steps.due_time().and_then(|time| self.steps.pace.when(time))
     }
 }
 
@@ -298,6 +341,35 @@ mod tests {
 
     fn statuses(lab: &mut Lab<FakeWorld>) -> Vec<StepStatus> {
         lab.view().steps.iter().map(|step| step.status).collect()
+    }
+
+    #[test]
+    fn a_held_script_does_a_step_when_it_is_told_to() {
+        let mut lab = lab(vec![
+            step(Some(1_000), "pause bravo"),
+            step(Some(3_000), "kill alpha"),
+            step(Some(4_000), "kill bravo"),
+        ]);
+        let act = |lab: &mut Lab<FakeWorld>, text| lab.act(&parse::action(text).unwrap(), "key");
+        let done = |lab: &mut Lab<FakeWorld>| {
+            lab.view().steps.iter().filter(|step| step.status == StepStatus::Passed).count()
+        };
+        act(&mut lab, "hold");
+        live(&mut lab, 10_000);
+        assert_eq!((done(&mut lab), lab.view().is_held), (0, true));
+        act(&mut lab, "next");
+        live(&mut lab, 10);
+        assert_eq!(done(&mut lab), 1);
+        act(&mut lab, "next");
+        live(&mut lab, 10_000);
+        assert_eq!(done(&mut lab), 2, "it was done before its time");
+        act(&mut lab, "go");
+        live(&mut lab, 900);
+        assert_eq!(done(&mut lab), 2, "the time between two steps stays what it was");
+        live(&mut lab, 200);
+        assert_eq!((done(&mut lab), lab.steps_are_done()), (3, true));
+        act(&mut lab, "next");
+        assert!(lab.journal().newest(1)[0].event.text().contains("no step left"));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::action::{Action, Claim, Comparison, Condition, Direction, HealRef, LinkRef};
+use super::action::{
+    Action, Claim, Comparison, Condition, Direction, HealRef, LinkRef, ScriptOrder,
+};
 use crate::base::text::quoted_word;
 use crate::machine::Millis;
 
@@ -55,6 +57,9 @@ impl Display for Action {
                 write!(f, "expect {claim} within {}", Duration(*within_ms))
             }
             Self::Wait { ms } => write!(f, "wait {}", Duration(*ms)),
+            Self::Script(ScriptOrder::Hold) => f.write_str("hold"),
+            Self::Script(ScriptOrder::Next) => f.write_str("next"),
+            Self::Script(ScriptOrder::Go) => f.write_str("go"),
             Self::Undo => f.write_str("undo"),
             Self::Quit => f.write_str("quit"),
         }
@@ -242,6 +247,9 @@ mod tests {
                 .prop_map(|(claim, within_ms)| Action::Expect { claim, within_ms }),
             (0..=DURATION_MAX).prop_map(|ms| Action::Wait { ms }),
             Just(Action::Undo),
+            Just(Action::Script(ScriptOrder::Hold)),
+            Just(Action::Script(ScriptOrder::Next)),
+            Just(Action::Script(ScriptOrder::Go)),
             Just(Action::Quit),
         ];
         prop_oneof![faults, nodes, others]

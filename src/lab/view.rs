@@ -35,6 +35,8 @@ pub struct LabView {
     pub journal: Vec<Arc<Entry>>,
     /// The script's steps.
     pub steps: Vec<StepView>,
+    /// Whether somebody holds the script.
+    pub is_held: bool,
     /// What the last `diff` action found.
     pub compared: Option<Counts>,
     /// What `undo` would do, as text.

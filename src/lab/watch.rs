@@ -40,6 +40,7 @@ impl<W: World> Lab<W> {
             partial_syncs: self.partial_syncs,
             journal: self.journal.newest(journal_rows),
             steps: self.steps.view(),
+            is_held: self.steps.is_held(),
             compared: self.compared,
             undo: self.undo_text(),
         }

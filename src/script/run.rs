@@ -97,7 +97,8 @@ impl<W: World> Run<'_, W> {
 
     /// Whether steps and input are done, and nothing is waited for.
     fn is_through(&self) -> bool {
-        self.lab.steps_are_done()
+        let may_go_on = !self.lab.is_held();
+        (self.lab.steps_are_done() || !may_go_on)
             && !self.lab.is_expecting()
             && !self.input_is_open
             && self.lab.now_ms() >= self.waits_until

@@ -290,6 +290,7 @@ fn named_in_action(action: &Action) -> Vec<Mention<'_>> {
         Action::Heal { what: HealRef::All }
         | Action::Write { node: None, .. }
         | Action::Wait { .. }
+        | Action::Script(_)
         | Action::Undo
         | Action::Quit => Vec::new(),
     }
