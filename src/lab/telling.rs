@@ -94,9 +94,10 @@ impl Event {
                 format!("{command}\n{reply}")
             }
             Self::Reply { command, reply, .. } => format!("{command}: {reply}"),
-            Self::Streamed { asked, from, to, streamed, more } => {
-                streamed_text(asked, (*from, *to), streamed, *more)
+            Self::Streamed { asked, from, to, streamed, more } if asked.is_empty() => {
+                format!("down the stream: {}", streamed_text((*from, *to), streamed, *more))
             }
+            Self::Streamed { asked, .. } => format!("asked: {}", asked.join("; ")),
             Self::Compared(found) => compared_text(found),
             Self::Keys { count, keys } => {
                 let more = if *count > keys.len() as u64 { ", …" } else { "" };
@@ -138,10 +139,13 @@ impl Event {
                 let first = examples.first().map_or(String::new(), |first| format!(" {first}."));
                 return Some(format!("Of {checked} keys looked for on the new primary.{first}"));
             }
-            Self::Streamed { streamed, .. } if streamed.is_empty() => {
-                "Its replicas get nothing, and nothing is logged."
+            // Side by side with what was asked.
+            Self::Streamed { asked, from, to, streamed, more } if !asked.is_empty() => {
+                let streamed = streamed_text((*from, *to), streamed, *more);
+                return Some(format!("Down the stream: {streamed}"));
             }
-            Self::Streamed { .. } => "What its replicas get, and what a log (AOF) keeps.",
+            Self::Streamed { streamed, .. } if streamed.is_empty() => return None,
+            Self::Streamed { .. } => "The lab asked for none of it.",
             Self::Compared(found) if found.examples.is_empty() => "Not a key differs.",
             Self::Compared(found) => return Some(format!("{}.", found.examples.join("; "))),
             Self::Met { after_ms: 0, .. } => "It was so already.",
@@ -217,6 +221,7 @@ impl Event {
                     ("expired", counts.expired.into()),
                     ("local", counts.local.into()),
                     ("parted", counts.parted.into()),
+                    ("unexplained", counts.unexplained.into()),
                     ("equal", counts.equal.into()),
                     ("examples", found.examples.join("; ").into()),
                 ]
@@ -235,22 +240,13 @@ impl Event {
     }
 }
 
-/// What was asked and what became of it, side by side.
-fn streamed_text(
-    asked: &[String],
-    (from, to): (u64, u64),
-    streamed: &[String],
-    more: u64,
-) -> String {
-    let what = match (streamed, more) {
+/// What went down a stream.
+fn streamed_text((from, to): (u64, u64), streamed: &[String], more: u64) -> String {
+    match (streamed, more) {
         ([], _) if from == to => "nothing".to_owned(),
         ([], _) => format!("{} bytes that are no longer held", to - from),
         (commands, 0) => commands.join("; "),
-        (commands, more) => format!("{more} more; {}", commands.join("; ")),
-    };
-    match asked {
-        [] => format!("went down the stream: {what}"),
-        asked => format!("asked: {} | went down the stream: {what}", asked.join("; ")),
+        (commands, more) => format!("{more} commands; {}", commands.join("; ")),
     }
 }
 
@@ -262,6 +258,7 @@ fn compared_text(found: &DiffSummary) -> String {
         (counts.expired, "expired"),
         (counts.local, "written locally"),
         (counts.parted, "histories parted"),
+        (counts.unexplained, "not explained"),
     ];
     let kinds: Vec<String> = kinds
         .iter()

@@ -1,5 +1,6 @@
 //! Frames as people see them, and keys as the script.
 
+mod inside;
 mod sentinels;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

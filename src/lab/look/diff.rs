@@ -60,7 +60,7 @@ pub struct Counts {
     pub equal: u64,
     /// Of these, logically expired: both hold them and show them to nobody.
     pub hidden: u64,
-    /// See [`Why::NotArrived`] and [`Why::NotHeld`].
+    /// See [`Why::NotArrived`].
     pub not_arrived: u64,
     /// See [`Why::Expired`].
     pub expired: u64,
@@ -68,17 +68,20 @@ pub struct Counts {
     pub local: u64,
     /// See [`Why::Parted`].
     pub parted: u64,
+    /// See [`Why::NotHeld`].
+    pub unexplained: u64,
 }
 
 impl Counts {
     /// Keys that differ.
     pub fn differing(&self) -> u64 {
-        self.not_arrived + self.expired + self.local + self.parted
+        self.not_arrived + self.expired + self.local + self.parted + self.unexplained
     }
 
     fn count(&mut self, why: &Why) {
         *match why {
-            Why::NotArrived { .. } | Why::NotHeld => &mut self.not_arrived,
+            Why::NotArrived { .. } => &mut self.not_arrived,
+            Why::NotHeld => &mut self.unexplained,
             Why::Expired => &mut self.expired,
             Why::Local { .. } => &mut self.local,
             Why::Parted => &mut self.parted,
@@ -120,8 +123,7 @@ pub enum Why {
         /// How many such commands there are.
         count: u64,
     },
-    /// The one behind has a part of the stream before it that nobody holds any longer: likely not
-    /// arrived.
+    /// The backlog no longer holds what the one behind has not heard: only a full resync will tell.
     NotHeld,
     /// It expired. Who holds it still hides it, and waits for the deletion to come by the stream.
     Expired,
@@ -140,6 +142,8 @@ pub enum Why {
 pub enum Order {
     /// It will not go away by waiting.
     Stays,
+    /// It is hidden until it is deleted.
+    Hides,
     /// It will go away.
     Passes,
 }
@@ -149,17 +153,31 @@ impl Why {
     pub fn order(&self) -> Order {
         match self {
             Self::Local { .. } | Self::Parted => Order::Stays,
-            Self::NotArrived { .. } | Self::NotHeld | Self::Expired => Order::Passes,
+            Self::Expired => Order::Hides,
+            Self::NotArrived { .. } | Self::NotHeld => Order::Passes,
         }
     }
 
     /// Its short name.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::NotArrived { .. } | Self::NotHeld => "not yet arrived",
+            Self::NotArrived { .. } => "not yet arrived",
+            Self::NotHeld => "not explained",
             Self::Expired => "expired",
             Self::Local { .. } => "written locally",
             Self::Parted => "histories parted",
+        }
+    }
+
+    /// The rest of the sentence, without what the command wrote.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::NotArrived { command, offset, count } => {
+                let command = command.split(' ').next().unwrap_or_default().to_owned();
+                Self::NotArrived { command, offset: *offset, count: *count }.detail()
+            }
+            Self::Local { on: Some(node) } => format!("on {node}"),
+            other => other.detail(),
         }
     }
 
@@ -172,8 +190,10 @@ impl Why {
             }
             Self::NotHeld => "the backlog begins later".to_owned(),
             Self::Expired => "hidden until its DEL comes by the stream".to_owned(),
-            Self::Local { on: Some(node) } => format!("on {node}; no command in the stream"),
-            Self::Local { on: None } => "no command in the stream".to_owned(),
+            Self::Local { on: Some(node) } => {
+                format!("on {node}: no command in the stream explains it")
+            }
+            Self::Local { on: None } => "no command in the stream explains it".to_owned(),
             Self::Parted => "each side goes on alone".to_owned(),
         }
     }
@@ -298,7 +318,7 @@ impl<'d> Found<'d> {
         }
         let why = self.why(db, key, held);
         self.counts.count(&why);
-        if self.rows.len() < ROWS_MAX || why.order() == Order::Stays {
+        if self.rows.len() < ROWS_MAX || why.order() < Order::Passes {
             let shown = |side: usize| {
                 held[side].map(|(value, expiry)| Held {
                     peek: peek::line(value),
@@ -474,7 +494,9 @@ mod tests {
         pair.set(0, "k", "v", None);
         pair.stream("SET k v");
         pair.is_held = false;
-        assert_eq!(pair.compare().rows[0].why, Why::NotHeld);
+        let found = pair.compare();
+        assert_eq!(found.rows[0].why, Why::NotHeld);
+        assert_eq!((found.counts.unexplained, found.counts.not_arrived), (1, 0));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub enum Sort {
 
 impl Sort {
     /// The next one.
+    #[must_use]
     pub fn next(self) -> Self {
         match self {
             Self::Name => Self::Size,

@@ -364,7 +364,10 @@ mod tests {
                     | Event::Keys { .. }
                     | Event::Refused { .. }
             );
-            is_told.then(|| row.event.text())
+            let beside = matches!(&row.event, Event::Streamed { asked, .. } if !asked.is_empty());
+            let meaning = row.event.explain().filter(|_| beside);
+            let text = row.event.text();
+            is_told.then(|| meaning.map_or(text.clone(), |meaning| format!("{text} / {meaning}")))
         };
         lab.journal().newest(1_000).iter().filter_map(told).collect()
     }
@@ -383,10 +386,7 @@ mod tests {
         assert_holds(&mut lab, "alpha streamed!=*SET*");
         assert_eq!(
             rows(&lab),
-            [
-                "asked: GET k; SET k v | went down the stream: SET k v",
-                "went down the stream: nothing"
-            ]
+            ["asked: GET k; SET k v / Down the stream: SET k v", "down the stream: nothing"]
         );
     }
 

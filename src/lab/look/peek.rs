@@ -31,7 +31,7 @@ pub(super) fn count(value: &Value) -> Option<usize> {
         Value::Hash(hash) => Some(hash.len()),
         Value::Set(set) => Some(set.len()),
         Value::Zset(zset) => Some(zset.len()),
-        Value::Stream(stream) => Some(stream.len() as usize),
+        Value::Stream(stream) => Some(stream.len()),
     }
 }
 
@@ -57,9 +57,9 @@ pub(super) fn elements(value: &Value, max: usize) -> Elements {
             .range(StreamId::MIN, StreamId::MAX)
             .take(max)
             .map(|entry| {
-                let pairs = entry.pairs().map(|(field, value)| {
-                    format!("{} {}", text(&field.to_vec(), 40), text(&value.to_vec(), 40))
-                });
+                let pairs = entry
+                    .pairs()
+                    .map(|(field, value)| format!("{} {}", text(&field, 40), text(&value, 40)));
                 (entry.id.to_string(), pairs.collect::<Vec<_>>().join(", "))
             })
             .collect(),

@@ -43,6 +43,14 @@ fn replies(view: &LabView, node: &str, prompt: &str, width: usize, ui: &Ui) -> V
     let theme = ui.theme();
     let mut lines = Vec::new();
     for entry in view.journal.iter().filter(|entry| entry.node.as_deref() == Some(node)) {
+        if let Event::Streamed { streamed, .. } = &entry.event {
+            let arrow = ui.glyphs().arrow;
+            lines.extend(
+                streamed
+                    .iter()
+                    .map(|command| Line::styled(format!("{arrow} {command}"), theme.replica)),
+            );
+        }
         let Event::Reply { command, reply, is_error } = &entry.event else { continue };
         lines.push(Line::from(vec![
             Span::styled(prompt.to_owned(), theme.dim),

@@ -14,11 +14,14 @@ mod ask;
 mod card;
 mod console;
 mod detail;
+mod diff;
 mod failovers;
 mod footer;
 mod frame;
 mod header;
 mod help;
+mod inside;
+mod keys;
 mod logs;
 mod map;
 mod node;
@@ -59,6 +62,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &LabView, ui: &Ui) {
     }
     match ui.layers.last() {
         Some(Layer::Palette(prompt)) => prompt::palette(frame, places.footer, prompt, view, ui),
+        Some(Layer::Pattern(prompt)) => prompt::pattern(frame, places.footer, prompt, ui),
         Some(Layer::Filter(prompt)) => prompt::filter(frame, places.footer, prompt, ui),
         _ => footer::render(frame, places.footer, view, ui),
     }
@@ -69,6 +73,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &LabView, ui: &Ui) {
             Layer::Failovers { back } => {
                 failovers::render(frame, places.middle, *back, view, ui);
             }
+            Layer::Inside(inside) => inside::render(frame, places.middle, inside, view, ui),
             Layer::Ask(question) => ask::render(frame, places.middle, question, ui),
             _ => {}
         }

@@ -41,6 +41,11 @@ pub fn filter(frame: &mut Frame<'_>, area: Rect, prompt: &Prompt, ui: &Ui) {
     line(frame, area, "/", prompt, "Enter keeps the filter   Esc clears it", ui);
 }
 
+/// Draws the line of the glob that chooses keys.
+pub fn pattern(frame: &mut Frame<'_>, area: Rect, prompt: &Prompt, ui: &Ui) {
+    line(frame, area, "/", prompt, "a glob: user:*   Enter looks   Esc cancels", ui);
+}
+
 fn offers(prompt: &Prompt, view: &LabView, ui: &Ui) -> Vec<Line<'static>> {
     let all = complete(prompt.input.value(), view);
     let more = all.len().saturating_sub(OFFERS_MAX);
