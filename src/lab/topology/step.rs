@@ -184,7 +184,14 @@ fn read_claim(field: &Field<'_>, names: &Subjects<'_>, notes: &mut Notes<'_>) ->
     let claim = match parse::claim(text) {
         Ok(claim) => claim,
         Err(error) => {
-            note_parse_error(field, text, error, notes);
+            // Of somebody unknown, nothing else is worth a word.
+            let subject = text.split_whitespace().next().filter(|word| *word != "lab");
+            if subject.is_none_or(|name| {
+                !parse::is_name(name)
+                    || check_mention(field, text, &Mention::NodeOrMonitor(name), names, notes)
+            }) {
+                note_parse_error(field, text, error, notes);
+            }
             return None;
         }
     };
@@ -223,7 +230,12 @@ fn check_mention(
             notes.add(Diagnostic::error(span, message));
             false
         }
-        _ => subjects.names.is_empty() || subjects.names.check(name, span, notes),
+        _ if subjects.names.is_empty() => true,
+        Mention::NodeOrMonitor(_) | Mention::ServerOrMonitor(_) => {
+            let watched: Vec<&str> = subjects.monitors.iter().map(|m| &*m.spec.name).collect();
+            subjects.names.check_or(name, &watched, span, notes)
+        }
+        _ => subjects.names.check(name, span, notes),
     }
 }
 
