@@ -37,6 +37,9 @@ use self::speaker::{Line, Speaker};
 /// Commands between two comparisons of the data, which begins empty.
 const BATCH: usize = 400;
 
+/// Lines of what was said before about the same keys.
+const HISTORY_MAX: usize = 60;
+
 /// Differences that are told, each of another command.
 const TOLD_MAX: usize = 40;
 
@@ -179,7 +182,8 @@ fn history(before: &[Line], line: &Line) -> String {
             || ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "HELLO"]
                 .contains(&word(earlier, 0).as_str())
     };
-    let mut lines: Vec<_> = before.iter().rev().filter(about_same).take(20).map(said).collect();
+    let mut lines: Vec<_> =
+        before.iter().rev().filter(about_same).take(HISTORY_MAX).map(said).collect();
     lines.reverse();
     lines.iter().map(|line| format!("  {line}\n")).collect()
 }

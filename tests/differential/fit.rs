@@ -17,10 +17,6 @@ pub fn is_comparable(line: &Line) -> bool {
             !waits(words.last(), 0.01)
         }
         "BLMPOP" | "BZMPOP" => !waits(words.get(1), 0.01),
-        // Ours takes digits only where C takes a sign or a space before them.
-        x if x.starts_with('X') && words.iter().any(|w| [" 1", "+1"].contains(&w.as_str())) => {
-            false
-        }
         "XREAD" | "XREADGROUP" => {
             !words.windows(2).any(|pair| pair[0] == "BLOCK" && waits(pair.get(1), 10.0))
         }

@@ -15,6 +15,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("zset-max-listpack-value", "20"),
     ("stream-node-max-entries", "4"),
     ("repl-ping-replica-period", "3600"),
+    // Whoever waits in vain is answered at a tick.
+    ("hz", "500"),
     ("repl-diskless-sync", "no"),
     ("client-output-buffer-limit", "replica 0 0 0"),
 ];

@@ -44,6 +44,7 @@ const VALUES: &[&[u8]] = &[
     b"007",
     b"",
     b"\x00\xff",
+    b"7\x008",
     b"a value that is too long for the compact forms of a hash",
     b"12345678901234567890",
 ];

@@ -114,7 +114,7 @@ fn run(call: &mut Call<'_>, steps: &[Step]) -> Result<(), CommandError> {
     let bytes = bits.div_ceil(8) as usize;
     let len = call.peek_string(key)?.map(|text| text.len());
     if len.is_none() {
-        call.create(key, Value::Str(Blob::new()));
+        call.create(key, Value::Raw(Blob::new()));
     }
     let answers = edit_text(call, key, |text| {
         grow(text, bytes);

@@ -5,6 +5,7 @@ use std::ops::Bound;
 use super::ids::{id, interval_start};
 use super::{no_group, replicate_claim, replicate_place, reply_entry, reply_id};
 use crate::base::number;
+use crate::base::text::shown;
 use crate::command::{Call, CommandError};
 use crate::keyspace::Blob;
 use crate::keyspace::types::stream::{Group, Pending};
@@ -154,7 +155,7 @@ fn read_options<'a>(
         } else if has_value && call.is(index, "LASTID") {
             last_id = id(call.arg(index + 1), 0)?;
         } else {
-            let option = String::from_utf8_lossy(option);
+            let option = shown(option);
             return Err(CommandError::new(format!("ERR Unrecognized XCLAIM option '{option}'")));
         }
         let is_flag = call.is(index, "FORCE") || call.is(index, "JUSTID");
