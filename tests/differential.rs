@@ -58,8 +58,8 @@ fn random_commands_have_the_same_replies_effects_and_data() {
         let mut speaker = Speaker::new(&known, &payloads, now_s, dice.bits());
         let lines: Vec<_> =
             protocol(&mut dice).into_iter().chain((0..BATCH).map(|_| speaker.say())).collect();
-        if !is_batch_same(&mut pair, &lines) {
-            let (name, story) = step_by_step(&mut pair, &lines);
+        if let Some(together) = difference_of_batch(&mut pair, &lines) {
+            let (name, story) = step_by_step(&mut pair, &lines).unwrap_or(together);
             differences.entry(name).or_insert(story);
             if differences.len() == TOLD_MAX {
                 break;
@@ -113,17 +113,30 @@ fn protocol(dice: &mut Dice) -> Option<Line> {
     dice.chance(1, 3).then(|| vec![b"HELLO".to_vec(), b"3".to_vec()])
 }
 
-fn is_batch_same(pair: &mut Pair, lines: &[Line]) -> bool {
+/// What differs when all is said in one piece: the name of a command, and how.
+fn difference_of_batch(pair: &mut Pair, lines: &[Line]) -> Option<(String, String)> {
     pair.begin_anew();
     let (ours, real) = pair.both(|side| side.replies(lines));
     let mut queue = Queue::default();
-    let same_replies = lines
+    let other_reply = lines
         .iter()
         .zip(ours.iter().zip(&real))
-        .all(|(line, (ours, real))| queue.are_same(line, ours, real));
+        .position(|(line, (ours, real))| !queue.are_same(line, ours, real));
+    if let Some(at) = other_reply {
+        let what = format!("  ours: {}\n  real: {}", ours[at], real[at]);
+        return Some(told(&lines[..at], &lines[at], &what));
+    }
     let (ours, real) = pair.both(pair::Side::effects);
     let (our_digest, real_digest) = pair.both(pair::Side::digest);
-    same_replies && are_same_effects(&ours, &real) && our_digest == real_digest
+    if are_same_effects(&ours, &real) && our_digest == real_digest {
+        return None;
+    }
+    let what = "a batch has other effects only when it is said in one piece\n";
+    Some(("(together)".to_owned(), what.to_owned()))
+}
+
+fn told(before: &[Line], line: &Line, what: &str) -> (String, String) {
+    (word(line, 0), format!("{}> {}\n{what}\n", history(before, line), said(line)))
 }
 
 /// The commands that wait for EXEC.
@@ -143,7 +156,7 @@ impl Queue {
 }
 
 /// Says the same again, one by one: the name of the command that differs, and how.
-fn step_by_step(pair: &mut Pair, lines: &[Line]) -> (String, String) {
+fn step_by_step(pair: &mut Pair, lines: &[Line]) -> Option<(String, String)> {
     pair.begin_anew();
     let mut queue = Queue::default();
     for (at, line) in lines.iter().enumerate() {
@@ -167,11 +180,10 @@ fn step_by_step(pair: &mut Pair, lines: &[Line]) -> (String, String) {
             Some(format!("  ours: {ours}\n  real: {real}"))
         };
         if let Some(what) = what {
-            let before = history(&lines[..at], line);
-            return (word(line, 0), format!("{before}> {}\n{what}\n", said(line)));
+            return Some(told(&lines[..at], line, &what));
         }
     }
-    ("(together)".to_owned(), "a batch differs only when it is said in one piece\n".to_owned())
+    None
 }
 
 /// What was said before about the same keys.

@@ -3,13 +3,14 @@
 //!
 //! # Differences from Redis
 //!
-//! ALPHA compares bytes, whatever the locale.
+//! ALPHA compares bytes, whatever the locale. With BY, elements of equal weights stay in their order.
 
 use std::cmp::Ordering;
 
 use super::flags::{DENYOOM, MOVABLE_KEYS, READONLY, WRITE};
 use super::options::{lenient_score, range_in};
 use super::{Call, CommandError, Group, Keys, Run, Spec, event};
+use crate::base::text::until_nul;
 use crate::keyspace::types::{Collection, List, Zset};
 use crate::keyspace::{Blob, Value};
 
@@ -202,7 +203,12 @@ impl<'a> Ask<'a> {
 
     fn weight(&self, by: Option<Blob>) -> Result<Weight, CommandError> {
         if self.alpha {
-            return Ok(Weight::Text(by));
+            // A locale's comparison ends at a NUL; what is stored is compared as bytes.
+            let seen = |text: Blob| match self.target {
+                Some(_) => text,
+                None => Blob::from(until_nul(&text)),
+            };
+            return Ok(Weight::Text(by.map(seen)));
         }
         match by {
             None => Ok(Weight::Number(0.0)),

@@ -109,7 +109,8 @@ impl<'a> Speaker<'a> {
             }
             let mut line = self.sentence(command);
             self.keep_to_one_score(&mut line);
-            if self.dice.chance(1, 8) {
+            let is_of_one_score = line[0] == b"ZADD" && line[1].starts_with(b"lex:");
+            if self.dice.chance(1, 8) && !is_of_one_score {
                 self.spoil(&mut line);
             }
             if super::fit::is_comparable(&line) {

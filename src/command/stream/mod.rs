@@ -13,8 +13,6 @@
 //!
 //! - A client that waits is not answered with an empty list if the entry that it waited for was
 //!   deleted in the same transaction: it goes on waiting.
-//! - XGROUP DESTROY spoils WATCH, as later versions have it.
-//! - An ID is digits: no sign or space before them, as C would read over.
 
 mod add;
 mod claim;
