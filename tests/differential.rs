@@ -1,7 +1,8 @@
 //! The same random commands, valid and nearly valid, to ours and to the real server: the same
 //! replies, the same stream to replicas, the same data.
 //!
-//! `REPLAB_DIFF_COMMANDS` says how many, `REPLAB_DIFF_SEED` which others than those of every run.
+//! Every run says others, and tells its seed: `REPLAB_DIFF_SEED` says the same again,
+//! `REPLAB_DIFF_COMMANDS` how many.
 
 #![allow(
     clippy::expect_used,
@@ -20,6 +21,8 @@ mod kit;
 mod pair;
 #[path = "differential/same.rs"]
 mod same;
+#[path = "differential/scripts.rs"]
+mod scripts;
 #[path = "differential/speaker.rs"]
 mod speaker;
 
@@ -34,6 +37,9 @@ use self::pair::Pair;
 use self::same::{are_same, are_same_effects, word};
 use self::speaker::{Line, Speaker};
 
+/// Commands of a run: some twenty seconds.
+const COMMANDS: u64 = 200_000;
+
 /// Commands between two comparisons of the data, which begins empty.
 const BATCH: usize = 400;
 
@@ -45,10 +51,12 @@ const TOLD_MAX: usize = 40;
 
 #[test]
 fn random_commands_have_the_same_replies_effects_and_data() {
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date").as_secs();
-    let seed = setting("REPLAB_DIFF_SEED").unwrap_or(2);
-    let commands = setting("REPLAB_DIFF_COMMANDS").unwrap_or(20_000) as usize;
-    println!("REPLAB_DIFF_SEED={seed} REPLAB_DIFF_COMMANDS={commands}");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date");
+    let now_s = now.as_secs();
+    let seed = setting("REPLAB_DIFF_SEED").unwrap_or_else(|| u64::from(now.subsec_micros()));
+    let commands = setting("REPLAB_DIFF_COMMANDS").unwrap_or(COMMANDS) as usize;
+    let again = format!("REPLAB_DIFF_SEED={seed} REPLAB_DIFF_COMMANDS={commands}");
+    println!("{again}");
     let mut pair = Pair::start();
     let known = known_commands(&mut pair);
     let payloads = payloads(&mut pair);
@@ -66,7 +74,8 @@ fn random_commands_have_the_same_replies_effects_and_data() {
             }
         }
     }
-    assert!(differences.is_empty(), "{}", differences.into_values().collect::<Vec<_>>().join("\n"));
+    let stories: Vec<_> = differences.into_values().collect();
+    assert!(stories.is_empty(), "to see it again: {again}\n{}", stories.join("\n"));
 }
 
 fn setting(name: &str) -> Option<u64> {

@@ -77,7 +77,11 @@ impl Side {
         let mut bytes = Vec::new();
         lines.iter().for_each(|line| write_command(&mut bytes, line));
         self.client.send(&bytes);
-        lines.iter().map(|_| self.client.next_answer().expect("a reply")).collect()
+        let reply = |line: &Line| match self.client.next_answer() {
+            Ok(answer) => answer,
+            Err(problem) => panic!("{problem} in the place of the reply to {line:?}"),
+        };
+        lines.iter().map(reply).collect()
     }
 
     /// What went to replicas since the last time.

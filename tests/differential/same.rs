@@ -46,6 +46,39 @@ pub fn are_same(line: &Line, queued: &[Line], ours: &Answer, real: &Answer) -> b
     }
 }
 
+/// Whether the reply is the same on both servers to the byte.
+pub fn is_ordered(line: &Line) -> bool {
+    const UNORDERED: &[&str] = &[
+        "SRANDMEMBER",
+        "HRANDFIELD",
+        "ZRANDMEMBER",
+        "SCAN",
+        "SSCAN",
+        "HSCAN",
+        "ZSCAN",
+        "OBJECT",
+        "SORT",
+        "SORT_RO",
+        "DUMP",
+        "TTL",
+        "PTTL",
+        "EXPIRETIME",
+        "PEXPIRETIME",
+        "XPENDING",
+        "XINFO",
+        "SMEMBERS",
+        "SINTER",
+        "SUNION",
+        "SDIFF",
+        "SPOP",
+        "KEYS",
+        "HGETALL",
+        "HKEYS",
+        "HVALS",
+    ];
+    !UNORDERED.contains(&word(line, 0).as_str()) && !has(line, "ANY")
+}
+
 fn has(line: &Line, option: &str) -> bool {
     (0..line.len()).any(|at| word(line, at) == option)
 }

@@ -4,6 +4,8 @@
 //! begin with the same bits lie in the same cell of a coarser grid, so that a search looks at the
 //! cell around its centre and at the eight around that one.
 
+use crate::base::number;
+
 /// Longitudes that can be kept.
 pub(super) const LONGITUDES: Span = Span { min: -180.0, max: 180.0 };
 /// Latitudes that can be kept: where the map of Web Mercator ends.
@@ -50,7 +52,7 @@ pub(super) struct Place {
 impl Place {
     /// The middle of the finest cell of a score.
     pub fn of_score(score: f64) -> Self {
-        let bits = bits_of(score);
+        let bits = number::c_u64(score);
         let cell = Cell { row: gather(bits), column: gather(bits >> 1), steps: STEPS_MAX };
         let longitude = cell.longitudes().middle(LONGITUDES);
         Self { longitude, latitude: cell.latitudes().middle(LATITUDES) }
@@ -85,19 +87,6 @@ impl Place {
         // Ten characters of five bits; there are not enough for an eleventh.
         let letters = (1..=10).map(|nth| ALPHABET[(bits >> (52 - nth * 5) & 0x1f) as usize]);
         letters.chain([ALPHABET[0]]).map(char::from).collect()
-    }
-}
-
-/// A score that no place has, as the C of 64-bit Intel converts it: below zero it wraps, and beyond
-/// the largest number nothing is left.
-fn bits_of(score: f64) -> u64 {
-    const END: f64 = 18_446_744_073_709_551_616.0;
-    if score < 0.0 {
-        score as i64 as u64
-    } else if score < END {
-        score as u64
-    } else {
-        0
     }
 }
 

@@ -93,9 +93,10 @@ pub(super) fn destroy(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (key, name) = (call.arg(2), call.arg(3));
     last_id_of(call, key)?;
     let removed = call.edit(key, |stream: &mut Stream| stream.remove_group(name))?;
-    let removed = u64::from(removed.unwrap_or(false));
-    call.effect.changes += removed;
-    call.reply.int(removed as i64);
+    let removed = usize::from(removed.unwrap_or(false));
+    call.changed_by(key, removed);
+    call.effect.spares_watchers = true;
+    call.reply.count(removed);
     Ok(())
 }
 

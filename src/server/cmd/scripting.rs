@@ -9,6 +9,7 @@ use crate::command::flags::{
 };
 use crate::command::{CommandError, Group::Scripting, Spec};
 use crate::machine::Outbox;
+use crate::server::scripting::NO_SCRIPT;
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
 
@@ -37,6 +38,9 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
     row(Scripting, "SCRIPT|LOAD", 3, NOSCRIPT | STALE, "2.6.0", load)
         .doc("Load the specified Lua script into the script cache."),
 ];
+
+/// Characters of a SHA1.
+const DIGEST_CHARS: usize = 40;
 
 const HELP: &[&str] = &[
     "DEBUG (YES|SYNC|NO)",
@@ -78,6 +82,9 @@ fn run(
     read_only: bool,
     out: &mut Outbox,
 ) -> Result<(), CommandError> {
+    if !is_text && ask.arg(1).len() != DIGEST_CHARS {
+        return Err(NO_SCRIPT);
+    }
     let keys = number::parse_i64(ask.arg(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
     let words: Vec<_> = ask.args[3..].iter().map(|word| Bytes::copy_from_slice(word)).collect();
     if keys > words.len() as i64 {
