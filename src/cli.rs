@@ -108,8 +108,12 @@ fn list() -> anyhow::Result<Outcome> {
     let mut out = std::io::stdout().lock();
     for builtin in builtins() {
         let topology = builtin.topology()?;
-        let nodes = topology.servers.len();
-        writeln!(out, "{:width$}  {nodes} nodes  {}", builtin.name, topology.title)?;
+        let (servers, sentinels) = (topology.servers.len(), topology.sentinels.len());
+        let nodes = match sentinels {
+            0 => format!("{servers} servers"),
+            _ => format!("{servers} servers, {sentinels} Sentinels"),
+        };
+        writeln!(out, "{:width$}  {nodes:<22}  {}", builtin.name, topology.title)?;
     }
     writeln!(out, "\nTry one:   replab chain   or, without a screen:   replab run chain")?;
     Ok(Outcome::Success)

@@ -29,9 +29,10 @@ fn actions() -> String {
 }
 
 fn fields(rows: &[claim::FieldRow]) -> String {
-    let mut table = String::from("| field | what it is |\n|---|---|\n");
+    let mut table = String::from("| field | what it is | values |\n|---|---|---|\n");
     for row in rows {
-        let _ = writeln!(table, "| `{}` | {} |", row.name, row.doc);
+        let values = row.kind.accepted();
+        let _ = writeln!(table, "| `{}` | {} | {values} |", row.name, row.doc);
     }
     table
 }

@@ -62,7 +62,7 @@ impl Told {
             None,
             &mut || lines.next().unwrap_or(Line::End),
             &|| false,
-            &mut |entry| rows.push(entry.clone()),
+            &mut |entry, _| rows.push(entry.clone()),
         );
         let told = Self { summary: outcome.summary.clone(), rows };
         assert!(outcome.is_success(), "seed {seed}: {:?}\n{}", outcome, told.text());

@@ -196,6 +196,16 @@ fn a_person_breaks_and_mends_a_lab_with_keys_and_leaves_the_terminal_as_it_was()
     terminal.press("x");
     terminal.until("no cut", |screen| screen.contains("x cut") && !screen.contains("╳ cut"));
 
+    terminal.press("2i");
+    terminal.sees(&["keys of bravo", "a snapshot of", "w:1 "]);
+    terminal.press("/w:1?\r");
+    terminal.sees(&["keys fit w:1?", "w:17"]);
+    terminal.press("\u{1b}D");
+    terminal.sees(&["offset", "equal", "link ● up"]);
+    terminal.press("\u{1b}");
+    terminal
+        .until("the map again", |screen| screen.contains("PRIMARY") && !screen.contains("equal"));
+
     terminal.press("?");
     terminal.sees(&["kill the node: SIGKILL", "replid2"]);
     terminal.press("?");

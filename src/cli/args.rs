@@ -76,9 +76,9 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   replab run backlog-overflow
   replab run chain --json | jq 'select(.fact == \"partial-sync-done\")'
-  printf 'cut alpha bravo for 3s\\nwait 5s\\nexpect bravo link=up\\n' | replab run pair --stdin
+  printf 'kill alpha\\nexpect mymaster failovers=1 within 10s\\n' | replab run default --stdin
 
-Exit code 0 if every expectation held, 1 if not.";
+Exit code 0 if every expectation held and all could be done, 1 if not.";
 
 const SERVER_EXAMPLES: &str = "\
 Examples:
@@ -198,7 +198,8 @@ pub struct SimArgs {
 /// own grammar.
 #[derive(Debug, Args)]
 pub struct ServerArgs {
-    /// A redis.conf (`-` for standard input), then directives with their values
+    /// A redis.conf or sentinel.conf, then directives with their values; a server reads `-` as its
+    /// standard input, a Sentinel needs a file that it can write
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,

@@ -9,8 +9,9 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use replab::lab::topology::Topology;
+use replab::lab::view::NodeRow;
 use replab::lab::{Entry, Lab, Remote, Summary, machines};
 use replab::live::{LiveWorld, watch_signals};
 use replab::machine::Millis;
@@ -22,7 +23,7 @@ use replab::sim::trial::failover::failover_trial;
 use replab::sim::trial::{Failure, chain_trial};
 use replab::tui;
 use replab::tui::theme::ThemeName;
-use replab::world::World;
+use replab::world::{World, WorldError};
 
 use super::args::{RunArgs, SimArgs, Theme, TuiArgs};
 use super::{Outcome, load};
@@ -131,13 +132,12 @@ fn check_nodes(topology: &Topology) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn explain(error: replab::world::WorldError) -> anyhow::Error {
-    let is_port = matches!(error, replab::world::WorldError::PortInUse { .. });
-    let error = anyhow::Error::new(error);
-    if is_port {
-        error.context("help: `--port-offset 1000` moves all ports of the lab out of the way")
-    } else {
-        error
+fn explain(error: WorldError) -> anyhow::Error {
+    match error {
+        WorldError::PortInUse { .. } => anyhow!(
+            "{error}\nhelp: `--port-offset N` moves all ports of the lab by N; another lab may be running"
+        ),
+        error => error.into(),
     }
 }
 
@@ -148,9 +148,9 @@ enum Teller<O: Write> {
 }
 
 impl<O: Write> Teller<O> {
-    fn entry(&mut self, entry: &Entry) -> std::io::Result<()> {
+    fn entry(&mut self, entry: &Entry, nodes: &[NodeRow]) -> std::io::Result<()> {
         match self {
-            Self::Text(text) => text.entry(entry),
+            Self::Text(text) => text.entry(entry, nodes),
             Self::Json(json) => json.entry(entry),
         }
     }
@@ -181,8 +181,8 @@ fn tell<W: World>(
         Teller::Text(Text::new(out, colours, nodes.iter().map(|(name, ..)| name.as_str())))
     };
     let mut unread = None;
-    let outcome = script::run(&mut lab, for_ms, input, is_stopped, &mut |entry| {
-        if let Err(error) = teller.entry(entry) {
+    let outcome = script::run(&mut lab, for_ms, input, is_stopped, &mut |entry, nodes| {
+        if let Err(error) = teller.entry(entry, nodes) {
             unread.get_or_insert(error);
         }
     });

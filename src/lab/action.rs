@@ -129,6 +129,25 @@ pub enum Action {
         /// The command's words.
         words: Vec<String>,
     },
+    /// `stream NODE`: what went down its replication stream since it was last told.
+    Stream {
+        /// The node.
+        node: String,
+    },
+    /// `diff A B`: how the data of two nodes differs, and why.
+    Diff {
+        /// One node.
+        a: String,
+        /// Another one.
+        b: String,
+    },
+    /// `keys NODE [PATTERN]`: the keys of a node.
+    Keys {
+        /// The node.
+        node: String,
+        /// A glob; without one, all.
+        pattern: Option<String>,
+    },
     /// `expect NODE FIELD=VALUE … [within 8s]`.
     Expect {
         /// What is expected.
@@ -141,6 +160,8 @@ pub enum Action {
         /// Milliseconds.
         ms: Millis,
     },
+    /// `hold`, `next`, `go`: when the script's steps are done.
+    Script(ScriptOrder),
     /// `undo`: takes back the last fault.
     Undo,
     /// `quit`.
@@ -165,6 +186,17 @@ pub enum Direction {
     Both,
     /// `A->B`: only what A sends to B.
     AToB,
+}
+
+/// What becomes of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScriptOrder {
+    /// `hold`: no step is done.
+    Hold,
+    /// `next`: the next step is done, whatever its time, and no other.
+    Next,
+    /// `go`: it runs on from where it is.
+    Go,
 }
 
 /// Which links are healed.

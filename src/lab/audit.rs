@@ -3,7 +3,7 @@
 use super::client::{Connection, command};
 use super::nodes::Node;
 use super::reply::Reply;
-use super::workload::Ledger;
+use super::workload::{Ledger, Owed};
 use crate::machine::Millis;
 use crate::world::{ClientId, World};
 
@@ -32,12 +32,11 @@ pub struct Audited {
 /// An audit under way.
 pub(super) struct Audit {
     connection: Connection,
-    owed: Vec<(u64, u64)>,
+    owed: Vec<Owed>,
     asked: usize,
     gives_up_at: Millis,
     audited: Audited,
-    /// The numbers of the keys that were found lost.
-    lost: Vec<u64>,
+    lost: Vec<Owed>,
     pub purpose: Purpose,
 }
 
@@ -111,7 +110,7 @@ impl Audit {
             return;
         }
         self.audited.lost += 1;
-        self.lost.push(*key);
+        self.lost.push((*key, *acked));
         if self.audited.examples.len() < EXAMPLES_MAX {
             let there = found.map_or("nothing".to_owned(), |found| found.to_string());
             let example = format!("w:{key}: write {acked} was acknowledged, {there} is there");
@@ -130,8 +129,8 @@ impl Audit {
         self.audited.error = Some(format!("the connection was lost: {reason}"));
     }
 
-    /// What was found, and the numbers of the keys that are lost.
-    pub fn into_audited(mut self, world: &mut impl World) -> (Audited, Vec<u64>) {
+    /// What was found, and the writes that are lost.
+    pub fn into_audited(mut self, world: &mut impl World) -> (Audited, Vec<Owed>) {
         self.connection.close(world);
         if (self.audited.checked as usize) < self.owed.len() && self.audited.error.is_none() {
             self.audited.error = Some("the primary did not answer in time".to_owned());

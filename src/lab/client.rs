@@ -94,6 +94,7 @@ pub(super) struct Console {
     asked: VecDeque<Vec<String>>,
     /// What a reply belongs to that nobody asked for: MONITOR, SUBSCRIBE.
     last: Vec<String>,
+    last_reply: Option<String>,
 }
 
 impl Console {
@@ -106,6 +107,17 @@ impl Console {
         let connection = self.connection.get_or_insert_with(|| Connection::open(world, node));
         connection.send(world, command(&words));
         self.asked.push_back(words);
+        self.last_reply = None;
+    }
+
+    /// Whether an answer is awaited.
+    pub fn is_waiting(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// The answer to the last command, on one line; none while it is awaited.
+    pub fn last_reply(&self) -> Option<&str> {
+        self.last_reply.as_deref()
     }
 
     pub fn received(&mut self, data: &[u8]) -> Vec<Event> {
@@ -118,6 +130,7 @@ impl Console {
         if let Some(words) = self.asked.pop_front() {
             self.last = words;
         }
+        self.last_reply = self.asked.is_empty().then(|| reply.line());
         Event::Reply {
             command: Command(&self.last).to_string(),
             reply: shortened(reply.print(&self.last)),

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
+use super::client::command;
 use super::nodes::Build;
 use super::reply::Reply;
 use super::run::Lab;
 use super::topology::{ServerSpec, Topology};
+use crate::keyspace::{Keyspace, Value};
 use crate::machine::{
-    Endpoint, Input, LinkState, Machine, Millis, NodeView, Now, Outbox, PrimaryLinkView,
+    Endpoint, Input, LinkState, Machine, Millis, NodeData, NodeView, Now, Outbox, PrimaryLinkView,
     ReplicaView, Role, ServerView,
 };
 use crate::world::{
@@ -40,6 +42,8 @@ struct FakeNode {
     state: State,
     data: Arc<BTreeMap<String, String>>,
     offset: u64,
+    /// What it streamed, or got by the stream.
+    stream: Vec<u8>,
     primary: Option<u16>,
     link_up: bool,
     unread: Vec<(ClientId, Bytes)>,
@@ -117,6 +121,7 @@ impl FakeWorld {
         self.nodes[node].state = State::Dead;
         self.nodes[node].data = Arc::default();
         self.nodes[node].offset = 0;
+        self.nodes[node].stream = Vec::new();
         let gone: Vec<u64> =
             self.clients.iter().filter(|(_, at)| **at == node).map(|(c, _)| *c).collect();
         for client in gone {
@@ -142,6 +147,7 @@ impl FakeWorld {
                 if up {
                     self.nodes[at].data = Arc::clone(&self.nodes[of].data);
                     self.nodes[at].offset = self.nodes[of].offset;
+                    self.nodes[at].stream = self.nodes[of].stream.clone();
                 }
             }
         }
@@ -156,7 +162,8 @@ impl FakeWorld {
             ["SET", ..] if node.primary.is_some() => "-READONLY no\r\n".to_owned(),
             ["SET", key, value] => {
                 Arc::make_mut(&mut node.data).insert(key.to_owned(), value.to_owned());
-                node.offset += 1;
+                node.stream.extend_from_slice(&command(["SET", key, value]));
+                node.offset = node.stream.len() as u64;
                 "+OK\r\n".to_owned()
             }
             ["GET", key] => match node.data.get(key) {
@@ -211,6 +218,7 @@ impl World for FakeWorld {
             state: State::Dead,
             data: Arc::default(),
             offset: 0,
+            stream: Vec::new(),
             primary: None,
             link_up: false,
             unread: Vec::new(),
@@ -324,6 +332,26 @@ impl World for FakeWorld {
             ..ServerView::default()
         };
         (node.state != State::Dead).then(|| Arc::new(NodeView::Server(Box::new(view))))
+    }
+
+    fn ask_data(&mut self, node: NodeId) {
+        let place = &self.nodes[node.0];
+        if place.state == State::Dead {
+            return;
+        }
+        let mut keyspace = Keyspace::default();
+        for (key, value) in &*place.data {
+            keyspace.db_mut(0).set(key.as_bytes(), Value::from(value.as_str()));
+        }
+        let data = NodeData {
+            snapshot: keyspace.snapshot(),
+            wall_ms: 0,
+            replid: format!("history of {}", place.primary.unwrap_or(place.port)),
+            previous: None,
+            offset: place.offset,
+            tail: vec![place.stream.clone().into()],
+        };
+        self.later(WorldEvent::Data { node, data: Some(Box::new(data)) });
     }
 
     fn poll(&mut self, until: Millis) -> Option<WorldEvent> {

@@ -28,6 +28,12 @@ impl Aspect {
             Self::Throttle => into.bytes_per_s = from.bytes_per_s,
         }
     }
+
+    fn is_same(self, a: LinkPolicy, b: LinkPolicy) -> bool {
+        let mut with_other = a;
+        self.copy(b, &mut with_other);
+        with_other == a
+    }
 }
 
 /// The faults of one directed link.
@@ -97,6 +103,28 @@ impl Faults {
         self.settle(pair, old, now_ms)
     }
 
+    /// What is wrong with a link.
+    pub fn of(&self, pair: Pair) -> Fault {
+        self.links.get(&pair).cloned().unwrap_or_default()
+    }
+
+    /// Whether an aspect of a link is still as an action made it.
+    pub fn is_still(&self, aspect: Aspect, changed: &Changed) -> bool {
+        aspect.is_same(self.policy(changed.pair), changed.after)
+    }
+
+    /// Makes an aspect of a link what it was; what would have healed by itself will.
+    pub fn restore(&mut self, aspect: Aspect, changed: Changed, now_ms: Millis) -> Option<Change> {
+        let Changed { pair, before, .. } = changed;
+        let is_meant = |end: &End| end.aspect == aspect;
+        let fault = self.links.entry(pair).or_default();
+        let old = fault.policy;
+        fault.ends.retain(|end| !is_meant(end));
+        fault.ends.extend(before.ends.into_iter().filter(is_meant));
+        aspect.copy(before.policy, &mut fault.policy);
+        self.settle(pair, old, now_ms)
+    }
+
     /// Heals what heals by itself.
     pub fn expire(&mut self, now_ms: Millis) -> Vec<Change> {
         let due = |fault: &Fault| fault.heals_at_ms().is_some_and(|at| at <= now_ms);
@@ -156,8 +184,16 @@ pub(super) enum Undo {
     Start(usize),
     /// The node was frozen: let it run.
     Resume(usize),
-    /// Links were changed: what they were before, what they became, and the undoing as text.
-    Links { changes: Vec<(Pair, LinkPolicy, LinkPolicy)>, text: String },
+    /// An aspect of links was changed.
+    Links { aspect: Aspect, changes: Vec<Changed>, text: String },
+}
+
+/// What an action made of a link.
+#[derive(Debug, Clone)]
+pub(super) struct Changed {
+    pub pair: Pair,
+    pub before: Fault,
+    pub after: LinkPolicy,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::action::Action;
+use super::look::DiffSummary;
 use super::view::PhaseTime;
 use crate::machine::{Fact, Millis};
 
@@ -84,6 +85,28 @@ pub enum Event {
         reply: String,
         /// Whether the reply is an error.
         is_error: bool,
+    },
+    /// What went down a node's replication stream since it was last told.
+    Streamed {
+        /// What the lab asked the node meanwhile.
+        asked: Vec<String>,
+        /// The offset from which it is told.
+        from: u64,
+        /// The last byte of it.
+        to: u64,
+        /// The commands.
+        streamed: Vec<String>,
+        /// Commands before these.
+        more: u64,
+    },
+    /// Two nodes were compared.
+    Compared(Box<DiffSummary>),
+    /// The keys of a node.
+    Keys {
+        /// How many fit.
+        count: u64,
+        /// The first ones.
+        keys: Vec<String>,
     },
     /// A warning of what will come of an order.
     Warned(String),

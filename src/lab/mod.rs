@@ -21,6 +21,11 @@
 //! A server starts again from what its topology says, until CONFIG REWRITE wrote down something
 //! else, as Sentinels order it after each change of role. A Sentinel starts again from its file.
 //!
+//! # Scripts
+//!
+//! A script goes on when what it asked a node is answered, and when the lab has a picture of the
+//! node that is newer than the answer: what it expects next is never found in an old picture.
+//!
 //! # Truth and belief
 //!
 //! Whether a node runs, is paused or dead, and what is wrong with a link, the lab knows since it
@@ -32,6 +37,10 @@
 //! A Sentinel is a node as any other: it can be killed, paused, cut off. What it believes is in its
 //! own view; what really happened, and when, stands beside it in `failovers`. The workload finds
 //! its primary as a client of Sentinel does (`seek`), unless it is told where to write.
+//!
+//! # Looking inside
+//!
+//! A node lends its data, with the offset that it stands for and the tail of its stream: see [`look`].
 //!
 //! # Losses
 //!
@@ -50,8 +59,10 @@ mod failovers;
 pub(crate) mod fake;
 mod faults;
 pub mod journal;
+pub mod look;
 mod nodes;
 mod orders;
+mod pace;
 pub mod parse;
 pub mod picture;
 mod remote;
@@ -64,6 +75,7 @@ mod steps;
 mod summary;
 mod telling;
 pub mod text;
+pub mod told;
 pub mod topology;
 pub mod view;
 mod watch;

@@ -61,6 +61,11 @@ pub(super) struct Node {
     /// The node that it follows by the topology, if that is one of the lab.
     pub follows_at_first: Option<usize>,
     pub rewritten: Rewritten,
+    /// Whether `shutdown` waits for it.
+    pub is_asked_to_end: bool,
+    /// Snapshots begun since the lab began, and where the last one went.
+    pub snapshots: u64,
+    pub last_snapshot: Option<&'static str>,
     /// What clients must AUTH with.
     pub password: Option<String>,
     pub auto_restart: Option<Millis>,
@@ -89,6 +94,7 @@ pub(super) fn add(
         nodes.push(Node {
             follows_at_first: topology.servers.iter().position(followed),
             rewritten,
+            is_asked_to_end: false,
             ..added(world, node, NodeKind::Server, &spec.config, spec.auto_restart)?
         });
     }
@@ -127,6 +133,9 @@ fn added(
         behind: VecDeque::new(),
         follows_at_first: None,
         rewritten: Rewritten::default(),
+        is_asked_to_end: false,
+        snapshots: 0,
+        last_snapshot: None,
         password: password.map(|(_, word)| word.clone()).filter(|word| !word.is_empty()),
         auto_restart,
         wakes_at: None,

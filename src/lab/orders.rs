@@ -3,11 +3,12 @@
 use std::slice;
 
 use super::action::{Action, Direction, HealRef, LinkRef};
-use super::faults::{Aspect, Change, Pair, Undo, describe};
+use super::faults::{Aspect, Change, Changed, Pair, Undo, describe};
 use super::journal::Event;
 use super::nodes::Node;
 use super::parse::did_you_mean;
 use super::run::Lab;
+use super::text::Command;
 use super::view::{NodeKind, NodeStatus};
 use crate::machine::Millis;
 use crate::world::{LinkPolicy, World};
@@ -19,10 +20,19 @@ impl<W: World> Lab<W> {
     /// Carries out an action. `by` is who wants it: "key", "palette", "step", "stdin". Whether it
     /// could be done is in the journal.
     pub fn act(&mut self, action: &Action, by: &'static str) {
-        if let Err(reason) = self.attempt(action, by) {
+        drop(self.try_to_act(action, by));
+    }
+
+    /// Carries out an action, or tells the journal why not. What a script asks for must be done.
+    pub(super) fn try_to_act(&mut self, action: &Action, by: &'static str) -> Result<(), String> {
+        self.attempt(action, by).inspect_err(|reason| {
+            let text = action.to_string();
+            if matches!(by, "step" | "stdin") {
+                self.count_as_failed(&text, reason);
+            }
             let node = subject(action).filter(|name| self.find(name).is_ok()).map(str::to_owned);
-            self.note(node, Event::Refused { action: action.to_string(), reason });
-        }
+            self.note(node, Event::Refused { action: text, reason: reason.clone() });
+        })
     }
 
     fn attempt(&mut self, action: &Action, by: &'static str) -> Result<(), String> {
@@ -62,6 +72,10 @@ impl<W: World> Lab<W> {
                 self.ask(action, by, node, words)?;
             }
             Action::Redis { node, words } => self.ask(action, by, node, words.clone())?,
+            Action::Stream { .. } | Action::Diff { .. } | Action::Keys { .. } => {
+                self.look_order(action)?;
+                self.did(action, by);
+            }
             Action::Failover { .. }
             | Action::CkQuorum { .. }
             | Action::SentinelReset { .. }
@@ -69,6 +83,9 @@ impl<W: World> Lab<W> {
             Action::Write { per_second, node } => {
                 let to = node.as_ref().map(|name| self.destination(name)).transpose()?;
                 self.did(action, by);
+                if to.as_ref().is_some_and(|to| !self.is_of_the_same_data(to)) {
+                    self.workload.owe_nothing();
+                }
                 let now = self.now_ms();
                 self.workload.set(&mut self.world, *per_second, to, now);
             }
@@ -80,6 +97,10 @@ impl<W: World> Lab<W> {
                 self.expect(claim.clone(), *within_ms, None);
             }
             Action::Wait { .. } => return Err("only a script can wait".to_owned()),
+            Action::Script(order) => {
+                self.pace_steps(*order)?;
+                self.did(action, by);
+            }
             Action::Undo => self.undo_last(by)?,
             Action::Quit => {
                 self.did(action, by);
@@ -142,7 +163,7 @@ impl<W: World> Lab<W> {
             }
             Action::Shutdown { .. } => {
                 self.world.stop(id);
-                self.remember(Undo::Start(node));
+                self.nodes[node].is_asked_to_end = true;
             }
             Action::Restart { .. } => {
                 if !matches!(self.nodes[node].status, NodeStatus::Dead(..)) {
@@ -166,6 +187,7 @@ impl<W: World> Lab<W> {
     pub(super) fn kill(&mut self, node: usize, power_loss: bool) {
         let id = self.nodes[node].id;
         let cause = if power_loss { "power loss" } else { "killed" };
+        self.refresh();
         if power_loss {
             self.world.power_loss(id);
         } else {
@@ -196,7 +218,11 @@ impl<W: World> Lab<W> {
             return Err(format!("{name} is dead; `restart {name}` starts it"));
         }
         self.did(action, by);
+        self.taps[node].on_asked(Command(&words).to_string());
         self.consoles[node].ask(&mut self.world, &self.nodes[node], words);
+        if matches!(by, "step" | "stdin") {
+            self.await_answer(node);
+        }
         Ok(())
     }
 
@@ -204,26 +230,28 @@ impl<W: World> Lab<W> {
         let (pairs, undo) = self.pairs_of(action)?;
         self.did(action, by);
         let now = self.now_ms();
-        let before: Vec<_> = pairs.iter().map(|pair| self.faults.policy(*pair)).collect();
-        let mut changes = Vec::new();
-        for pair in &pairs {
-            changes.extend(match wanted(action) {
+        let wanted = wanted(action);
+        let all_clear = pairs.iter().all(|pair| self.faults.policy(*pair).is_clear());
+        let (mut changes, mut remembered) = (Vec::new(), Vec::new());
+        for pair in pairs {
+            let before = self.faults.of(pair);
+            changes.extend(match wanted {
                 Some((aspect, policy, for_ms)) => {
                     let ends_at = for_ms.map(|ms| now.saturating_add(ms));
-                    self.faults.set(*pair, aspect, policy, now, ends_at)
+                    self.faults.set(pair, aspect, policy, now, ends_at)
                 }
-                None => self.faults.replace(*pair, LinkPolicy::default(), now),
+                None => self.faults.replace(pair, LinkPolicy::default(), now),
             });
+            let after = self.faults.policy(pair);
+            if before.policy != after {
+                remembered.push(Changed { pair, before, after });
+            }
         }
-        let all_clear = before.iter().all(LinkPolicy::is_clear);
-        let text = if all_clear { undo } else { format!("take back `{action}`") };
-        let known = pairs.iter().zip(before).map(|(pair, before)| (*pair, before));
-        let remembered: Vec<_> = known
-            .map(|(pair, before)| (pair, before, self.faults.policy(pair)))
-            .filter(|(_, before, after)| before != after)
-            .collect();
-        if !remembered.is_empty() {
-            self.remember(Undo::Links { changes: remembered, text });
+        if let Some((aspect, ..)) = wanted
+            && !remembered.is_empty()
+        {
+            let text = if all_clear { undo } else { format!("take back `{action}`") };
+            self.remember(Undo::Links { aspect, changes: remembered, text });
         }
         self.apply(changes);
         Ok(())
@@ -310,8 +338,8 @@ impl<W: World> Lab<W> {
         match undo {
             Undo::Start(node) => matches!(self.nodes[*node].status, NodeStatus::Dead(..)),
             Undo::Resume(node) => matches!(self.nodes[*node].status, NodeStatus::Paused(_)),
-            Undo::Links { changes, .. } => {
-                changes.iter().any(|(pair, _, after)| self.faults.policy(*pair) == *after)
+            Undo::Links { aspect, changes, .. } => {
+                changes.iter().any(|changed| self.faults.is_still(*aspect, changed))
             }
         }
     }
@@ -325,9 +353,9 @@ impl<W: World> Lab<W> {
         match undo {
             Undo::Start(node) => self.start_or_refuse(node),
             Undo::Resume(node) => self.resume(node),
-            Undo::Links { changes, .. } => {
+            Undo::Links { aspect, changes, .. } => {
                 let now = self.now_ms();
-                let back = |(pair, before, _)| self.faults.replace(pair, before, now);
+                let back = |changed| self.faults.restore(aspect, changed, now);
                 let changes: Vec<_> = changes.into_iter().filter_map(back).collect();
                 self.apply(changes);
             }
@@ -365,6 +393,8 @@ fn subject(action: &Action) -> Option<&str> {
         | Action::Promote { node }
         | Action::ReplicaOf { node, .. }
         | Action::Redis { node, .. }
+        | Action::Stream { node }
+        | Action::Keys { node, .. }
         | Action::Heal { what: HealRef::Node(node) } => Some(node),
         Action::Isolate { nodes, .. } => nodes.first().map(String::as_str),
         Action::Expect { claim, .. } => {
@@ -458,6 +488,32 @@ mod tests {
         assert_eq!((lab.view().undo, lab.view().faults.len()), (None, 0));
         act(&mut lab, "undo");
         assert_eq!(rows(&lab).last().unwrap(), "refused: undo: there is no fault to take back");
+    }
+
+    #[test]
+    fn a_node_that_was_asked_to_end_is_started_again_by_undo_once_it_has() {
+        let mut lab = ready();
+        act(&mut lab, "shutdown alpha");
+        assert_eq!(lab.view().undo, None);
+        live(&mut lab, 100);
+        assert_eq!(lab.view().undo.as_deref(), Some("restart alpha"));
+    }
+
+    #[test]
+    fn undo_gives_back_what_heals_by_itself_and_leaves_other_aspects_alone() {
+        let mut lab = ready();
+        act(&mut lab, "delay alpha->bravo 50ms for 10s");
+        act(&mut lab, "cut alpha->bravo");
+        act(&mut lab, "undo");
+        assert_eq!(describe(&lab.faults.policy((0, 1))), "delay 50ms");
+        live(&mut lab, 10_100);
+        assert_eq!(describe(&lab.faults.policy((0, 1))), "clear");
+        act(&mut lab, "cut alpha->bravo for 5s");
+        act(&mut lab, "delay alpha->bravo 50ms");
+        live(&mut lab, 5_100);
+        assert_eq!(lab.view().undo.as_deref(), Some("take back `delay alpha->bravo 50ms`"));
+        act(&mut lab, "undo");
+        assert_eq!(lab.view().faults, []);
     }
 
     #[test]

@@ -64,7 +64,13 @@ pub fn link(text: &str) -> Result<LinkRef, ParseError> {
     Ok(link)
 }
 
-/// Reads a duration: `20ms`, `10s`, `1.5s`, `2m`, `1h`.
+/// Longest duration that can be said, in milliseconds: about 34 years.
+pub const DURATION_MAX: Millis = 1 << 40;
+
+/// Largest size that can be said, in bytes: a pebibyte.
+pub const SIZE_MAX: u64 = 1 << 50;
+
+/// Reads a duration: `20ms`, `10s`, `1.5s`, `2m`, `1h`; at most [`DURATION_MAX`].
 pub fn duration(text: &str) -> Option<Millis> {
     let at = text.find(|c: char| c.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(at);
@@ -75,10 +81,11 @@ pub fn duration(text: &str) -> Option<Millis> {
         "h" => 3_600_000,
         _ => return None,
     };
-    scaled(number, scale)
+    scaled(number, scale).filter(|ms| *ms <= DURATION_MAX)
 }
 
-/// Reads a size in bytes, with redis.conf's units: `50kb` is 51200, `50k` is 50000.
+/// Reads a size in bytes, with redis.conf's units: `50kb` is 51200, `50k` is 50000; at most
+/// [`SIZE_MAX`].
 pub fn size(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
     let at = lower.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(lower.len());
@@ -93,7 +100,7 @@ pub fn size(text: &str) -> Option<u64> {
         "gb" => 1 << 30,
         _ => return None,
     };
-    scaled(number, scale)
+    scaled(number, scale).filter(|bytes| *bytes <= SIZE_MAX)
 }
 
 /// A decimal number times a unit, without rounding where the number is whole.
@@ -375,5 +382,6 @@ mod tests {
         assert_eq!(size("1.5mb"), Some(3 << 19));
         assert_eq!((size("kb"), size("-1"), size("1tb")), (None, None, None));
         assert_eq!((duration("10"), duration("99999999999999999999s")), (None, None));
+        assert_eq!((duration("400000h"), size("2000000gb")), (None, None));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::action::Action;
+use super::look::{Ask, Sight, Taken};
 use super::run::{Lab, LogLine};
 use super::view::LabView;
 use crate::machine::Millis;
@@ -26,6 +27,7 @@ pub struct Remote {
 
 enum Order {
     Act(Box<Action>, &'static str),
+    Show(Ask),
     Shutdown,
 }
 
@@ -33,6 +35,7 @@ enum Order {
 struct Shared {
     view: Mutex<Arc<LabView>>,
     logs: Mutex<Vec<LogLine>>,
+    sight: Mutex<Option<Sight>>,
 }
 
 impl Remote {
@@ -59,6 +62,16 @@ impl Remote {
     /// Gives an action to the lab; what came of it is in the journal.
     pub fn act(&self, action: Action, by: &'static str) {
         self.order(Order::Act(Box::new(action), by));
+    }
+
+    /// Asks for the data of nodes. What they lend is read on a thread of its own.
+    pub fn show(&self, ask: Ask) {
+        self.order(Order::Show(ask));
+    }
+
+    /// Takes what the last [`Remote::show`] came to, once it is there.
+    pub fn take_sight(&self) -> Option<Sight> {
+        self.shared.sight.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Takes the log lines that came since the last call.
@@ -100,7 +113,7 @@ fn put<T>(slot: &Mutex<T>, value: T) {
     *slot.lock().unwrap_or_else(PoisonError::into_inner) = value;
 }
 
-fn run<W: World>(mut lab: Lab<W>, inbox: &Receiver<Order>, shared: &Shared) {
+fn run<W: World>(mut lab: Lab<W>, inbox: &Receiver<Order>, shared: &Arc<Shared>) {
     let mut pictured_at = lab.now_ms();
     while !lab.has_quit() {
         let mut acted = false;
@@ -110,11 +123,15 @@ fn run<W: World>(mut lab: Lab<W>, inbox: &Receiver<Order>, shared: &Shared) {
                     lab.act(&action, by);
                     acted = true;
                 }
+                Ok(Order::Show(ask)) => lab.show(ask),
                 Ok(Order::Shutdown) | Err(TryRecvError::Disconnected) => return,
                 Err(TryRecvError::Empty) => break,
             }
         }
         lab.turn(if acted { lab.now_ms() } else { pictured_at + PICTURE_MS });
+        for taken in lab.drain_taken() {
+            read(taken, shared);
+        }
         if acted || lab.now_ms() >= pictured_at + PICTURE_MS {
             pictured_at = lab.now_ms();
             put(&shared.view, Arc::new(lab.view()));
@@ -123,6 +140,15 @@ fn run<W: World>(mut lab: Lab<W>, inbox: &Receiver<Order>, shared: &Shared) {
         }
     }
     put(&shared.view, Arc::new(lab.view()));
+}
+
+/// Reads what nodes lent on a thread of its own: the lab goes on meanwhile.
+fn read(taken: Taken, shared: &Arc<Shared>) {
+    let shared = Arc::clone(shared);
+    let read = move || put(&shared.sight, Some(Sight::of(taken)));
+    let thread = std::thread::Builder::new().name("reader".to_owned()).spawn(read);
+    // A system that has no thread left shows nothing, and the person asks again.
+    drop(thread);
 }
 
 #[cfg(test)]

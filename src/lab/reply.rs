@@ -44,6 +44,26 @@ impl Reply {
         }
     }
 
+    /// The bare answer on one line: what claims compare.
+    pub fn line(&self) -> String {
+        let list = |items: &[Self]| items.iter().map(Self::line).collect::<Vec<_>>().join(" ");
+        match self {
+            Self::Simple(text) | Self::Error(text) | Self::Verbatim(text) | Self::Double(text) => {
+                text.clone()
+            }
+            Self::Integer(number) => number.to_string(),
+            Self::Bulk(text) => String::from_utf8_lossy(text).into_owned(),
+            Self::Nil => "(nil)".to_owned(),
+            Self::Array(items) | Self::Set(items) => list(items),
+            Self::Map(pairs) => {
+                let pairs =
+                    pairs.iter().map(|(key, value)| format!("{} {}", key.line(), value.line()));
+                pairs.collect::<Vec<_>>().join(" ")
+            }
+            Self::Bool(is_so) => is_so.to_string(),
+        }
+    }
+
     /// As redis-cli prints it after this command: some answers are text for people.
     pub fn print(&self, words: &[String]) -> String {
         match self {

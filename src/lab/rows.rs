@@ -1,6 +1,6 @@
 //! The table of actions: one row each. The parser, help, completion and the README read it.
 
-use super::action::Action;
+use super::action::{Action, ScriptOrder};
 use super::parse::{
     EXPECT_WITHIN_DEFAULT_MS, ParseError, read_claim, read_duration, read_heal, read_jitter,
     read_link, read_monitor, read_name, read_names, read_option, read_rate, read_throughput,
@@ -214,6 +214,30 @@ pub const ACTIONS: &[ActionRow] = &[
         },
     },
     ActionRow {
+        name: "stream",
+        usage: "stream NODE",
+        doc: "Tells what went down a node's replication stream since it was last told, beside what the lab asked it.",
+        slots: &[Slot::Node],
+        read: |words| Ok(Action::Stream { node: read_name(words)? }),
+    },
+    ActionRow {
+        name: "diff",
+        usage: "diff A B",
+        doc: "Compares the data of two nodes and says why keys differ: not yet arrived, expired, written locally.",
+        slots: &[Slot::Node, Slot::Node],
+        read: |words| Ok(Action::Diff { a: read_name(words)?, b: read_name(words)? }),
+    },
+    ActionRow {
+        name: "keys",
+        usage: "keys NODE [PATTERN]",
+        doc: "Shows the keys of a node, from a snapshot that costs it nothing.",
+        slots: &[Slot::Node],
+        read: |words| {
+            let node = read_name(words)?;
+            Ok(Action::Keys { node, pattern: words.take().map(|word| word.text) })
+        },
+    },
+    ActionRow {
         name: "expect",
         usage: "expect NODE|NAME|lab FIELD=VALUE… [within 8s]",
         doc: "Waits until something is true of a node, a watched primary or the lab; fails if it does not become so.",
@@ -237,6 +261,27 @@ pub const ACTIONS: &[ActionRow] = &[
         doc: "Takes back the last fault.",
         slots: &[],
         read: |_| Ok(Action::Undo),
+    },
+    ActionRow {
+        name: "hold",
+        usage: "hold",
+        doc: "Holds the script: no step is done until `next` or `go`.",
+        slots: &[],
+        read: |_| Ok(Action::Script(ScriptOrder::Hold)),
+    },
+    ActionRow {
+        name: "next",
+        usage: "next",
+        doc: "Does the script's next step, whatever its time, and holds the script there.",
+        slots: &[],
+        read: |_| Ok(Action::Script(ScriptOrder::Next)),
+    },
+    ActionRow {
+        name: "go",
+        usage: "go",
+        doc: "Lets a held script run on.",
+        slots: &[],
+        read: |_| Ok(Action::Script(ScriptOrder::Go)),
     },
     ActionRow {
         name: "quit",

@@ -1,13 +1,14 @@
 //! The running lab: nodes in a world, what they report, and what becomes due by itself.
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::audit::{Audit, Audited, Purpose};
 use super::client::Console;
 use super::failovers::Failovers;
 use super::faults::{Faults, Undo};
 use super::journal::{Event, Journal};
+use super::look::{Counts, Look, Taken, Tap};
 use super::nodes::{self, Build, NOT_STARTED, Node};
 use super::sentinels::SplitVote;
 use super::steps::Steps;
@@ -50,6 +51,14 @@ pub struct Lab<W: World> {
     /// Losses of failovers are not counted before.
     pub(super) count_after: Millis,
     pub(super) consoles: Vec<Console>,
+    /// What was told of each node's stream.
+    pub(super) taps: Vec<Tap>,
+    /// Who waits for the data of nodes.
+    pub(super) looks: Vec<Look>,
+    /// What nodes lent, not yet drained.
+    pub(super) taken: Vec<Taken>,
+    /// What the last `diff` found; nothing while it compares.
+    pub(super) compared: Option<Counts>,
     pub(super) faults: Faults,
     pub(super) undo: Vec<Undo>,
     pub(super) workload: Workload,
@@ -86,6 +95,10 @@ impl<W: World> Lab<W> {
             title: topology.title.clone(),
             about: topology.about.clone(),
             consoles: nodes.iter().map(|_| Console::default()).collect(),
+            taps: nodes.iter().map(|_| Tap::default()).collect(),
+            looks: Vec::new(),
+            taken: Vec::new(),
+            compared: None,
             faults: Faults::default(),
             undo: Vec::new(),
             workload: Workload::new(topology.workload.as_ref(), destination),
@@ -180,7 +193,8 @@ impl<W: World> Lab<W> {
         }
         let Some(primary) = self.present_primary() else {
             self.audited_at = Some(now);
-            self.audited.error = Some("no primary runs".to_owned());
+            let error = Some("no primary runs".to_owned());
+            self.audited = Audited { error, ..Audited::default() };
             return;
         };
         let (node, ledger) = (&self.nodes[primary], self.workload.ledger());
@@ -215,6 +229,12 @@ impl<W: World> Lab<W> {
         self.note(None, Event::Refused { action, reason });
     }
 
+    /// Notes that a line of a script could not be carried out: the run has failed.
+    pub fn fail(&mut self, line: &str, reason: &str) {
+        self.refuse(line, reason);
+        self.count_as_failed(line, reason);
+    }
+
     pub(super) fn note(&mut self, node: Option<String>, event: Event) {
         let now = self.now_ms();
         self.journal.push(now, node, event);
@@ -237,7 +257,10 @@ impl<W: World> Lab<W> {
     /// A node is dead from now on, and comes back if its topology says so.
     pub(super) fn died(&mut self, node: usize, cause: &str) {
         let now = self.now_ms();
+        self.give_up_looks(node);
         let node = &mut self.nodes[node];
+        node.view = node.view.take().map(|last| Arc::new(last.of_the_dead()));
+        node.is_asked_to_end = false;
         node.status = NodeStatus::Dead(now, cause.to_owned());
         node.last_fault = Some((now, cause.to_owned()));
         node.wakes_at = node.auto_restart.map(|after| now + after);
@@ -266,7 +289,7 @@ impl<W: World> Lab<W> {
         let (audited, lost) = audit.into_audited(&mut self.world);
         match purpose {
             Purpose::Asked => {
-                self.workload.found_lost(audited.lost);
+                self.workload.found_missing(&lost);
                 self.audited = audited;
                 self.audited_at = Some(now);
             }
@@ -325,6 +348,8 @@ impl<W: World> Lab<W> {
         if is_late || self.sentinels_know_each_other() {
             self.ready_at = Some(now);
             self.workload.begin(now);
+            self.begin_taps();
+            self.begin_steps(now);
             self.note(None, Event::Ready);
         }
     }
@@ -349,6 +374,7 @@ impl<W: World> Lab<W> {
                 self.logs.push_back(LogLine { node: node.unwrap_or_default(), level, text });
             }
             WorldEvent::Exited { node, exit } => self.on_exit(node, exit),
+            WorldEvent::Data { node, data } => self.on_data(node, data.map(|data| *data)),
             WorldEvent::ClientReceived { client, data } => self.on_received(client, &data),
             WorldEvent::ClientClosed { client, reason } => self.on_closed(client, &reason),
             WorldEvent::Nudge => {}
@@ -393,6 +419,11 @@ impl<W: World> Lab<W> {
                 let rewritten = &self.nodes[at].rewritten;
                 *rewritten.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
             }
+            if let Fact::SaveStarted { target } = &fact {
+                let disk = target == "disk";
+                self.nodes[at].snapshots += 1;
+                self.nodes[at].last_snapshot = Some(if disk { "disk" } else { "sockets" });
+            }
             self.account(at, &fact);
             self.note_of(at, Event::Node(fact));
         }
@@ -405,6 +436,9 @@ impl<W: World> Lab<W> {
             Exit::Crashed(message) => (format!("crashed: {message}"), Event::Crashed { message }),
         };
         self.note_of(at, event);
+        if self.nodes[at].is_asked_to_end {
+            self.remember(Undo::Start(at));
+        }
         self.died(at, &cause);
     }
 

@@ -9,7 +9,7 @@ use super::journal::Event;
 use super::parse::did_you_mean;
 use super::run::Lab;
 use super::view::{FailoverReport, MonitorRow, NodeKind, NodeStatus};
-use super::workload::Destination;
+use super::workload::{Destination, Owed};
 use crate::machine::{Fact, Millis, Role};
 use crate::world::{LinkPolicy, World};
 
@@ -64,6 +64,22 @@ impl<W: World> Lab<W> {
                 _ => Err(format!("{name} is a Sentinel and takes no writes")),
             },
         }
+    }
+
+    /// Whether a node, or a monitor's primary, has the same data as where the workload writes now:
+    /// whether one chain of the topology holds both.
+    pub(super) fn is_of_the_same_data(&self, to: &Destination) -> bool {
+        let head = |mut node: usize| {
+            while let Some(primary) = self.nodes[node].follows_at_first {
+                node = primary;
+            }
+            node
+        };
+        let there = match to {
+            Destination::Node(node) => Some(*node),
+            Destination::Monitor(name, _) => self.monitor(name).map(|row| row.primary),
+        };
+        self.workload.target().map(head) == there.map(head)
     }
 
     pub(super) fn sentinel_order(
@@ -238,12 +254,12 @@ impl<W: World> Lab<W> {
     }
 
     /// What a failover lost is told, and lost for good.
-    pub(super) fn count_losses(&mut self, report: usize, audited: &Audited, lost: &[u64]) {
+    pub(super) fn count_losses(&mut self, report: usize, audited: &Audited, lost: &[Owed]) {
         if audited.error.is_some() {
             self.count_after = self.now_ms() + COUNT_AGAIN_MS;
             return;
         }
-        let keys = lost.iter().take(LOST_KEYS_MAX).map(|key| format!("w:{key}")).collect();
+        let keys = lost.iter().take(LOST_KEYS_MAX).map(|(key, _)| format!("w:{key}")).collect();
         self.failovers.count(report, audited.lost, keys);
         self.workload.lost_by_failover(lost);
         let examples = audited.examples.iter().take(LOST_KEYS_MAX).cloned().collect();

@@ -1,9 +1,11 @@
 //! Steps and expectations: what a topology file wants done and found true, one after another, and
 //! what a person or a script expects besides.
 
-use super::action::{Action, Claim};
+use super::action::{Action, Claim, ScriptOrder};
 use super::claim::holds;
 use super::journal::Event;
+use super::look::Look;
+use super::pace::Pace;
 use super::run::Lab;
 use super::topology::StepSpec;
 use super::view::{StepStatus, StepView};
@@ -15,6 +17,17 @@ pub(super) const LOOK_MS: Millis = 10;
 
 /// Milliseconds between two audits while an expectation about losses is not met yet.
 const AUDIT_AGAIN_MS: Millis = 250;
+
+/// Milliseconds that a script waits for the answer to what it asked a node.
+const ANSWER_WITHIN_MS: Millis = 5_000;
+
+/// An answer that a script waits for: what it looks at next shall be of after it.
+struct Awaited {
+    node: usize,
+    until: Millis,
+    /// The answer is there, and a picture of the node that is newer was asked for.
+    is_answered: bool,
+}
 
 /// Something that shall become true.
 struct Expectation {
@@ -32,9 +45,11 @@ pub(super) struct Steps {
     specs: Vec<StepSpec>,
     statuses: Vec<StepStatus>,
     next: usize,
-    /// Lab time before which no step is done: a step waits.
+    pace: Pace,
+    /// Script time before which no step is done: a step waits.
     not_before: Millis,
     open: Vec<Expectation>,
+    awaited: Option<Awaited>,
     met: usize,
     failed: Vec<String>,
 }
@@ -46,8 +61,10 @@ impl Steps {
             specs,
             statuses,
             next: 0,
+            pace: Pace::new(),
             not_before: 0,
             open: Vec::new(),
+            awaited: None,
             met: 0,
             failed: Vec::new(),
         }
@@ -58,28 +75,60 @@ impl Steps {
         pairs.map(|(step, status)| StepView { text: step.text.clone(), status: *status }).collect()
     }
 
-    /// The step at hand, unless it waits for its expectation or its time.
-    fn due(&self, now: Millis, ready_at: Millis) -> Option<usize> {
-        let blocked = self.open.iter().any(|open| open.step.is_some());
-        (!blocked && self.next_at(ready_at)? <= now).then_some(self.next)
+    /// Whether somebody holds the script.
+    pub fn is_held(&self) -> bool {
+        self.pace.is_held()
     }
 
-    /// When the step at hand may be done.
-    fn next_at(&self, ready_at: Millis) -> Option<Millis> {
+    /// The step at hand, unless it waits for the one before, for its time, or for somebody.
+    fn due(&self, now: Millis) -> Option<usize> {
+        let blocked = self.open.iter().any(|open| open.step.is_some());
+        let has_come = self.pace.when(self.due_time()?).is_some_and(|at| at <= now);
+        (!blocked && (has_come || self.pace.may_step())).then_some(self.next)
+    }
+
+    /// When the step at hand may be done, in script time.
+    fn due_time(&self) -> Option<Millis> {
         let step = self.specs.get(self.next)?;
-        Some((ready_at + step.at_ms.unwrap_or(0)).max(self.not_before))
+        Some(step.at_ms.unwrap_or(0).max(self.not_before))
     }
 }
 
 impl<W: World> Lab<W> {
     /// Whether all steps are done and nothing is expected any more.
     pub fn steps_are_done(&self) -> bool {
-        self.steps.next == self.steps.specs.len() && self.steps.open.is_empty()
+        self.steps.next == self.steps.specs.len()
+            && self.steps.open.is_empty()
+            && !self.is_awaiting()
     }
 
-    /// Whether something besides the steps is expected and not settled yet.
+    /// Whether something besides the steps is expected and not settled yet, or what was asked is
+    /// not answered.
     pub fn is_expecting(&self) -> bool {
-        self.steps.open.iter().any(|open| open.step.is_none())
+        self.steps.open.iter().any(|open| open.step.is_none()) || self.is_awaiting()
+    }
+
+    /// A script goes on when the node has answered, and the lab has a picture of it of after that.
+    pub(super) fn await_answer(&mut self, node: usize) {
+        let until = self.now_ms().saturating_add(ANSWER_WITHIN_MS);
+        self.steps.awaited = Some(Awaited { node, until, is_answered: false });
+    }
+
+    fn is_awaiting(&self) -> bool {
+        self.steps.awaited.is_some() || self.looks.iter().any(Look::is_order)
+    }
+
+    fn settle_awaited(&mut self) {
+        let now = self.now_ms();
+        let is_seen = !self.looks.iter().any(Look::is_order);
+        let Some(awaited) = &mut self.steps.awaited else { return };
+        let node = awaited.node;
+        if now >= awaited.until || (awaited.is_answered && is_seen) {
+            self.steps.awaited = None;
+        } else if !awaited.is_answered && !self.consoles[node].is_waiting() {
+            awaited.is_answered = true;
+            self.see(node);
+        }
     }
 
     /// Expectations met.
@@ -87,9 +136,40 @@ impl<W: World> Lab<W> {
         self.steps.met
     }
 
-    /// Expectations not met in time, as text.
+    /// What a script asked for could not be done.
+    pub(super) fn count_as_failed(&mut self, what: &str, reason: &str) {
+        self.steps.failed.push(format!("{what} ({reason})"));
+    }
+
+    /// Expectations not met in time and what could not be done, as text.
     pub fn failed(&self) -> &[String] {
         &self.steps.failed
+    }
+
+    /// The lab is ready: the script's clock runs, unless somebody holds it.
+    pub(super) fn begin_steps(&mut self, now: Millis) {
+        self.steps.pace.begin(now);
+    }
+
+    /// Whether somebody holds the script.
+    pub fn is_held(&self) -> bool {
+        self.steps.is_held()
+    }
+
+    /// Holds the script, lets one step of it be done, or lets it run on.
+    pub(super) fn pace_steps(&mut self, order: ScriptOrder) -> Result<(), String> {
+        let now = self.now_ms();
+        if self.steps.next == self.steps.specs.len() {
+            return Err("there is no step left to be done".to_owned());
+        }
+        match order {
+            ScriptOrder::Hold if self.is_held() => return Err("it is held already".to_owned()),
+            ScriptOrder::Hold => self.steps.pace.hold(now),
+            ScriptOrder::Next => self.steps.pace.step(now),
+            ScriptOrder::Go if !self.is_held() => return Err("nobody holds it".to_owned()),
+            ScriptOrder::Go => self.steps.pace.go(now),
+        }
+        Ok(())
     }
 
     pub(super) fn expect(&mut self, claim: Claim, within_ms: Millis, step: Option<usize>) {
@@ -101,10 +181,17 @@ impl<W: World> Lab<W> {
 
     /// Does the steps whose time has come, and looks at what is expected.
     pub(super) fn advance(&mut self) {
-        let Some(ready_at) = self.ready_at else { return };
+        if self.ready_at.is_none() {
+            return;
+        }
         loop {
+            self.settle_awaited();
+            if self.is_awaiting() {
+                return;
+            }
             self.look();
-            let Some(at) = self.steps.due(self.now_ms(), ready_at) else { return };
+            let Some(at) = self.steps.due(self.now_ms()) else { return };
+            self.steps.pace.stepped(self.steps.due_time().unwrap_or_default());
             self.steps.next += 1;
             self.take(at);
         }
@@ -116,14 +203,18 @@ impl<W: World> Lab<W> {
         if let Some(text) = say {
             self.note(None, Event::Said(text));
         }
-        match order {
-            Some(Action::Wait { ms }) => self.steps.not_before = self.now_ms().saturating_add(ms),
-            Some(action) => self.act(&action, "step"),
-            None => {}
-        }
-        match expect {
-            Some((claim, within_ms)) => self.expect(claim, within_ms, Some(at)),
-            None => self.steps.statuses[at] = StepStatus::Passed,
+        let done = match order {
+            Some(Action::Wait { ms }) => {
+                self.steps.not_before = self.steps.pace.time(self.now_ms()).saturating_add(ms);
+                Ok(())
+            }
+            Some(action) => self.try_to_act(&action, "step"),
+            None => Ok(()),
+        };
+        match (done, expect) {
+            (Err(_), _) => self.steps.statuses[at] = StepStatus::Failed,
+            (Ok(()), Some((claim, within_ms))) => self.expect(claim, within_ms, Some(at)),
+            (Ok(()), None) => self.steps.statuses[at] = StepStatus::Passed,
         }
     }
 
@@ -207,10 +298,13 @@ impl<W: World> Lab<W> {
 
     /// When the next look is due.
     pub(super) fn next_look(&self) -> Option<Millis> {
-        if !self.steps.open.is_empty() || self.ready_at.is_none() {
+        if !self.steps.open.is_empty() || self.ready_at.is_none() || self.is_awaiting() {
             return Some(self.now_ms() + LOOK_MS);
         }
-        self.steps.next_at(self.ready_at?)
+        if self.steps.pace.may_step() && self.steps.due_time().is_some() {
+            return Some(self.now_ms());
+        }
+        self.steps.due_time().and_then(|time| self.steps.pace.when(time))
     }
 }
 
@@ -244,6 +338,58 @@ mod tests {
 
     fn statuses(lab: &mut Lab<FakeWorld>) -> Vec<StepStatus> {
         lab.view().steps.iter().map(|step| step.status).collect()
+    }
+
+    #[test]
+    fn a_held_script_does_a_step_when_it_is_told_to() {
+        let mut lab = lab(vec![
+            step(Some(1_000), "pause bravo"),
+            step(Some(3_000), "kill alpha"),
+            step(Some(4_000), "kill bravo"),
+        ]);
+        let act = |lab: &mut Lab<FakeWorld>, text| lab.act(&parse::action(text).unwrap(), "key");
+        let done = |lab: &mut Lab<FakeWorld>| {
+            lab.view().steps.iter().filter(|step| step.status == StepStatus::Passed).count()
+        };
+        act(&mut lab, "hold");
+        live(&mut lab, 10_000);
+        assert_eq!((done(&mut lab), lab.view().is_held), (0, true));
+        act(&mut lab, "next");
+        live(&mut lab, 10);
+        assert_eq!(done(&mut lab), 1);
+        act(&mut lab, "next");
+        live(&mut lab, 10_000);
+        assert_eq!(done(&mut lab), 2, "it was done before its time");
+        act(&mut lab, "go");
+        live(&mut lab, 900);
+        assert_eq!(done(&mut lab), 2, "the time between two steps stays what it was");
+        live(&mut lab, 200);
+        assert_eq!((done(&mut lab), lab.steps_are_done()), (3, true));
+        act(&mut lab, "next");
+        assert!(lab.journal().newest(1)[0].event.text().contains("no step left"));
+    }
+
+    #[test]
+    fn a_step_that_cannot_be_done_has_failed() {
+        let mut lab = lab(vec![step(None, "resume alpha"), step(None, "kill bravo")]);
+        live(&mut lab, 200);
+        assert_eq!(lab.failed(), ["resume alpha (alpha is not paused)"]);
+        let statuses: Vec<_> = lab.view().steps.iter().map(|step| step.status).collect();
+        assert_eq!(statuses, [StepStatus::Failed, StepStatus::Passed]);
+    }
+
+    #[test]
+    fn nothing_is_true_of_a_dead_node_but_that_it_is_dead() {
+        let mut lab = lab(vec![]);
+        live(&mut lab, 200);
+        for text in ["kill alpha", "expect alpha role=primary within 10ms"] {
+            lab.act(&parse::action(text).unwrap(), "key");
+        }
+        lab.act(&parse::action("expect alpha status=dead").unwrap(), "key");
+        live(&mut lab, 200);
+        assert_eq!(lab.failed(), ["alpha role=primary (role is none)"]);
+        let view = lab.view();
+        assert!(view.nodes[0].view.as_ref().unwrap().server().unwrap().replicas.is_empty());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::action::Action;
 use super::journal::Event;
+use super::look::DiffSummary;
 use super::view::PhaseTime;
 use crate::machine::{Field, Severity};
 
@@ -23,6 +24,9 @@ impl Event {
             Self::Resumed => "resumed",
             Self::LinkChanged { .. } => "link-changed",
             Self::Reply { .. } => "reply",
+            Self::Streamed { .. } => "streamed",
+            Self::Compared(_) => "compared",
+            Self::Keys { .. } => "keys",
             Self::Warned(_) => "warned",
             Self::FailedOver { .. } => "failed-over",
             Self::LossesCounted { .. } => "losses-counted",
@@ -47,7 +51,13 @@ impl Event {
             Self::Exited { code: 0 } => Severity::Warn,
             Self::Exited { .. } | Self::Workload { .. } => Severity::Bad,
             Self::Reply { is_error: true, .. } => Severity::Warn,
-            Self::Did { .. } | Self::Said(_) | Self::Reply { .. } => Severity::Info,
+            Self::Compared(found) if found.counts.differing() > 0 => Severity::Warn,
+            Self::Compared(_) => Severity::Good,
+            Self::Did { .. }
+            | Self::Said(_)
+            | Self::Reply { .. }
+            | Self::Streamed { .. }
+            | Self::Keys { .. } => Severity::Info,
         }
     }
 
@@ -84,6 +94,15 @@ impl Event {
                 format!("{command}\n{reply}")
             }
             Self::Reply { command, reply, .. } => format!("{command}: {reply}"),
+            Self::Streamed { asked, from, to, streamed, more } if asked.is_empty() => {
+                format!("down the stream: {}", streamed_text((*from, *to), streamed, *more))
+            }
+            Self::Streamed { asked, .. } => format!("asked: {}", asked.join("; ")),
+            Self::Compared(found) => compared_text(found),
+            Self::Keys { count, keys } => {
+                let more = if *count > keys.len() as u64 { ", …" } else { "" };
+                format!("{count} keys: {}{more}", keys.join(", "))
+            }
             Self::Workload { state } => format!("writes: {state}"),
             Self::Met { claim, .. } => format!("as expected: {claim}"),
             Self::Failed { claim, .. } => format!("FAILED: {claim}"),
@@ -120,6 +139,15 @@ impl Event {
                 let first = examples.first().map_or(String::new(), |first| format!(" {first}."));
                 return Some(format!("Of {checked} keys looked for on the new primary.{first}"));
             }
+            // Side by side with what was asked.
+            Self::Streamed { asked, from, to, streamed, more } if !asked.is_empty() => {
+                let streamed = streamed_text((*from, *to), streamed, *more);
+                return Some(format!("Down the stream: {streamed}"));
+            }
+            Self::Streamed { streamed, .. } if streamed.is_empty() => return None,
+            Self::Streamed { .. } => "The lab asked for none of it.",
+            Self::Compared(found) if found.examples.is_empty() => "Not a key differs.",
+            Self::Compared(found) => return Some(format!("{}.", found.examples.join("; "))),
             Self::Met { after_ms: 0, .. } => "It was so already.",
             Self::Met { after_ms, .. } => return Some(format!("After {after_ms} ms.")),
             Self::Failed { instead, .. } => return Some(format!("Instead: {instead}.")),
@@ -175,6 +203,32 @@ impl Event {
                 ("reply", reply.clone().into()),
                 ("is_error", (*is_error).into()),
             ],
+            Self::Streamed { asked, from, to, streamed, more } => vec![
+                ("asked", asked.join("; ").into()),
+                ("streamed", streamed.join("; ").into()),
+                ("from", (*from).into()),
+                ("to", (*to).into()),
+                ("more", (*more).into()),
+            ],
+            Self::Compared(found) => {
+                let [a, b] = found.nodes.clone();
+                let counts = &found.counts;
+                vec![
+                    ("a", a.into()),
+                    ("b", b.into()),
+                    ("differing", counts.differing().into()),
+                    ("not_arrived", counts.not_arrived.into()),
+                    ("expired", counts.expired.into()),
+                    ("local", counts.local.into()),
+                    ("parted", counts.parted.into()),
+                    ("unexplained", counts.unexplained.into()),
+                    ("equal", counts.equal.into()),
+                    ("examples", found.examples.join("; ").into()),
+                ]
+            }
+            Self::Keys { count, keys } => {
+                vec![("count", (*count).into()), ("keys", keys.join(" ").into())]
+            }
             Self::Workload { state } => vec![("state", state.clone().into())],
             Self::Met { claim, after_ms } => {
                 vec![("claim", claim.clone().into()), ("after_ms", (*after_ms).into())]
@@ -183,6 +237,38 @@ impl Event {
                 vec![("claim", claim.clone().into()), ("instead", instead.clone().into())]
             }
         }
+    }
+}
+
+/// What went down a stream.
+fn streamed_text((from, to): (u64, u64), streamed: &[String], more: u64) -> String {
+    match (streamed, more) {
+        ([], _) if from == to => "nothing".to_owned(),
+        ([], _) => format!("{} bytes that are no longer held", to - from),
+        (commands, 0) => commands.join("; "),
+        (commands, more) => format!("{more} commands; {}", commands.join("; ")),
+    }
+}
+
+fn compared_text(found: &DiffSummary) -> String {
+    let [a, b] = &found.nodes;
+    let counts = &found.counts;
+    let kinds = [
+        (counts.not_arrived, "not yet arrived"),
+        (counts.expired, "expired"),
+        (counts.local, "written locally"),
+        (counts.parted, "histories parted"),
+        (counts.unexplained, "not explained"),
+    ];
+    let kinds: Vec<String> = kinds
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, kind)| format!("{count} {kind}"))
+        .collect();
+    match counts.differing() {
+        0 => format!("{a} and {b} hold the same {} keys", counts.equal),
+        1 => format!("{a} and {b} differ in 1 key: {}", kinds.join(", ")),
+        many => format!("{a} and {b} differ in {many} keys: {}", kinds.join(", ")),
     }
 }
 

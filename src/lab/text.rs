@@ -2,7 +2,9 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::action::{Action, Claim, Comparison, Condition, Direction, HealRef, LinkRef};
+use super::action::{
+    Action, Claim, Comparison, Condition, Direction, HealRef, LinkRef, ScriptOrder,
+};
 use crate::base::text::quoted_word;
 use crate::machine::Millis;
 
@@ -45,10 +47,19 @@ impl Display for Action {
                 write!(f, "write {per_second}/s {node}")
             }
             Self::Redis { node, words } => write!(f, "redis {node} {}", Command(words)),
+            Self::Stream { node } => write!(f, "stream {node}"),
+            Self::Diff { a, b } => write!(f, "diff {a} {b}"),
+            Self::Keys { node, pattern: None } => write!(f, "keys {node}"),
+            Self::Keys { node, pattern: Some(pattern) } => {
+                write!(f, "keys {node} {}", Command(std::slice::from_ref(pattern)))
+            }
             Self::Expect { claim, within_ms } => {
                 write!(f, "expect {claim} within {}", Duration(*within_ms))
             }
             Self::Wait { ms } => write!(f, "wait {}", Duration(*ms)),
+            Self::Script(ScriptOrder::Hold) => f.write_str("hold"),
+            Self::Script(ScriptOrder::Next) => f.write_str("next"),
+            Self::Script(ScriptOrder::Go) => f.write_str("go"),
             Self::Undo => f.write_str("undo"),
             Self::Quit => f.write_str("quit"),
         }
@@ -73,7 +84,8 @@ impl Display for Claim {
 
 impl Display for Condition {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "{}{}{}", self.field, self.comparison.sign(), self.value)
+        let text = format!("{}{}{}", self.field, self.comparison.sign(), self.value);
+        write!(f, "{}", Command(&[text]))
     }
 }
 
@@ -153,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::lab::claim::{FieldRow, LAB_FIELDS, MONITOR_FIELDS, NODE_FIELDS, SENTINEL_FIELDS};
-    use crate::lab::parse::{action, claim, is_name};
+    use crate::lab::parse::{DURATION_MAX, SIZE_MAX, action, claim, is_name};
 
     fn name() -> impl Strategy<Value = String> {
         "[a-zA-Z0-9][a-zA-Z0-9_.-]{0,6}".prop_filter("a keyword", |name| is_name(name))
@@ -165,7 +177,7 @@ mod tests {
     }
 
     fn for_ms() -> impl Strategy<Value = Option<Millis>> {
-        prop::option::of(any::<u64>())
+        prop::option::of(0..=DURATION_MAX)
     }
 
     fn condition(rows: &'static [FieldRow]) -> impl Strategy<Value = Condition> {
@@ -195,7 +207,7 @@ mod tests {
             (prop::collection::vec(name(), 1..4), for_ms())
                 .prop_map(|(nodes, for_ms)| Action::Isolate { nodes, for_ms }),
             (name(), for_ms()).prop_map(|(node, for_ms)| Action::Pause { node, for_ms }),
-            (link(), any::<u64>(), any::<u64>(), for_ms()).prop_map(
+            (link(), 0..=DURATION_MAX, 0..=DURATION_MAX, for_ms()).prop_map(
                 |(link, delay_ms, jitter_ms, for_ms)| Action::Delay {
                     link,
                     delay_ms,
@@ -203,7 +215,7 @@ mod tests {
                     for_ms
                 }
             ),
-            (link(), 1..u64::MAX, for_ms()).prop_map(|(link, bytes_per_s, for_ms)| {
+            (link(), 1..=SIZE_MAX, for_ms()).prop_map(|(link, bytes_per_s, for_ms)| {
                 Action::Throttle { link, bytes_per_s, for_ms }
             }),
             heal.prop_map(|what| Action::Heal { what }),
@@ -221,16 +233,23 @@ mod tests {
             name().prop_map(|monitor| Action::CkQuorum { monitor }),
             name().prop_map(|monitor| Action::SplitVote { monitor }),
             (name(), name()).prop_map(|(node, primary)| Action::ReplicaOf { node, primary }),
+            name().prop_map(|node| Action::Stream { node }),
+            (name(), name()).prop_map(|(a, b)| Action::Diff { a, b }),
+            (name(), prop::option::of(any::<String>()))
+                .prop_map(|(node, pattern)| Action::Keys { node, pattern }),
             (name(), prop::collection::vec(any::<String>(), 1..4))
                 .prop_map(|(node, words)| Action::Redis { node, words }),
         ];
         let others = prop_oneof![
             (any::<u32>(), prop::option::of(name()))
                 .prop_map(|(per_second, node)| Action::Write { per_second, node }),
-            (any_claim(), any::<u64>())
+            (any_claim(), 0..=DURATION_MAX)
                 .prop_map(|(claim, within_ms)| Action::Expect { claim, within_ms }),
-            any::<u64>().prop_map(|ms| Action::Wait { ms }),
+            (0..=DURATION_MAX).prop_map(|ms| Action::Wait { ms }),
             Just(Action::Undo),
+            Just(Action::Script(ScriptOrder::Hold)),
+            Just(Action::Script(ScriptOrder::Next)),
+            Just(Action::Script(ScriptOrder::Go)),
             Just(Action::Quit),
         ];
         prop_oneof![faults, nodes, others]

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::journal::Entry;
+use super::look::Counts;
 use crate::machine::{Millis, NodeView};
 use crate::world::LinkPolicy;
 
@@ -34,6 +35,10 @@ pub struct LabView {
     pub journal: Vec<Arc<Entry>>,
     /// The script's steps.
     pub steps: Vec<StepView>,
+    /// Whether somebody holds the script.
+    pub is_held: bool,
+    /// What the last `diff` action found.
+    pub compared: Option<Counts>,
     /// What `undo` would do, as text.
     pub undo: Option<String>,
 }
@@ -56,6 +61,21 @@ pub struct NodeRow {
     pub follows: Option<usize>,
     /// Offsets over the last minute, oldest first: bytes behind the head of its chain.
     pub behind_history: Vec<u64>,
+    /// What came of the lab's looks at it.
+    pub seen: Seen,
+}
+
+/// What the lab saw of a node by asking it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// The answer to the last `redis` action, on one line; none while it is awaited.
+    pub reply: Option<String>,
+    /// What the last `stream` action found, on one line; none while it is awaited.
+    pub streamed: Option<String>,
+    /// Snapshots that it began since the lab began.
+    pub snapshots: u64,
+    /// Where the last one went: `disk` or `sockets`.
+    pub last_snapshot: Option<&'static str>,
 }
 
 /// What a node is.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::nodes::Node;
 use super::picture;
 use super::run::Lab;
-use super::view::{LabView, LinkFault, NodeKind, NodeRow, NodeStatus};
+use super::view::{LabView, LinkFault, NodeKind, NodeRow, NodeStatus, Seen};
 use crate::machine::{LinkState, Millis, PrimaryLinkView, Role, ServerView};
 use crate::world::World;
 
@@ -40,12 +40,15 @@ impl<W: World> Lab<W> {
             partial_syncs: self.partial_syncs,
             journal: self.journal.newest(journal_rows),
             steps: self.steps.view(),
+            is_held: self.steps.is_held(),
+            compared: self.compared,
             undo: self.undo_text(),
         }
     }
 
-    pub(super) fn rows(&self) -> Vec<NodeRow> {
-        let row = |node: &Node| NodeRow {
+    /// The nodes as they are now.
+    pub fn rows(&self) -> Vec<NodeRow> {
+        let row = |(at, node): (usize, &Node)| NodeRow {
             name: node.name.clone(),
             kind: node.kind,
             port: node.port,
@@ -53,8 +56,14 @@ impl<W: World> Lab<W> {
             view: node.view.clone(),
             follows: self.follows(node),
             behind_history: node.behind.iter().copied().collect(),
+            seen: Seen {
+                reply: self.consoles[at].last_reply().map(str::to_owned),
+                streamed: self.taps[at].last.clone(),
+                snapshots: node.snapshots,
+                last_snapshot: node.last_snapshot,
+            },
         };
-        self.nodes.iter().map(row).collect()
+        self.nodes.iter().enumerate().map(row).collect()
     }
 
     fn follows(&self, node: &Node) -> Option<usize> {
@@ -79,19 +88,23 @@ impl<W: World> Lab<W> {
     /// Takes the nodes' newest pictures, and a sample when it is time for one.
     pub(super) fn refresh(&mut self) {
         for node in &mut self.nodes {
-            if let Some(view) = self.world.view(node.id) {
-                node.view = Some(view);
-            }
+            let Some(view) = self.world.view(node.id) else { continue };
+            let is_dead = matches!(node.status, NodeStatus::Dead(..));
+            node.view = Some(if is_dead { Arc::new(view.of_the_dead()) } else { view });
         }
         let now = self.now_ms();
         if now >= self.sampled_at + SAMPLE_MS {
             self.sampled_at = now;
             let rows = self.rows();
             for (at, node) in self.nodes.iter_mut().enumerate() {
+                let Some(behind) = picture::behind(&rows, at) else {
+                    node.behind.clear();
+                    continue;
+                };
                 if node.behind.len() == SAMPLES_MAX {
                     node.behind.pop_front();
                 }
-                node.behind.push_back(picture::behind(&rows, at).unwrap_or(0));
+                node.behind.push_back(behind);
             }
         }
     }

@@ -6,7 +6,7 @@
 //! last of these is a loss. At most [`WRITES_UNANSWERED_MAX`] writes wait for an answer; a
 //! workload that cannot write does not catch up afterwards.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::client::{Connection, command};
 use super::nodes::Node;
@@ -28,6 +28,9 @@ const RECONNECT_MS: Millis = 100;
 
 /// The acknowledged writes: the last number of each key.
 pub(super) type Ledger = BTreeMap<u64, u64>;
+
+/// One of them: the key's number, and the write's.
+pub(super) type Owed = (u64, u64);
 
 /// Where a workload writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +63,8 @@ pub(super) struct Workload {
     last_error: Option<String>,
     /// The fate of the last write, as the journal has it.
     fate: String,
-    /// Writes found missing at the last audit.
-    lost: u64,
+    /// Keys whose last acknowledged write was missing at the last audit.
+    missing: BTreeSet<u64>,
     /// Writes that failovers lost, which are no longer in the ledger.
     lost_for_good: u64,
 }
@@ -106,7 +109,7 @@ impl Workload {
             given_up: 0,
             last_error: None,
             fate: String::new(),
-            lost: 0,
+            missing: BTreeSet::new(),
             lost_for_good: 0,
         }
     }
@@ -146,17 +149,27 @@ impl Workload {
         self.in_flight.is_empty()
     }
 
-    /// Notes what an audit found.
-    pub fn found_lost(&mut self, lost: u64) {
-        self.lost = lost;
+    /// Notes what an audit found missing.
+    pub fn found_missing(&mut self, writes: &[Owed]) {
+        self.missing = writes.iter().map(|(key, _)| *key).collect();
     }
 
-    /// Notes what a failover lost: it is gone for good, and not looked for again.
-    pub fn lost_by_failover(&mut self, keys: &[u64]) {
-        for key in keys {
-            self.ledger.remove(key);
+    /// Notes what a failover lost: it is gone for good, and not looked for again. What was
+    /// acknowledged of the same keys since is still owed.
+    pub fn lost_by_failover(&mut self, writes: &[Owed]) {
+        for (key, number) in writes {
+            if self.ledger.get(key) == Some(number) {
+                self.ledger.remove(key);
+            }
+            self.missing.remove(key);
         }
-        self.lost_for_good += keys.len() as u64;
+        self.lost_for_good += writes.len() as u64;
+    }
+
+    /// Begins a new ledger: what comes is written to other data.
+    pub fn owe_nothing(&mut self) {
+        self.ledger.clear();
+        self.missing.clear();
     }
 
     pub fn is(&self, client: ClientId) -> bool {
@@ -174,22 +187,33 @@ impl Workload {
     ) {
         self.per_second = per_second;
         self.begin(now);
-        let Some(destination) = destination else { return };
+        let Some(destination) = destination.filter(|wanted| !self.goes_to(wanted)) else { return };
         if let Some(seeker) = self.seeker.take() {
             seeker.close(world);
         }
+        // Whether the node is a primary is asked at the beginning of a connection.
+        self.disconnect(world);
+        self.connect_at = now;
         match destination {
-            Destination::Node(node) => self.move_to(world, Some(node), now),
+            Destination::Node(node) => self.target = Some(node),
             Destination::Monitor(name, sentinels) => {
                 self.seeker = Some(Seeker::new(&name, &sentinels, now));
             }
         }
     }
 
-    fn move_to(&mut self, world: &mut impl World, node: Option<usize>, now: Millis) {
-        if node != self.target {
+    fn goes_to(&self, wanted: &Destination) -> bool {
+        match (wanted, &self.seeker) {
+            (Destination::Node(node), None) => self.target == Some(*node),
+            (Destination::Monitor(name, _), Some(seeker)) => seeker.monitor() == name,
+            _ => false,
+        }
+    }
+
+    fn move_to(&mut self, world: &mut impl World, node: usize, now: Millis) {
+        if self.target != Some(node) {
             self.disconnect(world);
-            self.target = node;
+            self.target = Some(node);
             self.connect_at = now;
         }
     }
@@ -226,7 +250,8 @@ impl Workload {
         let mut batch = Vec::new();
         for _ in 0..due.min(room as u64) {
             let number = self.next_number;
-            let value = format!("{number:0width$}", width = self.value_bytes);
+            let digits = number.to_string();
+            let value = "0".repeat(self.value_bytes.saturating_sub(digits.len())) + &digits;
             let key = format!("w:{}", number % self.keys);
             batch.extend_from_slice(&command(["SET", &key, &value]));
             self.next_number += 1;
@@ -294,7 +319,7 @@ impl Workload {
         if let Some(seeker) = self.seeker.as_mut().filter(|seeker| seeker.is(client)) {
             let port = seeker.received(world, client, data, now);
             if let Some(node) = nodes.iter().position(|node| Some(node.port) == port) {
-                self.move_to(world, Some(node), now);
+                self.move_to(world, node, now);
             }
             return;
         }
@@ -362,7 +387,7 @@ impl Workload {
             acked: self.acked,
             refused: self.refused,
             unanswered: self.given_up + late.count() as u64,
-            lost: self.lost_for_good + self.lost,
+            lost: self.lost_for_good + self.missing.len() as u64,
             last_error: self.last_error.clone(),
         }
     }
@@ -515,6 +540,60 @@ mod tests {
             lab.view().nodes[at].view.as_ref().unwrap().server().unwrap().offset
         };
         assert!(offset(&mut lab, 1) > offset(&mut lab, 0));
+    }
+
+    #[test]
+    fn a_client_of_sentinel_asks_the_node_it_wrote_to_before_it_writes_on() {
+        let mut lab = writing(100);
+        live(&mut lab, 100);
+        let (now, monitor) = (lab.now_ms(), Destination::Monitor("mymaster".to_owned(), vec![]));
+        lab.workload.set(&mut lab.world, 100, Some(monitor.clone()), now);
+        assert!(lab.workload.connection.is_none(), "ROLE is asked on a new connection");
+        assert!(lab.workload.goes_to(&monitor) && !lab.workload.is_ready_to_write());
+    }
+
+    #[test]
+    fn what_was_written_to_other_data_is_not_looked_for() {
+        let mut topology = topology(&[("alpha", None), ("bravo", Some("alpha")), ("other", None)]);
+        topology.workload = Some(WorkloadSpec {
+            writes_per_second: 100,
+            target: Some("alpha".to_owned()),
+            sentinels: vec![],
+            keys: 1_000,
+            value_bytes: 20,
+        });
+        let mut lab = lab_of(&topology);
+        live(&mut lab, 1_000);
+        act(&mut lab, "write 100/s bravo");
+        assert!(lab.workload.ledger().len() > 90, "a replica has the same data");
+        act(&mut lab, "write 100/s other");
+        assert!(lab.workload.ledger().is_empty());
+    }
+
+    #[test]
+    fn a_failover_loses_no_write_that_came_after_it() {
+        let mut workload = Workload::new(None, None);
+        workload.ledger.extend([(1, 11), (2, 12), (3, 13)]);
+        workload.found_missing(&[(1, 11), (3, 13)]);
+        workload.ledger.insert(2, 22);
+        workload.lost_by_failover(&[(1, 11), (2, 12)]);
+        assert_eq!(workload.ledger, [(2, 22), (3, 13)].into());
+        assert_eq!(workload.view(&[], 0).lost, 3, "two for good, and one that is missing");
+    }
+
+    #[test]
+    fn a_value_can_be_larger_than_any_number() {
+        let mut topology = topology(&[("alpha", None)]);
+        topology.workload = Some(WorkloadSpec {
+            writes_per_second: 10,
+            target: None,
+            sentinels: vec![],
+            keys: 1,
+            value_bytes: 100_000,
+        });
+        let mut lab = lab_of(&topology);
+        live(&mut lab, 500);
+        assert!(lab.view().workload.acked > 0);
     }
 
     #[test]

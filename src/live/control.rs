@@ -22,6 +22,7 @@ struct Orders {
     killed: Option<Death>,
     paused: bool,
     stop: bool,
+    data_is_asked: bool,
     ended: bool,
 }
 
@@ -32,6 +33,15 @@ pub(super) enum Death {
     Kill,
     /// What was not fsynced goes.
     PowerLoss,
+}
+
+/// What a node shows of itself without doing anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Show {
+    /// Its picture.
+    View,
+    /// Its data.
+    Data,
 }
 
 /// What a node must do now.
@@ -66,6 +76,11 @@ impl Control {
         self.order(|orders| orders.stop = true);
     }
 
+    /// Asks for the node's data.
+    pub(super) fn ask_data(&self) {
+        self.order(|orders| orders.data_is_asked = true);
+    }
+
     fn order(&self, give: impl FnOnce(&mut Orders)) {
         give(&mut self.lock());
         self.attention.store(true, Ordering::Release);
@@ -90,19 +105,29 @@ impl Control {
         orders.killed.is_some()
     }
 
-    /// What the node's thread must do. Blocks while the node is paused, after `park` was called.
-    pub(super) fn obey(&self, park: impl FnOnce()) -> Order {
+    /// What the node's thread must do. Blocks while the node is paused; what is asked for meanwhile,
+    /// it shows.
+    pub(super) fn obey(&self, mut show: impl FnMut(Show)) -> Order {
         if !self.attention.swap(false, Ordering::AcqRel) {
             return Order::Run;
         }
         let mut orders = self.lock();
         if orders.paused && orders.killed.is_none() {
             drop(orders);
-            park();
-            orders = self
-                .changed
-                .wait_while(self.lock(), |orders| orders.paused && orders.killed.is_none())
-                .unwrap_or_else(PoisonError::into_inner);
+            show(Show::View);
+            orders = self.lock();
+        }
+        loop {
+            let is_parked = orders.paused && orders.killed.is_none();
+            if std::mem::take(&mut orders.data_is_asked) {
+                drop(orders);
+                show(Show::Data);
+                orders = self.lock();
+            } else if is_parked {
+                orders = self.changed.wait(orders).unwrap_or_else(PoisonError::into_inner);
+            } else {
+                break;
+            }
         }
         match (orders.killed, std::mem::take(&mut orders.stop)) {
             (Some(death), _) => Order::Die(death),

@@ -119,7 +119,10 @@ impl LiveWorld {
             }
             WorldEvent::ClientReceived { client, .. } => self.clients.contains_key(client),
             WorldEvent::ClientClosed { client, .. } => self.clients.remove(client).is_some(),
-            WorldEvent::Fact { .. } | WorldEvent::Log { .. } | WorldEvent::Nudge => true,
+            WorldEvent::Fact { .. }
+            | WorldEvent::Log { .. }
+            | WorldEvent::Data { .. }
+            | WorldEvent::Nudge => true,
         }
     }
 }
@@ -225,6 +228,10 @@ impl World for LiveWorld {
 
     fn view(&self, node: NodeId) -> Option<Arc<NodeView>> {
         self.nodes[node.0].run.as_ref().and_then(Run::view)
+    }
+
+    fn ask_data(&mut self, node: NodeId) {
+        self.with_run(node, |run| run.control.ask_data());
     }
 
     fn poll(&mut self, until: Millis) -> Option<WorldEvent> {

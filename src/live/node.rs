@@ -19,7 +19,7 @@ use tokio::time::Sleep;
 
 use super::clock::{Clock, stopwatch};
 use super::conn::{Conn, Dialling, Stream};
-use super::control::{Control, Death, Order};
+use super::control::{Control, Death, Order, Show};
 use super::files::Files;
 use super::jobs::Jobs;
 use super::listen::Listener;
@@ -383,10 +383,21 @@ impl Node {
         false
     }
 
+    fn show(&mut self, what: Show) {
+        match what {
+            Show::View => self.picture(true),
+            Show::Data => {
+                self.picture(true);
+                let data = self.machine.data(self.around.clock.now()).map(Box::new);
+                (self.around.events)(WorldEvent::Data { node: self.around.id, data });
+            }
+        }
+    }
+
     /// Follows orders from outside; parks here while the node is paused.
     fn obey(&mut self) -> Option<Ended> {
         let control = Arc::clone(&self.around.control);
-        match control.obey(|| self.picture(true)) {
+        match control.obey(|show| self.show(show)) {
             Order::Run => None,
             Order::Die(death) => Some(Ended::Killed(death)),
             Order::Stop => {
@@ -415,6 +426,7 @@ impl Future for Node {
         }
         for _ in 0..ROUNDS_IN_A_ROW {
             if let Some(ended) = this.obey() {
+                this.picture(true);
                 return Poll::Ready(ended);
             }
             let is_busy = this.exit.is_none() && this.round();

@@ -60,11 +60,9 @@ impl Run {
         Ok(Self { number, control, picture, thread })
     }
 
-    /// The newest picture of the node, if it is alive.
+    /// The newest picture of the node; when it has ended, the last one.
     pub(super) fn view(&self) -> Option<Arc<NodeView>> {
-        let is_alive = self.control.is_alive();
-        let picture = self.picture.lock().unwrap_or_else(PoisonError::into_inner);
-        picture.clone().filter(|_| is_alive)
+        self.picture.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The thread, to be waited for.

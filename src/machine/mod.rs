@@ -31,6 +31,7 @@
 //! No child process: what Redis forks for is a [`Job`], which works on a snapshot of the data.
 
 mod belief;
+mod data;
 mod explain;
 mod fact;
 mod job;
@@ -39,6 +40,7 @@ mod view;
 use bytes::Bytes;
 
 pub use self::belief::{FailoverView, MonitorView, PeerBelief, ReplicaBelief, SentinelView};
+pub use self::data::NodeData;
 pub use self::fact::{Fact, Field, FullSyncReason, Severity};
 pub use self::job::{
     CHUNK_WINDOW_BYTES, Job, JobEvent, JobId, JobOutcome, LoadOptions, Loaded, ReplicationMeta,
@@ -61,6 +63,12 @@ pub trait Machine: Send {
 
     /// A picture of the node's state for people to look at.
     fn view(&self, now: Now) -> NodeView;
+
+    /// The node's data for people to look at, if it holds any. Nothing changes by it that a client
+    /// or a peer could see.
+    fn data(&mut self, _now: Now) -> Option<NodeData> {
+        None
+    }
 }
 
 /// One connection of one node.

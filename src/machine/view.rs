@@ -23,6 +23,23 @@ impl NodeView {
         }
     }
 
+    /// What remains when the process is gone: its data, but no client, no replica and no link.
+    #[must_use]
+    pub fn of_the_dead(&self) -> Self {
+        let mut remains = self.clone();
+        if let Self::Server(view) = &mut remains {
+            view.replicas.clear();
+            view.clients = 0;
+            view.good_replicas = None;
+            view.loading = None;
+            view.saving = false;
+            if let Some(link) = &mut view.primary {
+                link.state = LinkState::Connect;
+            }
+        }
+        remains
+    }
+
     /// The picture of a Sentinel, if it is one.
     pub fn sentinel(&self) -> Option<&SentinelView> {
         match self {

@@ -62,6 +62,7 @@ mod tests {
     use super::*;
     use crate::lab::fake::lab;
     use crate::lab::parse;
+    use crate::lab::view::NodeRow;
     use crate::script::{Line, run};
 
     #[test]
@@ -70,7 +71,7 @@ mod tests {
         lab.act(&parse::action("redis alpha PING").unwrap(), "stdin");
         let nodes = lab.nodes().map(|(name, kind, port)| (name.to_owned(), kind, port)).collect();
         let mut json = Json::new(Vec::new(), nodes);
-        let tell = &mut |entry: &Entry| json.entry(entry).unwrap();
+        let tell = &mut |entry: &Entry, _: &[NodeRow]| json.entry(entry).unwrap();
         let outcome = run(&mut lab, Some(100), &mut || Line::End, &|| false, tell);
         json.summary(&outcome.summary).unwrap();
         let text = String::from_utf8(json.out).unwrap();

@@ -2,7 +2,8 @@
 
 use std::io::{Result, Write};
 
-use crate::lab::view::{FailoverState, PhaseTime};
+use crate::lab::told::tell;
+use crate::lab::view::{FailoverState, NodeRow, PhaseTime};
 use crate::lab::{Entry, FailoverSummary, Summary};
 use crate::machine::{Millis, Severity};
 
@@ -21,17 +22,16 @@ impl<O: Write> Text<O> {
         Self { out, colours, names }
     }
 
-    /// Writes one row.
-    pub fn entry(&mut self, entry: &Entry) -> Result<()> {
-        let (time, event) = (Seconds(entry.t_ms), &entry.event);
+    /// Writes one row. `nodes` are those of the lab now.
+    pub fn entry(&mut self, entry: &Entry, nodes: &[NodeRow]) -> Result<()> {
+        let (time, told) = (Seconds(entry.t_ms), tell(entry, nodes));
         let node = entry.node.as_deref().unwrap_or("lab");
         let names = self.names;
-        let indented =
-            event.text().replace('\n', &format!("\n{:indent$}", "", indent = names + 13));
-        let text = self.coloured(&indented, colour(event.severity()));
+        let indented = told.fact.replace('\n', &format!("\n{:indent$}", "", indent = names + 13));
+        let text = self.coloured(&indented, colour(told.severity));
         write!(self.out, "{time:>9}  {node:<names$}  {text}")?;
-        if let Some(sentence) = event.explain() {
-            let sentence = self.coloured(&format!(" — {sentence}"), "2");
+        if !told.meaning.is_empty() {
+            let sentence = self.coloured(&format!(" — {}", told.meaning), "2");
             write!(self.out, "{sentence}")?;
         }
         writeln!(self.out)
@@ -140,7 +140,7 @@ mod tests {
     fn written(colours: bool, node: Option<&str>, event: Event) -> String {
         let mut text = Text::new(Vec::new(), colours, ["alpha", "bravo"]);
         let node = node.map(str::to_owned);
-        text.entry(&Entry { seq: 1, t_ms: 12_345, node, event }).unwrap();
+        text.entry(&Entry { seq: 1, t_ms: 12_345, node, event }, &[]).unwrap();
         String::from_utf8(text.out).unwrap()
     }
 

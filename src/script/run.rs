@@ -1,5 +1,6 @@
 //! One run of a lab.
 
+use crate::lab::view::NodeRow;
 use crate::lab::{Action, Entry, Lab, Summary, parse};
 use crate::machine::Millis;
 use crate::world::World;
@@ -34,20 +35,20 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether every expectation held.
+    /// Whether every expectation held, and everything that was asked for was done.
     pub fn is_success(&self) -> bool {
         self.problem.is_none() && self.summary.failed.is_empty()
     }
 }
 
 /// Runs a lab for `for_ms` after it is ready; without, until its steps and the input are through.
-/// Each row of the journal is told as soon as it is there. Once `is_stopped`, it ends as by `quit`.
+/// Each row of the journal is told as soon as it is there, with the nodes as they are then. Once `is_stopped`, it ends as by `quit`.
 pub fn run<W: World>(
     lab: &mut Lab<W>,
     for_ms: Option<Millis>,
     input: &mut dyn FnMut() -> Line,
     is_stopped: &dyn Fn() -> bool,
-    tell: &mut dyn FnMut(&Entry),
+    tell: &mut dyn FnMut(&Entry, &[NodeRow]),
 ) -> Outcome {
     let mut run =
         Run { lab, input, is_stopped, tell, told: 0, waits_until: 0, input_is_open: true };
@@ -60,7 +61,7 @@ struct Run<'a, W: World> {
     lab: &'a mut Lab<W>,
     input: &'a mut dyn FnMut() -> Line,
     is_stopped: &'a dyn Fn() -> bool,
-    tell: &'a mut dyn FnMut(&Entry),
+    tell: &'a mut dyn FnMut(&Entry, &[NodeRow]),
     told: u64,
     waits_until: Millis,
     input_is_open: bool,
@@ -96,7 +97,8 @@ impl<W: World> Run<'_, W> {
 
     /// Whether steps and input are done, and nothing is waited for.
     fn is_through(&self) -> bool {
-        self.lab.steps_are_done()
+        let may_go_on = !self.lab.is_held();
+        (self.lab.steps_are_done() || !may_go_on)
             && !self.lab.is_expecting()
             && !self.input_is_open
             && self.lab.now_ms() >= self.waits_until
@@ -108,10 +110,11 @@ impl<W: World> Run<'_, W> {
     }
 
     fn tell_news(&mut self) {
-        for entry in self.lab.journal().after(self.told) {
-            self.told = entry.seq;
-            (self.tell)(&entry);
-        }
+        let news = self.lab.journal().after(self.told);
+        let Some(last) = news.last() else { return };
+        self.told = last.seq;
+        let nodes = self.lab.rows();
+        news.iter().for_each(|entry| (self.tell)(entry, &nodes));
     }
 
     /// Carries out the lines that are there, up to one that holds back the rest.
@@ -139,7 +142,7 @@ impl<W: World> Run<'_, W> {
                 self.waits_until = self.lab.now_ms().saturating_add(ms);
             }
             Ok(action) => self.lab.act(&action, "stdin"),
-            Err(error) => self.lab.refuse(text, &error.to_string()),
+            Err(error) => self.lab.fail(text, &error.to_string()),
         }
     }
 
@@ -175,7 +178,7 @@ mod tests {
             for_ms,
             &mut || lines.next().unwrap_or(Line::End),
             &|| false,
-            &mut |entry| {
+            &mut |entry, _| {
                 rows.push(format!("{} {}", entry.t_ms, entry.event.text()));
             },
         );
@@ -237,7 +240,7 @@ mod tests {
         let mut input = || lines.next().map_or(Line::NotYet, |line| Line::Text(line.to_owned()));
         let looks = std::cell::Cell::new(0);
         let is_stopped = || looks.replace(looks.get() + 1) >= 20;
-        let outcome = run(&mut lab, None, &mut input, &is_stopped, &mut |_| {});
+        let outcome = run(&mut lab, None, &mut input, &is_stopped, &mut |_, _| {});
         assert!(outcome.summary.t_ms < 60_000);
         assert_eq!(outcome.summary.failed.len(), 1, "{outcome:?}");
     }
@@ -257,7 +260,7 @@ mod tests {
         topology.steps =
             vec![StepSpec { at_ms: Some(1_000), say: None, order, expect: None, line: 1, text }];
         let mut lab = lab_of(&topology);
-        let outcome = run(&mut lab, None, &mut || Line::End, &|| false, &mut |_| {});
+        let outcome = run(&mut lab, None, &mut || Line::End, &|| false, &mut |_, _| {});
         assert!(outcome.is_success());
         assert!(outcome.summary.acked > 90 && outcome.summary.lost > 0, "{outcome:?}");
         assert!(outcome.summary.lost_examples[0].starts_with("w:"));

@@ -53,10 +53,13 @@ impl Server {
         self.flush(out);
     }
 
-    /// Deletes keys whose time has come. A replica waits for its primary to say so.
+    /// Deletes keys whose time has come. A replica waits for its primary to say so, but for its own.
     fn expire_keys(&mut self) {
-        if self.is_replica() || self.is_loading() {
+        if self.is_loading() {
             return;
+        }
+        if self.is_replica() {
+            return self.expire_local_keys();
         }
         let now_ms = self.now.wall_ms();
         for db in 0..self.keyspace.databases() {

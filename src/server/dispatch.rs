@@ -234,10 +234,12 @@ impl Server {
         ready: Option<&[u8]>,
     ) -> Result<(), CommandError> {
         let classes = self.event_classes();
+        let takes_local_writes = self.takes_local_writes();
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let from_primary = client.kind == ClientKind::Primary;
         let db = client.db;
         self.effect.reset();
+        self.effect.track_touched |= takes_local_writes;
         self.effect.classes = classes;
         let mut call = Call {
             args: words,
@@ -262,6 +264,9 @@ impl Server {
         };
         let result = run(&mut call);
         self.settle(db, words);
+        if !from_primary && takes_local_writes {
+            self.note_local_expiries();
+        }
         result
     }
 

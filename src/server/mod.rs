@@ -32,6 +32,7 @@ mod histogram;
 mod jobs;
 mod latency;
 mod limits;
+mod local;
 mod memory;
 mod persistence;
 mod propagate;
@@ -51,7 +52,9 @@ mod waiting;
 use crate::base::rng::Dice;
 use crate::command::Effect;
 use crate::keyspace::Keyspace;
-use crate::machine::{Closing, ConnId, Input, Machine, Millis, NodeView, Now, Outbox, Output};
+use crate::machine::{
+    Closing, ConnId, Input, Machine, Millis, NodeData, NodeView, Now, Outbox, Output,
+};
 use crate::resp::Reply;
 
 use self::client::{Client, ClientKind, Clients};
@@ -107,6 +110,8 @@ pub struct Server {
     /// Swallows replies to connections that are gone.
     nobody: Reply,
     next_cron: Millis,
+    /// See [`local`].
+    local_expiries: local::Expiries,
 }
 
 /// A command being run on the whole server.
@@ -166,6 +171,7 @@ impl Server {
             active_expire: true,
             nobody: Reply::default(),
             next_cron: 0,
+            local_expiries: local::Expiries::default(),
         }
     }
 
@@ -265,6 +271,10 @@ impl Machine for Server {
 
     fn view(&self, now: Now) -> NodeView {
         NodeView::Server(Box::new(self.picture(now)))
+    }
+
+    fn data(&mut self, now: Now) -> Option<NodeData> {
+        Some(self.lend_data(now))
     }
 }
 

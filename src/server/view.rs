@@ -2,7 +2,7 @@
 
 use super::Server;
 use crate::keyspace::digest;
-use crate::machine::{Endpoint, Now, PrimaryLinkView, Role, ServerView};
+use crate::machine::{Endpoint, NodeData, Now, PrimaryLinkView, Role, ServerView};
 use crate::repl::History;
 
 impl Server {
@@ -54,6 +54,21 @@ impl Server {
             saving: self.is_saving(),
             unsaved_changes: self.stats.unsaved_changes,
             data_version: self.keyspace.version(),
+        }
+    }
+
+    /// The data as it is now, and the stream that led to it as far as it is held.
+    pub(super) fn lend_data(&mut self, now: Now) -> NodeData {
+        let history = &mut self.replication.history;
+        let first = history.stream.backlog().map_or(u64::MAX, |backlog| backlog.first);
+        let previous = history.previous();
+        NodeData {
+            snapshot: self.keyspace.snapshot(),
+            wall_ms: now.wall_ms(),
+            replid: history.replid().to_string(),
+            previous: previous.map(|p| (p.replid.to_string(), p.second_offset)),
+            offset: history.offset(),
+            tail: history.stream.read_from(first).collect(),
         }
     }
 

@@ -287,6 +287,14 @@ impl World for SimWorld {
         Some(Arc::new(process.machine.view(now)))
     }
 
+    fn ask_data(&mut self, node: NodeId) {
+        let now = self.clock();
+        if let Some(process) = self.process(node) {
+            let data = process.machine.data(now).map(Box::new);
+            self.reports.push_back(WorldEvent::Data { node, data });
+        }
+    }
+
     fn poll(&mut self, until: Millis) -> Option<WorldEvent> {
         loop {
             if let Some(report) = self.reports.pop_front() {

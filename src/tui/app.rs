@@ -4,8 +4,10 @@ use ratatui::layout::Rect;
 use tui_input::Input;
 use tui_logger::{LevelFilter, TuiWidgetState};
 
+use super::inside::Inside;
 use super::keymap::Mode;
 use super::theme::{ASCII, Glyphs, Theme, ThemeName, UNICODE};
+use crate::lab::look::Ask;
 use crate::lab::view::NodeRow;
 use crate::lab::{Action, LabView};
 
@@ -58,6 +60,10 @@ pub enum Layer {
         /// Failovers back.
         back: usize,
     },
+    /// The keys of a node, or how two differ.
+    Inside(Inside),
+    /// A glob for the keys that are looked at.
+    Pattern(Prompt),
     /// Something that asks first.
     Ask(Question),
     /// A typed action.
@@ -144,6 +150,8 @@ pub struct Ui {
     pub failovers_seen: usize,
     /// A line for the person, until the next key.
     pub notice: Option<String>,
+    /// What shall be looked at inside nodes, on its way to the lab.
+    pub wants: Option<Ask>,
     /// Text on its way to the terminal's clipboard.
     pub clipboard: Option<String>,
     /// Set when the screen shall end.
@@ -186,6 +194,7 @@ impl Ui {
             ascii: false,
             failovers_seen: 0,
             notice: None,
+            wants: None,
             clipboard: None,
             quit: None,
             logs: None,
@@ -200,7 +209,11 @@ impl Ui {
             Some(Layer::Help { .. }) => Mode::Help,
             Some(Layer::Failovers { .. }) => Mode::Failovers,
             Some(Layer::Ask(_)) => Mode::Ask,
-            Some(Layer::Palette(_) | Layer::Filter(_) | Layer::Console(_)) => Mode::Prompt,
+            Some(Layer::Inside(Inside { ask: Ask::Keys { .. }, .. })) => Mode::Keys,
+            Some(Layer::Inside(_)) => Mode::Diff,
+            Some(Layer::Palette(_) | Layer::Filter(_) | Layer::Console(_) | Layer::Pattern(_)) => {
+                Mode::Prompt
+            }
         }
     }
 

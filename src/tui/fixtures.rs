@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::lab::action::{Direction, LinkRef};
 use crate::lab::view::{
-    LinkFault, NodeKind, NodeRow, NodeStatus, StepStatus, StepView, WorkloadView,
+    LinkFault, NodeKind, NodeRow, NodeStatus, Seen, StepStatus, StepView, WorkloadView,
 };
 use crate::lab::{Action, Entry, Event, LabView};
 use crate::machine::{
@@ -45,6 +45,7 @@ pub fn primary(name: &str, port: u16) -> NodeRow {
         })))),
         follows: None,
         behind_history: vec![0; 60],
+        seen: Seen::default(),
     }
 }
 
@@ -71,6 +72,7 @@ pub fn replica(name: &str, port: u16, of: usize, behind: u64) -> NodeRow {
         })))),
         follows: Some(of),
         behind_history: history,
+        seen: Seen::default(),
     }
 }
 

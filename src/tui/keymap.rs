@@ -21,6 +21,10 @@ pub enum Mode {
     Card,
     /// The table of failovers.
     Failovers,
+    /// The keys of a node.
+    Keys,
+    /// How two nodes differ.
+    Diff,
     /// A question.
     Ask,
     /// A line is being typed; keys without a binding go into it.
@@ -67,6 +71,10 @@ pub enum Command {
     Palette,
     Console,
     Logs,
+    Keys,
+    Diff,
+    Sort,
+    Again,
     Filter,
     Expand,
     Copy,
@@ -205,6 +213,10 @@ fn replica(view: &LabView, ui: &Ui) -> bool {
     alive(view, ui) && ui.node(view).and_then(role) == Some(Role::Replica)
 }
 
+fn holds_data(view: &LabView, ui: &Ui) -> bool {
+    alive(view, ui) && ui.node(view).is_some_and(|node| node.kind == NodeKind::Server)
+}
+
 fn several(view: &LabView, ui: &Ui) -> bool {
     selected(view, ui) && view.nodes.len() > 1
 }
@@ -289,7 +301,7 @@ use KeyCode::{BackTab, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp
 
 /// Every binding, in the order of the help.
 pub fn all() -> impl Iterator<Item = &'static Binding> {
-    [SCREEN, HELP, CARD, FAILOVERS, ASK, PROMPT].into_iter().flatten()
+    [SCREEN, HELP, CARD, FAILOVERS, KEYS, DIFF, ASK, PROMPT].into_iter().flatten()
 }
 
 const SCREEN: &[Binding] = keys! { Screen:
@@ -336,6 +348,8 @@ const SCREEN: &[Binding] = keys! { Screen:
     [Char(':')] C::Palette, "action", "type an action, with completion", Some(18), false, always;
     [Char('c'), Char('>')] C::Console, "console", "type Redis commands to the node", Some(19), false, alive;
     [Char('L')] C::Logs, "logs", "the node's own log", Some(21), false, selected;
+    [Char('i')] C::Keys, "keys", "look inside the node: its keys and values", Some(23), false, holds_data;
+    [Char('D')] C::Diff, "diff", "compare its data with that of the node it follows, and say why keys differ", Some(24), false, holds_data;
     [Char('/')] C::Filter, "filter", "show only timeline rows with a text", Some(81), false, always;
     [Char('e')] C::Expand, "expand", "give the focused panel all the room", Some(71), false, always;
     [Char('y')] C::Copy, "copy", "copy `redis-cli -p PORT` to the clipboard", Some(61), false, selected;
@@ -368,6 +382,40 @@ const FAILOVERS: &[Binding] = keys! { Failovers:
     [Left, Char('h'), Up, Char('k')] C::Left, "older", "the failover before", Some(2), false, several_failovers;
     [Right, Char('l'), Down, Char('j')] C::Right, "newer", "the failover after", Some(3), false, several_failovers;
     [Esc, Enter, Char('t'), Char('q')] C::Close, "close", "back to the lab", Some(1), false, always;
+    [Char('c')] ^ctrl C::Quit, "quit", "end the lab", None, false, always;
+};
+
+const KEYS: &[Binding] = keys! { Keys:
+    [Up, Char('k')] C::Up, "up", "the key above", None, false, always;
+    [Down, Char('j')] C::Down, "down", "the key below", None, false, always;
+    [PageUp] C::PageUp, "page up", "a page back", None, false, always;
+    [PageDown] C::PageDown, "page down", "a page on", None, false, always;
+    [Home, Char('g')] C::First, "first", "the first key", None, false, always;
+    [End, Char('G')] C::Last, "last", "the last key", None, false, always;
+    [Enter] C::Detail, "value", "show or hide the value", Some(2), false, always;
+    [Char('/')] C::Filter, "filter", "choose keys by a glob", Some(3), false, always;
+    [Char('s')] C::Sort, "sort", "by name, size, TTL or type", Some(4), false, always;
+    [Char('r')] C::Again, "again", "take a new snapshot", Some(5), false, always;
+    [Left, Char('h')] C::Left, "node before", "the keys of the node before", None, false, always;
+    [Right, Char('l')] C::Right, "next node", "the keys of the next node", Some(6), false, always;
+    [Char('D')] C::Diff, "diff", "compare with the node it follows", Some(7), false, always;
+    [Esc, Char('i'), Char('q')] C::Close, "close", "back to the lab", Some(1), false, always;
+    [Char('c')] ^ctrl C::Quit, "quit", "end the lab", None, false, always;
+};
+
+const DIFF: &[Binding] = keys! { Diff:
+    [Up, Char('k')] C::Up, "up", "the row above", None, false, always;
+    [Down, Char('j')] C::Down, "down", "the row below", None, false, always;
+    [PageUp] C::PageUp, "page up", "a page back", None, false, always;
+    [PageDown] C::PageDown, "page down", "a page on", None, false, always;
+    [Home, Char('g')] C::First, "first", "the first row", None, false, always;
+    [End, Char('G')] C::Last, "last", "the last row", None, false, always;
+    [Enter] C::Detail, "in full", "show the row in full, or hide it", Some(2), false, always;
+    [Left, Char('h')] C::Left, "node before", "compare with the node before", None, false, always;
+    [Right, Char('l')] C::Right, "next node", "compare with the next node", Some(3), false, always;
+    [Char('i')] C::Keys, "keys", "the keys of the second node", Some(4), false, always;
+    [Char(' ')] C::Freeze, "freeze", "the screen stands still, the nodes do not", Some(5), false, always;
+    [Esc, Char('D'), Char('q')] C::Close, "close", "back to the lab", Some(1), false, always;
     [Char('c')] ^ctrl C::Quit, "quit", "end the lab", None, false, always;
 };
 
@@ -407,8 +455,16 @@ mod tests {
 
     #[test]
     fn every_mode_can_be_left_and_ctrl_c_always_quits() {
-        let modes =
-            [Mode::Screen, Mode::Help, Mode::Card, Mode::Failovers, Mode::Ask, Mode::Prompt];
+        let modes = [
+            Mode::Screen,
+            Mode::Help,
+            Mode::Card,
+            Mode::Failovers,
+            Mode::Keys,
+            Mode::Diff,
+            Mode::Ask,
+            Mode::Prompt,
+        ];
         for mode in modes {
             let has = |command| all().any(|row| row.mode == mode && row.command == command);
             assert!(has(Command::Quit));

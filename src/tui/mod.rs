@@ -11,8 +11,9 @@
 //! | `terminal` | raw mode and back, whatever happens |
 //! | `app`, `update` | the model, and what a message does to it |
 //! | `keymap` | the one table of keys |
+//! | `inside` | looking inside nodes: keys, and how two differ |
 //! | `beliefs` | what the Sentinels believe, set against the truth |
-//! | `theme`, `units`, `describe` | colours and glyphs, numbers, journal rows in words |
+//! | `theme`, `units` | colours and glyphs, numbers |
 //! | `view` | one file for each panel |
 //! | `export` | a frame as SVG or text |
 //!
@@ -21,8 +22,8 @@
 
 pub mod app;
 pub mod beliefs;
-pub mod describe;
 pub mod export;
+pub mod inside;
 pub mod keymap;
 mod run;
 mod terminal;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 
 pub use self::run::run;
 use self::theme::ThemeName;
+use crate::lab::look::{Ask, Sight};
 use crate::lab::{Action, LabView, LogLine, Remote};
 
 /// Where the screen gets its picture of the lab from, and where it sends what the person wants.
@@ -49,6 +51,10 @@ pub trait Source {
     fn view(&self) -> Arc<LabView>;
     /// Hands an action to the lab. `by` is "key" or "palette".
     fn act(&self, action: Action, by: &'static str);
+    /// Asks for the data of nodes; what is seen comes later.
+    fn show(&self, ask: Ask);
+    /// What the last [`Source::show`] came to, once it is there.
+    fn take_sight(&self) -> Option<Sight>;
     /// Log lines of the nodes that came since the last call.
     fn drain_logs(&self) -> Vec<LogLine>;
     /// Whether there is a lab still: `quit` in a script or the palette ends it.
@@ -62,6 +68,14 @@ impl Source for Remote {
 
     fn act(&self, action: Action, by: &'static str) {
         Self::act(self, action, by);
+    }
+
+    fn show(&self, ask: Ask) {
+        Self::show(self, ask);
+    }
+
+    fn take_sight(&self) -> Option<Sight> {
+        Self::take_sight(self)
     }
 
     fn drain_logs(&self) -> Vec<LogLine> {

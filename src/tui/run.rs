@@ -11,6 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::app::{Layer, Quit, Ui};
+use super::keymap::Mode;
 use super::terminal::Screen;
 use super::update::{Msg, update};
 use super::{LogLine, Options, Source, export, view};
@@ -19,6 +20,8 @@ use crate::machine::LogLevel;
 
 /// Shortest time between two frames: 30 a second.
 const FRAME: Duration = Duration::from_millis(33);
+/// Shortest time between two comparisons of the same nodes.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Lines of log that are kept, of all nodes.
 const LOG_LINES_MAX: usize = 20_000;
 
@@ -51,6 +54,7 @@ fn show(source: &impl Source, screen: &mut Screen, ui: &mut Ui) -> io::Result<Bu
     let mut dirty = true;
     let mut drawn: Option<Instant> = None;
     let mut frame = Buffer::default();
+    let mut looks = Looks::default();
     ui.follow_log(&lab);
     loop {
         screen.set_mouse(ui.mouse)?;
@@ -60,6 +64,7 @@ fn show(source: &impl Source, screen: &mut Screen, ui: &mut Ui) -> io::Result<Bu
             dirty = true;
         }
         dirty |= feed_logs(&source.drain_logs());
+        dirty |= looks.turn(source, ui);
         let early = drawn.map_or(Duration::ZERO, |drawn| FRAME.saturating_sub(drawn.elapsed()));
         if dirty && early.is_zero() {
             frame = screen.terminal.draw(|frame| view::draw(frame, &lab, ui))?.buffer.clone();
@@ -72,6 +77,38 @@ fn show(source: &impl Source, screen: &mut Screen, ui: &mut Ui) -> io::Result<Bu
         if ui.quit.is_some() || screen.is_terminated() || !source.is_running() {
             return Ok(frame);
         }
+    }
+}
+
+/// Looks inside nodes, and when the next one is due.
+#[derive(Default)]
+struct Looks {
+    asked: Option<Instant>,
+    /// When the last one came, and how long it took.
+    came: Option<(Instant, Duration)>,
+}
+
+impl Looks {
+    /// Asks for what the person wants to see, shows what came, and tells whether anything did. A
+    /// comparison is made again and again, but never most of the time.
+    fn turn(&mut self, source: &impl Source, ui: &mut Ui) -> bool {
+        let sight = source.take_sight();
+        let is_news = sight.is_some();
+        if let Some(sight) = sight {
+            let took = self.asked.take().map_or(Duration::ZERO, |asked| asked.elapsed());
+            self.came = Some((Instant::now(), took));
+            ui.on_sight(sight);
+        }
+        let is_live = !ui.frozen && matches!(ui.mode(), Mode::Diff);
+        let is_due = self.came.is_some_and(|(at, took)| at.elapsed() > LOOK_AGAIN.max(took * 10));
+        if is_live && is_due && self.asked.is_none() {
+            ui.look_again();
+        }
+        if let Some(ask) = ui.wants.take() {
+            source.show(ask);
+            self.asked = Some(Instant::now());
+        }
+        is_news
     }
 }
 

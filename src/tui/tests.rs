@@ -1,5 +1,6 @@
 //! Frames as people see them, and keys as the script.
 
+mod inside;
 mod sentinels;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -170,12 +171,26 @@ fn a_terminal_that_is_too_small_is_told_so() {
 fn no_size_and_no_view_panics() {
     let views = [LabView::default(), healthy(), troubled(), twelve()];
     for view in &views {
-        for (width, height) in
-            [(0, 0), (1, 1), (12, 3), (60, 16), (61, 17), (109, 16), (110, 16), (300, 100)]
-        {
+        for (width, height) in [
+            (0, 0),
+            (1, 1),
+            (12, 3),
+            (80, 8),
+            (80, 12),
+            (60, 16),
+            (61, 17),
+            (109, 16),
+            (110, 16),
+            (300, 100),
+        ] {
             for keys in ["", "?", ":", "c", "L", "e", "<enter>e", "/x"] {
                 let mut ui = ui(width, height);
                 typed(&mut ui, view, keys);
+                frame(view, &ui);
+                for msg in [Msg::Click(0, height / 2), Msg::Click(1, height.saturating_sub(1))] {
+                    update(&mut ui, view, msg);
+                }
+                update(&mut ui, view, Msg::Wheel(1, height / 2, 3));
                 frame(view, &ui);
             }
         }
@@ -264,7 +279,7 @@ fn read_only_locks_the_keys_that_break_things() {
     let view = healthy();
     let mut ui = ui(80, 24);
     ui.read_only = true;
-    assert!(typed(&mut ui, &view, "KrzxXsw:kill alpha<enter>").is_empty());
+    assert!(typed(&mut ui, &view, "KrzxXsw:kill alpha<enter>cFLUSHALL<enter>").is_empty());
     let text = export::text(&frame(&view, &ui));
     assert!(text.contains("READ-ONLY"), "{text}");
 }

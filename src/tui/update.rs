@@ -7,9 +7,11 @@ use tui_logger::TuiWidgetEvent;
 
 use super::app::{Layer, Panel, Prompt, Question, Quit, Ui};
 use super::beliefs;
+use super::inside;
 use super::keymap::{self, Command, Mode};
 use super::view;
 use crate::lab::action::HealRef;
+use crate::lab::look::{Ask, Sort};
 use crate::lab::{self, Action, Direction, LabView, LinkRef};
 
 /// Something that came in from the person or the terminal.
@@ -36,6 +38,8 @@ pub fn update(ui: &mut Ui, view: &LabView, msg: Msg) -> Vec<Order> {
     ui.selected = ui.selected.min(view.nodes.len().saturating_sub(1));
     let orders = match msg {
         Msg::Key(key) => on_key(ui, view, key),
+        // Where there is only the request for more room, there is nothing to click at.
+        Msg::Click(..) | Msg::Wheel(..) if !view::is_large_enough(ui.area) => Vec::new(),
         Msg::Click(x, y) => on_click(ui, view, x, y),
         Msg::Wheel(x, y, by) => {
             on_wheel(ui, view, x, y, by);
@@ -72,8 +76,12 @@ fn on_key(ui: &mut Ui, view: &LabView, key: KeyEvent) -> Vec<Order> {
 }
 
 fn type_into(ui: &mut Ui, key: KeyEvent) {
-    if let Some(Layer::Palette(prompt) | Layer::Filter(prompt) | Layer::Console(prompt)) =
-        ui.layers.last_mut()
+    if let Some(
+        Layer::Palette(prompt)
+        | Layer::Filter(prompt)
+        | Layer::Console(prompt)
+        | Layer::Pattern(prompt),
+    ) = ui.layers.last_mut()
     {
         prompt.input.handle_event(&Event::Key(key));
         prompt.error = None;
@@ -85,6 +93,14 @@ fn type_into(ui: &mut Ui, key: KeyEvent) {
 }
 
 fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
+    match command {
+        Command::Quit | Command::Close | Command::Freeze | Command::Help if is_inside(ui) => {}
+        command if is_inside(ui) => {
+            inside::on_key(ui, view, command);
+            return Vec::new();
+        }
+        _ => {}
+    }
     match command {
         Command::Quit => ui.quit = Some(Quit::Clean),
         Command::QuitKeep => ui.quit = Some(Quit::KeepFrame),
@@ -120,6 +136,9 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
             ui.notice = Some(format!("the mouse is {whose}"));
         }
         Command::Logs => show_bottom(ui, Panel::Logs),
+        Command::Console if ui.read_only => {
+            ui.notice = Some("read-only: the console is locked".to_owned());
+        }
         Command::Console => {
             show_bottom(ui, Panel::Console);
             ui.layers.push(Layer::Console(Prompt::default()));
@@ -127,6 +146,19 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
         Command::Filter => {
             show_bottom(ui, Panel::Timeline);
             ui.layers.push(Layer::Filter(Prompt::with(ui.filter.clone())));
+        }
+        Command::Keys => {
+            if let Some(ask) = inside::keys_of_selected(ui, view) {
+                ui.look(ask);
+            }
+        }
+        Command::Diff => {
+            if let Some(ask) = inside::diff_of_selected(ui, view) {
+                ui.look(ask);
+            } else if let Some(node) = ui.node(view) {
+                let typed = Prompt::with(format!("diff {} ", node.name));
+                ui.layers.push(Layer::Palette(typed));
+            }
         }
         Command::Sentinels => show_bottom(ui, Panel::Sentinels),
         Command::Failovers => {
@@ -328,7 +360,12 @@ fn scroll(ui: &mut Ui, view: &LabView, by: i16) {
             }
         }
         _ => {
-            let most = view.journal.len().saturating_sub(1);
+            let rows = if ui.focus == Panel::Timeline {
+                view::timeline_rows(view, ui)
+            } else {
+                view.journal.len()
+            };
+            let most = rows.saturating_sub(PAGE.unsigned_abs().into());
             ui.scroll = ui.scroll.saturating_add_signed(isize::from(by)).min(most);
         }
     }
@@ -352,6 +389,10 @@ fn submit(ui: &mut Ui, view: &LabView) -> Vec<Order> {
     match ui.layers.pop() {
         Some(Layer::Palette(prompt)) => submit_action(ui, view, prompt),
         Some(Layer::Ask(question)) => by_key(question.yes),
+        Some(Layer::Pattern(prompt)) => {
+            inside::submit_pattern(ui, prompt.input.value().trim());
+            Vec::new()
+        }
         Some(Layer::Console(prompt)) => submit_command(ui, view, prompt.input.value()),
         _ => Vec::new(),
     }
@@ -369,6 +410,14 @@ fn submit_action(ui: &mut Ui, view: &LabView, mut prompt: Prompt) -> Vec<Order> 
         }
         Ok(action) => {
             remember(ui, text);
+            if let Some(ask) = asked(&action) {
+                if let Ask::Keys { node, .. } = &ask {
+                    let at = view.nodes.iter().position(|row| row.name == *node);
+                    ui.selected = at.unwrap_or(ui.selected);
+                }
+                ui.look(ask);
+                return Vec::new();
+            }
             if ui.read_only && !matches!(action, Action::Wait { .. } | Action::Expect { .. }) {
                 ui.notice = Some("read-only: actions are locked".to_owned());
                 return Vec::new();
@@ -384,6 +433,23 @@ fn submit_action(ui: &mut Ui, view: &LabView, mut prompt: Prompt) -> Vec<Order> 
             Vec::new()
         }
     }
+}
+
+/// What an action looks at, if it is one that only looks.
+fn asked(action: &Action) -> Option<Ask> {
+    match action {
+        Action::Keys { node, pattern } => Some(Ask::Keys {
+            node: node.clone(),
+            pattern: pattern.clone().unwrap_or_default(),
+            sort: Sort::default(),
+        }),
+        Action::Diff { a, b } => Some(Ask::Diff { a: a.clone(), b: b.clone() }),
+        _ => None,
+    }
+}
+
+fn is_inside(ui: &Ui) -> bool {
+    matches!(ui.layers.last(), Some(Layer::Inside(_)))
 }
 
 fn submit_command(ui: &mut Ui, view: &LabView, text: &str) -> Vec<Order> {
@@ -456,10 +522,14 @@ fn on_click(ui: &mut Ui, view: &LabView, x: u16, y: u16) -> Vec<Order> {
         return Vec::new();
     }
     // A palette or a filter is typed where the footer stands otherwise.
-    let typing = matches!(ui.layers.last(), Some(Layer::Palette(_) | Layer::Filter(_)));
+    let typing =
+        matches!(ui.layers.last(), Some(Layer::Palette(_) | Layer::Filter(_) | Layer::Pattern(_)));
     if let Some(binding) = view::footer_hit(view, ui, x, y).filter(|_| !typing) {
         ui.notice = None;
         return run(ui, view, binding.command);
+    }
+    if ui.inside().is_some() {
+        return Vec::new();
     }
     if let Some(node) = view::node_hit(view, ui, x, y) {
         ui.selected = node;
@@ -471,6 +541,9 @@ fn on_click(ui: &mut Ui, view: &LabView, x: u16, y: u16) -> Vec<Order> {
 }
 
 fn on_wheel(ui: &mut Ui, view: &LabView, x: u16, y: u16, by: i16) {
+    if let Some(Layer::Inside(inside)) = ui.layers.last_mut() {
+        return inside.scroll(by.into());
+    }
     if ui.layers.is_empty()
         && let Some(panel @ (Panel::Timeline | Panel::Logs)) = view::panel_hit(view, ui, x, y)
     {

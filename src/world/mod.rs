@@ -23,7 +23,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use self::link::LinkPolicy;
-use crate::machine::{Fact, LogLevel, Machine, Millis, NodeView, Now};
+use crate::machine::{Fact, LogLevel, Machine, Millis, NodeData, NodeView, Now};
 
 /// A node of a world, in the order they were added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -116,6 +116,13 @@ pub enum WorldEvent {
         /// How.
         exit: Exit,
     },
+    /// The answer to [`World::ask_data`].
+    Data {
+        /// The node.
+        node: NodeId,
+        /// Its data; none if it holds none.
+        data: Option<Box<NodeData>>,
+    },
     /// Bytes arrived at one of the lab's clients.
     ClientReceived {
         /// The client.
@@ -182,8 +189,13 @@ pub trait World {
     /// Closes a client connection; nothing more is heard of it.
     fn disconnect(&mut self, client: ClientId);
 
-    /// The newest picture of a running or paused node. A dead one has none.
+    /// The newest picture of a node. A dead one has none, or its last: what it had at the end.
     fn view(&self, node: NodeId) -> Option<Arc<NodeView>>;
+
+    /// Asks a node for its data as it is now. Answered by [`WorldEvent::Data`], when the node's
+    /// [`World::view`] is as new. A paused node answers too. A dead one, and one that dies before,
+    /// never does.
+    fn ask_data(&mut self, node: NodeId);
 
     /// The next event, or `None` when the time `until` (monotonic ms) has come first.
     fn poll(&mut self, until: Millis) -> Option<WorldEvent>;

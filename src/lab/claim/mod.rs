@@ -5,9 +5,11 @@ mod sentinel;
 
 pub use self::sentinel::{MONITOR_FIELDS, SENTINEL_FIELDS};
 use super::action::{Claim, Comparison, Condition};
+use super::look::Counts;
 use super::parse::{did_you_mean, duration, is_name, size};
 use super::picture;
 use super::view::{LabView, NodeKind, NodeStatus};
+use crate::base::glob;
 use crate::machine::{LinkState, ServerView, SyncKind};
 
 /// A field that a claim can speak of.
@@ -37,6 +39,8 @@ pub enum Kind {
     NumberOrNode,
     /// A text, or the name of a node whose same field is meant.
     TextOrNode,
+    /// A glob that a whole text fits. Of a text that is awaited nothing is true.
+    Glob,
 }
 
 impl Kind {
@@ -48,6 +52,7 @@ impl Kind {
             Self::Number => "100",
             Self::Age => "2s",
             Self::NumberOrNode => "alpha",
+            Self::Glob => "*DEL*",
         }
     }
 
@@ -55,6 +60,7 @@ impl Kind {
         match self {
             Self::Words(words) => words.contains(&value),
             Self::Text | Self::TextOrNode => !value.is_empty(),
+            Self::Glob => true,
             Self::Number => size(value).is_some(),
             Self::Age => duration(value).or_else(|| size(value)).is_some(),
             Self::NumberOrNode => size(value).is_some() || is_name(value),
@@ -65,7 +71,8 @@ impl Kind {
         matches!(self, Self::Number | Self::Age | Self::NumberOrNode)
     }
 
-    fn accepted(self) -> String {
+    /// What is accepted, in words.
+    pub fn accepted(self) -> String {
         match self {
             Self::Words(words) => format!("one of {}", words.join(", ")),
             Self::Text => "a word".to_owned(),
@@ -73,6 +80,7 @@ impl Kind {
             Self::Age => "a duration, for example 500ms or 2s".to_owned(),
             Self::NumberOrNode => "a number, or the name of a node".to_owned(),
             Self::TextOrNode => "a text, or the name of a node".to_owned(),
+            Self::Glob => "a text, in which * stands for any and ? for one character".to_owned(),
         }
     }
 }
@@ -195,6 +203,30 @@ pub const NODE_FIELDS: &[FieldRow] = &[
         doc: "replicas that count for min-replicas-to-write",
         read: |lab, i| of(lab, i, |view| view.good_replicas.map(|(good, _)| good as u64).into()),
     },
+    FieldRow {
+        name: "reply",
+        kind: Kind::Glob,
+        doc: "the answer to the last `redis` action, as a glob: `reply=OK`, `reply=(nil)`, `reply=NOREPLICAS*`",
+        read: |lab, i| lab.nodes[i].seen.reply.clone().map_or(Value::None, Value::Text),
+    },
+    FieldRow {
+        name: "streamed",
+        kind: Kind::Glob,
+        doc: "what the last `stream` action found, as a glob: `streamed=*SREM?colours*`",
+        read: |lab, i| lab.nodes[i].seen.streamed.clone().map_or(Value::None, Value::Text),
+    },
+    FieldRow {
+        name: "snapshots",
+        kind: Kind::Number,
+        doc: "snapshots (RDB) that it began since the lab began",
+        read: |lab, i| Value::Number(lab.nodes[i].seen.snapshots),
+    },
+    FieldRow {
+        name: "last-snapshot",
+        kind: Kind::Words(&["disk", "sockets", "none"]),
+        doc: "where its last snapshot went: to a file, or right into the sockets of replicas",
+        read: |lab, i| lab.nodes[i].seen.last_snapshot.map_or(Value::None, Into::into),
+    },
 ];
 
 /// The fields of the lab.
@@ -244,7 +276,32 @@ pub const LAB_FIELDS: &[FieldRow] = &[
         doc: "whether every running replica of a running primary has its link up and its offset",
         read: |lab, _| if picture::is_converged(&lab.nodes) { "yes".into() } else { "no".into() },
     },
+    compared("differing", "keys in which the nodes of the last `diff` differ", |lab, _| {
+        found(lab, Counts::differing)
+    }),
+    compared("not-arrived", "of these, what has not arrived yet", |lab, _| {
+        found(lab, |counts| counts.not_arrived)
+    }),
+    compared("expired", "of these, what expired and waits for its deletion", |lab, _| {
+        found(lab, |counts| counts.expired)
+    }),
+    compared("local", "of these, what was written on the replica itself", |lab, _| {
+        found(lab, |counts| counts.local)
+    }),
 ];
+
+/// A count of the last `diff`.
+const fn compared(
+    name: &'static str,
+    doc: &'static str,
+    read: fn(&LabView, usize) -> Value,
+) -> FieldRow {
+    FieldRow { name, kind: Kind::Number, doc, read }
+}
+
+fn found(lab: &LabView, count: impl FnOnce(&Counts) -> u64) -> Value {
+    lab.compared.as_ref().map(count).into()
+}
 
 /// A field of every node.
 const fn status() -> FieldRow {
@@ -260,9 +317,11 @@ const fn status() -> FieldRow {
     }
 }
 
+/// What is true of a server. Of one that is dead, nothing is: it has data, but answers for none.
 fn of(lab: &LabView, node: usize, read: impl FnOnce(&ServerView) -> Value) -> Value {
-    let view = lab.nodes[node].view.as_ref().and_then(|view| view.server());
-    view.map_or(Value::None, read)
+    let row = &lab.nodes[node];
+    let view = row.view.as_ref().filter(|_| !matches!(row.status, NodeStatus::Dead(..)));
+    view.and_then(|view| view.server()).map_or(Value::None, read)
 }
 
 fn primary(lab: &LabView, node: usize) -> Value {
@@ -399,7 +458,15 @@ pub fn holds(claim: &Claim, lab: &LabView) -> Result<(), String> {
             return Err(format!("{} has no field `{}`", subject.word(), condition.field));
         };
         let actual = (row.read)(lab, at);
-        if !compare(&actual, condition.comparison, &meant(row, condition, lab)) {
+        let is_so = match (row.kind, &actual) {
+            (Kind::Glob, Value::Text(text)) => {
+                let fits = glob::matches(condition.value.as_bytes(), text.as_bytes());
+                fits == (condition.comparison == Comparison::Equal)
+            }
+            (Kind::Glob, _) => false,
+            _ => compare(&actual, condition.comparison, &meant(row, condition, lab)),
+        };
+        if !is_so {
             instead.push(format!("{} is {actual}", row.name));
         }
     }
@@ -456,13 +523,16 @@ mod tests {
             "alpha role=primary link=none status=running primary=none keys=1 offset>=1 behind=0",
             "alpha connected-replicas=1 last-sync=none full-syncs=0",
             "bravo role=replica link=up primary=alpha offset=alpha replid=alpha ack-age<=1s",
-            "charlie primary=bravo primary!=alpha offset=1 behind<1kb",
+            "charlie primary=bravo primary!=alpha offset=27 behind<1kb",
             "lab acked=0 refused=0 last-error=none converged=yes full-syncs=0 partial-syncs=0",
         ] {
             assert_eq!(holds(claim), Ok(()), "{claim}");
         }
         assert_eq!(holds("alpha good-replicas>=0"), Err("good-replicas is none".into()));
-        assert_eq!(holds("bravo link=down keys=1 offset>5"), Err("link is up, offset is 1".into()));
+        assert_eq!(
+            holds("bravo link=down keys=1 offset>50"),
+            Err("link is up, offset is 27".into())
+        );
         assert_eq!(holds("zulu link=down"), Err("there is no node `zulu`".into()));
     }
 

@@ -51,6 +51,11 @@ const BUILTINS: &[Builtin] = embedded!(
     "stale-reads",
     "aof-vs-rdb-power-loss",
     "restart-partial-resync",
+    "expiry-on-replicas",
+    "effects-not-commands",
+    "writable-replica",
+    "slow-replica-output-buffer",
+    "disk-vs-diskless",
     "failover",
     "quorum-is-not-majority",
     "two-sentinels",
@@ -63,6 +68,7 @@ const BUILTINS: &[Builtin] = embedded!(
     "chained-failover",
     "double-failover",
     "persistence-off-sentinel",
+    "wait-is-not-consensus",
 );
 
 #[cfg(test)]
@@ -88,6 +94,7 @@ mod tests {
         let traps = [
             "backlog-overflow",
             "persistence-off",
+            "slow-replica-output-buffer",
             "quorum-is-not-majority",
             "two-sentinels",
             "auth-mismatch",

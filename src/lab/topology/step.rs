@@ -267,7 +267,10 @@ fn named_in_action(action: &Action) -> Vec<Mention<'_>> {
         | Action::Redis { node, .. }
         | Action::Heal { what: HealRef::Node(node) } => vec![Mention::Node(node)],
         Action::Isolate { nodes, .. } => nodes.iter().map(|node| Mention::Node(node)).collect(),
-        Action::Promote { node } => vec![Mention::Server(node)],
+        Action::Promote { node } | Action::Stream { node } | Action::Keys { node, .. } => {
+            vec![Mention::Server(node)]
+        }
+        Action::Diff { a, b } => vec![Mention::Server(a), Mention::Server(b)],
         Action::Write { node: Some(node), .. } => vec![Mention::ServerOrMonitor(node)],
         Action::Failover { monitor }
         | Action::SentinelReset { monitor }
@@ -287,6 +290,7 @@ fn named_in_action(action: &Action) -> Vec<Mention<'_>> {
         Action::Heal { what: HealRef::All }
         | Action::Write { node: None, .. }
         | Action::Wait { .. }
+        | Action::Script(_)
         | Action::Undo
         | Action::Quit => Vec::new(),
     }

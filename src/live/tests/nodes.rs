@@ -24,7 +24,7 @@ fn a_kill_closes_what_clients_have_open_and_refuses_more() {
     let late = bench.world.connect(node);
     bench.until("both closed", |bench| bench.closed.len() == 2);
     assert!(bench.closed.contains(&client) && bench.closed.contains(&late));
-    assert!(bench.world.view(node).is_none());
+    assert!(bench.world.view(node).is_some(), "the last picture shows what it had");
     assert_eq!(bench.exits, [], "a killed node did not end by itself");
 }
 
@@ -134,7 +134,7 @@ fn a_stop_is_told_and_the_last_words_arrive_before_the_end() {
     bench.until("close", |bench| bench.closed == [client]);
     assert_eq!(bench.heard(client).len(), "hello".len() + (4 << 20));
     assert_eq!(bench.logs, []);
-    assert!(bench.world.view(node).is_none());
+    assert!(bench.world.view(node).is_some(), "the last picture shows what it had");
 }
 
 #[test]
@@ -377,4 +377,27 @@ fn the_first_signal_asks_a_node_alone_to_stop_and_the_second_ends_it() {
     });
     assert_eq!(code.unwrap(), 1);
     assert_eq!(lines, ["started", "not yet"]);
+}
+
+#[test]
+fn a_node_lends_its_data_also_while_it_is_paused() {
+    let mut bench = Bench::new();
+    let node = bench.add(echo());
+    bench.world.start(node).unwrap();
+    let lent = |bench: &mut Bench| {
+        bench.world.ask_data(node);
+        let until = bench.world.now().mono + 20_000;
+        while let Some(event) = bench.world.poll(until) {
+            if matches!(event, WorldEvent::Data { node: of, data: None } if of == node) {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(lent(&mut bench));
+    bench.world.pause(node);
+    assert!(lent(&mut bench), "a frozen node can be looked at");
+    assert!(lent(&mut bench), "again and again");
+    bench.world.resume(node);
+    assert!(lent(&mut bench));
 }

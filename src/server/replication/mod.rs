@@ -11,7 +11,8 @@
 //! # Differences from Redis
 //!
 //! * A replica goes on serving its old data while a snapshot arrives and loads, whatever
-//!   `repl-diskless-load` says; it never answers LOADING because of a full resync.
+//!   `repl-diskless-load` says; it never answers LOADING because of a full resync. What the directive
+//!   decides is whether the snapshot is left on disk.
 //! * Sub-replicas are told to start over when the new data is in place, not when it starts to load.
 
 mod downstream;

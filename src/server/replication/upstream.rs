@@ -11,6 +11,7 @@ use crate::repl::{Credentials, Failure, Handshake, Introduction, ReplId, Retry, 
 use crate::resp::Limits;
 use crate::server::Server;
 use crate::server::client::ClientKind;
+use crate::server::config::DisklessLoad;
 use crate::server::jobs::Work;
 
 /// A replica tells its primary how far it is this often.
@@ -44,6 +45,8 @@ enum Link {
 struct Attempt {
     conn: ConnId,
     handshake: Handshake,
+    /// Whether a snapshot is loaded from the connection, without a file in between.
+    diskless_load: bool,
     /// The job that loads the snapshot.
     load: Option<JobId>,
     /// What the snapshot stands for; `None` after a plain SYNC.
@@ -154,6 +157,11 @@ impl Server {
         let conn = self.replication.next_dial();
         let (config, history) = (&self.config, &self.replication.history);
         let resume = (history.replid(), history.offset());
+        let diskless_load = match config.repl_diskless_load {
+            DisklessLoad::Disabled => false,
+            DisklessLoad::OnEmptyDb => self.keyspace.keys() == 0,
+            DisklessLoad::SwapDb => true,
+        };
         let Some(upstream) = &mut self.replication.upstream else { return };
         let Link::Idle { after, .. } = upstream.link else { return };
         let introduction = Introduction {
@@ -169,7 +177,7 @@ impl Server {
             announce_ip: Some(config.replica_announce_ip.clone()).filter(|ip| !ip.is_empty()),
             resume: upstream.resumable.then_some(resume),
             failover: upstream.failover,
-            diskless_load: false,
+            diskless_load,
         };
         let mut steps = Vec::new();
         let timeout_ms = config.repl_timeout * 1000;
@@ -178,6 +186,7 @@ impl Server {
         upstream.link = Link::Active(Box::new(Attempt {
             conn,
             handshake,
+            diskless_load,
             load: None,
             synced: None,
             acks: true,
@@ -348,6 +357,7 @@ impl Server {
         let old = std::mem::replace(&mut self.keyspace, loaded.keyspace);
         self.discard(old, out);
         self.spoil_flushed(None);
+        self.local_expiries.clear();
         self.drop_replicas("the dataset was replaced", out);
         let (replid, offset) = synced.unwrap_or_else(|| (ReplId::random(&mut self.dice), 0));
         let replication = &mut self.replication;
@@ -358,7 +368,9 @@ impl Server {
             .and_then(|head| usize::try_from(head.selected_db).ok())
             .filter(|db| *db < self.config.databases);
         replication.last_sync = Some((SyncKind::Full, self.now.mono));
-        out.push(Output::Rename { from: copy_name(conn), to: self.config.dbfilename.clone() });
+        if !self.loads_from_connection(conn) {
+            out.push(Output::Rename { from: copy_name(conn), to: self.config.dbfilename.clone() });
+        }
         let keys = self.keyspace.keys();
         out.emit(Fact::FullSyncDone { offset, keys, keys_before, bytes });
         self.restart_log(out);
@@ -518,7 +530,14 @@ impl Server {
     }
 
     fn load_job(&mut self, conn: ConnId) -> Job {
-        Job::LoadStream { copy_to: Some(copy_name(conn)), options: self.load_options(None) }
+        let copy_to = (!self.loads_from_connection(conn)).then(|| copy_name(conn));
+        Job::LoadStream { copy_to, options: self.load_options(None) }
+    }
+
+    /// Whether a link's snapshot leaves no file behind.
+    fn loads_from_connection(&mut self, conn: ConnId) -> bool {
+        let attempt = self.replication.upstream.as_mut().and_then(|up| up.attempt(conn));
+        attempt.is_some_and(|attempt| attempt.diskless_load)
     }
 
     /// How a snapshot of this node is to be loaded.

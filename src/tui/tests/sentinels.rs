@@ -6,7 +6,7 @@ use super::*;
 use crate::lab::Event;
 use crate::lab::view::{
     FailoverReport, FailoverState, LinkFault, MonitorRow, NodeKind, NodeRow, NodeStatus, Phase,
-    PhaseTime,
+    PhaseTime, Seen,
 };
 use crate::machine::{
     Fact, FailoverView, LinkState, Millis, MonitorView, NodeView, PeerBelief, PrimaryLinkView,
@@ -69,6 +69,7 @@ fn sentinel(n: usize) -> NodeRow {
         view: Some(Arc::new(NodeView::Sentinel(Box::new(own)))),
         follows: None,
         behind_history: Vec::new(),
+        seen: Seen::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use super::frame;
+use super::{frame, prompt};
 use crate::lab::{Event, LabView};
 use crate::tui::app::{Layer, Panel, Ui};
 use crate::tui::units::wrap;
@@ -18,9 +18,9 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
     let inner = frame::panel(frame, area, title, Panel::Console, ui);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let Some(node) = ui.node(view) else { return };
-    let prompt = format!("{}:{}> ", node.name, node.port);
+    let sign = format!("{}:{}> ", node.name, node.port);
     let rows = usize::from(inner.height.saturating_sub(1));
-    let mut lines = replies(view, &node.name, &prompt, usize::from(inner.width), ui);
+    let mut lines = replies(view, &node.name, &sign, usize::from(inner.width), ui);
     if lines.is_empty() {
         let hint = "One connection is kept for the console, so MULTI, WAIT and SELECT work as they should.";
         let hints = wrap(hint, usize::from(inner.width));
@@ -30,12 +30,11 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
     let mut shown: Vec<Line<'_>> = lines[end.saturating_sub(rows)..end].to_vec();
     let at = shown.len() as u16;
     if let Some(Layer::Console(typed)) = ui.layers.last() {
-        let room = usize::from(inner.width).saturating_sub(prompt.width() + 1);
-        let skip = typed.input.visual_scroll(room);
-        let text: String = typed.input.value().chars().skip(skip).take(room).collect();
-        let cursor = prompt.width() + typed.input.visual_cursor().saturating_sub(skip);
-        frame.set_cursor_position(Position { x: inner.x + cursor as u16, y: inner.y + at });
-        shown.push(Line::from(vec![Span::styled(prompt, ui.theme().key), Span::raw(text)]));
+        let room = usize::from(inner.width).saturating_sub(sign.width() + 1);
+        let (text, cursor) = prompt::around_cursor(&typed.input, room);
+        let x = inner.x + sign.width() as u16 + cursor;
+        frame.set_cursor_position(Position { x, y: inner.y + at });
+        shown.push(Line::from(vec![Span::styled(sign, ui.theme().key), Span::raw(text)]));
     }
     frame.render_widget(Paragraph::new(shown), inner);
 }
@@ -44,6 +43,14 @@ fn replies(view: &LabView, node: &str, prompt: &str, width: usize, ui: &Ui) -> V
     let theme = ui.theme();
     let mut lines = Vec::new();
     for entry in view.journal.iter().filter(|entry| entry.node.as_deref() == Some(node)) {
+        if let Event::Streamed { streamed, .. } = &entry.event {
+            let arrow = ui.glyphs().arrow;
+            lines.extend(
+                streamed
+                    .iter()
+                    .map(|command| Line::styled(format!("{arrow} {command}"), theme.replica)),
+            );
+        }
         let Event::Reply { command, reply, is_error } = &entry.event else { continue };
         lines.push(Line::from(vec![
             Span::styled(prompt.to_owned(), theme.dim),

@@ -14,11 +14,14 @@ mod ask;
 mod card;
 mod console;
 mod detail;
+mod diff;
 mod failovers;
 mod footer;
 mod frame;
 mod header;
 mod help;
+mod inside;
+mod keys;
 mod logs;
 mod map;
 mod node;
@@ -49,7 +52,7 @@ const WIDE: u16 = 110;
 /// Draws one frame. Nothing but the view and the model goes in.
 pub fn draw(frame: &mut Frame<'_>, view: &LabView, ui: &Ui) {
     let area = frame.area();
-    if area.width < SIZE_MIN.0 || area.height < SIZE_MIN.1 {
+    if !is_large_enough(area) {
         return draw_too_small(frame, area);
     }
     let places = places(view, ui, area);
@@ -59,6 +62,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &LabView, ui: &Ui) {
     }
     match ui.layers.last() {
         Some(Layer::Palette(prompt)) => prompt::palette(frame, places.footer, prompt, view, ui),
+        Some(Layer::Pattern(prompt)) => prompt::pattern(frame, places.footer, prompt, ui),
         Some(Layer::Filter(prompt)) => prompt::filter(frame, places.footer, prompt, ui),
         _ => footer::render(frame, places.footer, view, ui),
     }
@@ -69,6 +73,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &LabView, ui: &Ui) {
             Layer::Failovers { back } => {
                 failovers::render(frame, places.middle, *back, view, ui);
             }
+            Layer::Inside(inside) => inside::render(frame, places.middle, inside, view, ui),
             Layer::Ask(question) => ask::render(frame, places.middle, question, ui),
             _ => {}
         }
@@ -113,6 +118,16 @@ fn side_width(width: u16) -> u16 {
 }
 
 /// Rows that the panel at the bottom has at least.
+/// Whether everything has its place on a screen of this size.
+pub fn is_large_enough(area: Rect) -> bool {
+    area.width >= SIZE_MIN.0 && area.height >= SIZE_MIN.1
+}
+
+/// Rows of the timeline that the filter lets pass.
+pub fn timeline_rows(view: &LabView, ui: &Ui) -> usize {
+    timeline::rows(view, ui).count()
+}
+
 fn least(height: u16) -> u16 {
     (height / 3).clamp(6, 14).min(height)
 }
@@ -180,7 +195,8 @@ impl Shape {
         let width = middle.width - right.unwrap_or(0);
         let wanted = map::rows_wanted(view, width, middle.height - least);
         let side = if right.is_some() { detail::ROWS + 2 + opinions::rows(view) } else { 0 };
-        let top = wanted.max(side).clamp(middle.height / 2, middle.height - least);
+        let most = middle.height - least;
+        let top = wanted.max(side).clamp(most.min(middle.height / 2), most);
         let mut spare = top.saturating_sub(detail::ROWS + 2);
         let mut beside = Vec::new();
         let sentinels = opinions::rows(view);

@@ -4,7 +4,8 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
-use unicode_width::UnicodeWidthStr;
+use tui_input::Input;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::frame;
 use crate::lab::{LabView, complete};
@@ -40,6 +41,11 @@ pub fn filter(frame: &mut Frame<'_>, area: Rect, prompt: &Prompt, ui: &Ui) {
     line(frame, area, "/", prompt, "Enter keeps the filter   Esc clears it", ui);
 }
 
+/// Draws the line of the glob that chooses keys.
+pub fn pattern(frame: &mut Frame<'_>, area: Rect, prompt: &Prompt, ui: &Ui) {
+    line(frame, area, "/", prompt, "a glob: user:*   Enter looks   Esc cancels", ui);
+}
+
 fn offers(prompt: &Prompt, view: &LabView, ui: &Ui) -> Vec<Line<'static>> {
     let all = complete(prompt.input.value(), view);
     let more = all.len().saturating_sub(OFFERS_MAX);
@@ -50,16 +56,27 @@ fn offers(prompt: &Prompt, view: &LabView, ui: &Ui) -> Vec<Line<'static>> {
     lines
 }
 
+/// The part of an input that fits a room of so many columns, and the cursor's column in it.
+pub fn around_cursor(input: &Input, room: usize) -> (String, u16) {
+    let first = input.visual_scroll(room);
+    let mut end = 0;
+    let is_inside = |c: &char| {
+        let begin = end;
+        end += c.width().unwrap_or(0);
+        begin >= first && end <= first + room
+    };
+    let text = input.value().chars().filter(is_inside).collect();
+    (text, input.visual_cursor().saturating_sub(first) as u16)
+}
+
 fn line(frame: &mut Frame<'_>, area: Rect, sign: &str, prompt: &Prompt, hint: &str, ui: &Ui) {
     let theme = ui.theme();
     let width = usize::from(area.width);
     let hint = if prompt.input.value().width() + hint.width() + 6 < width { hint } else { "" };
     let room = width.saturating_sub(hint.width() + 4);
-    let skip = prompt.input.visual_scroll(room);
-    let text: String = prompt.input.value().chars().skip(skip).take(room).collect();
+    let (text, cursor) = around_cursor(&prompt.input, room);
     let gap = width.saturating_sub(text.width() + hint.width() + 3);
-    let cursor = 2 + prompt.input.visual_cursor().saturating_sub(skip);
-    frame.set_cursor_position(Position { x: area.x + cursor as u16, y: area.y });
+    frame.set_cursor_position(Position { x: area.x + 2 + cursor, y: area.y });
     let spans = vec![
         Span::styled(format!(" {sign}"), theme.key),
         Span::styled(text, theme.title),

@@ -16,7 +16,7 @@ use crate::lab::LabView;
 use crate::tui::app::Ui;
 use crate::tui::units::{age, bytes, count, fit};
 
-/// Columns: heading, width (0 takes what is left), and the panel width from which it is shown.
+/// Columns: heading, least width (0 takes what is left), and the panel width from which it is shown.
 const COLUMNS: [(&str, usize, u16); 8] = [
     ("node", 16, 0),
     ("port", 5, 0),
@@ -30,10 +30,12 @@ const COLUMNS: [(&str, usize, u16); 8] = [
 
 /// Draws the table.
 pub fn render(frame: &mut Frame<'_>, area: Rect, places: &[Place], view: &LabView, ui: &Ui) {
-    let mut lines = vec![heading(area.width, ui)];
     let (first, last) = window(places, area, ui);
+    let names = places[first..last].iter().map(|place| branch(place, view, ui).width());
+    let columns = columns(area.width, names.max().unwrap_or(0));
+    let mut lines = vec![heading(&columns, ui)];
     for place in &places[first..last] {
-        lines.push(row(place, area.width, view, ui));
+        lines.push(row(place, &columns, view, ui));
     }
     frame.render_widget(Paragraph::new(lines), area);
 }
@@ -55,17 +57,28 @@ fn window(places: &[Place], area: Rect, ui: &Ui) -> (usize, usize) {
     (first, (first + room).min(places.len()))
 }
 
-/// The columns that are shown in a panel of this width: place, heading and width.
-fn columns(width: u16) -> Vec<(usize, &'static str, usize)> {
+/// A column that is shown: its place, heading and width.
+type Column = (usize, &'static str, usize);
+
+/// Least width of what is said of the link.
+const LINK_MIN: usize = 8;
+
+/// The columns that are shown in a panel of this width, where names want so many columns.
+fn columns(width: u16, names: usize) -> Vec<Column> {
     let shown = COLUMNS.iter().enumerate().filter(|(_, (.., from))| width >= *from);
     let shown: Vec<_> = shown.map(|(i, (name, width, _))| (i, *name, *width)).collect();
     let taken: usize = shown.iter().map(|(_, _, width)| width + 1).sum();
-    let left = usize::from(width).saturating_sub(taken + 1).clamp(8, 34);
-    shown.into_iter().map(|(i, n, width)| (i, n, if width == 0 { left } else { width })).collect()
+    let left = usize::from(width).saturating_sub(taken + 1).max(LINK_MIN);
+    let for_names = names.saturating_sub(COLUMNS[0].1).min(left - LINK_MIN);
+    let wide = |(i, name, width)| match (i, width) {
+        (0, width) => (i, name, width + for_names),
+        (_, 0) => (i, name, (left - for_names).min(34)),
+        _ => (i, name, width),
+    };
+    shown.into_iter().map(wide).collect()
 }
 
-fn heading(width: u16, ui: &Ui) -> Line<'static> {
-    let columns = columns(width);
+fn heading(columns: &[Column], ui: &Ui) -> Line<'static> {
     let mut text = String::new();
     for (_, name, width) in columns {
         let _ = write!(text, " {name:<width$}");
@@ -73,7 +86,7 @@ fn heading(width: u16, ui: &Ui) -> Line<'static> {
     Line::styled(text.trim_end().to_owned(), ui.theme().dim)
 }
 
-fn row(place: &Place, width: u16, view: &LabView, ui: &Ui) -> Line<'static> {
+fn row(place: &Place, columns: &[Column], view: &LabView, ui: &Ui) -> Line<'static> {
     let (theme, glyphs) = (ui.theme(), ui.glyphs());
     let row = &view.nodes[place.node];
     let server = node::server(row);
@@ -104,9 +117,9 @@ fn row(place: &Place, width: u16, view: &LabView, ui: &Ui) -> Line<'static> {
         (backlog, theme.dim),
     ];
     let mut spans = Vec::new();
-    for (column, _, wide) in columns(width) {
-        let (text, style) = &cells[column];
-        let text = fit(text, wide, glyphs);
+    for (column, _, wide) in columns {
+        let (text, style) = &cells[*column];
+        let text = fit(text, *wide, glyphs);
         let pad = " ".repeat(wide - text.width());
         spans.extend([Span::raw(" "), Span::styled(text, *style), Span::raw(pad)]);
     }

@@ -8,10 +8,10 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use super::frame;
+use crate::lab::told::{Told, tell};
 use crate::lab::{Entry, Event, LabView};
 use crate::machine::Severity;
 use crate::tui::app::{Panel, Ui};
-use crate::tui::describe::{Told, tell};
 use crate::tui::units::{fit, moment, wrap};
 
 /// Columns of the time and of the node's name.
@@ -35,9 +35,8 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let rows = usize::from(inner.height);
     let columns = Columns::of(inner.width);
-    let shown = view.journal.iter().rev().filter(|entry| passes(entry, view, &ui.filter));
     let mut lines: Vec<Line<'_>> = Vec::new();
-    for entry in shown.skip(ui.scroll) {
+    for entry in self::rows(view, ui).skip(ui.scroll) {
         let mut row = columns.row(entry, view, ui);
         if lines.len() + row.len() > rows && !lines.is_empty() {
             break;
@@ -50,6 +49,11 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
         lines.push(Line::styled(nothing(ui), theme.dim));
     }
     frame.render_widget(Paragraph::new(lines), inner);
+}
+
+/// What the filter lets pass, the newest first.
+pub fn rows<'a>(view: &'a LabView, ui: &'a Ui) -> impl Iterator<Item = &'a Entry> {
+    view.journal.iter().rev().map(AsRef::as_ref).filter(|entry| passes(entry, view, &ui.filter))
 }
 
 fn nothing(ui: &Ui) -> &'static str {
@@ -86,7 +90,8 @@ impl Columns {
 
     fn row(&self, entry: &Entry, view: &LabView, ui: &Ui) -> Vec<Line<'static>> {
         let theme = ui.theme();
-        let told = tell(entry, &view.nodes);
+        let mut told = tell(entry, &view.nodes);
+        told.fact = told.fact.replace('\n', " ");
         let style = style(&told, ui);
         let (facts, meanings) = if told.meaning.is_empty() {
             (wrap(&told.fact, self.fact + self.meaning + 2), Vec::new())

@@ -1,11 +1,10 @@
-//! A row of the journal in words, as the timeline shows it.
+//! A row of the journal in words, with the names of the lab.
 
-use crate::lab::view::NodeRow;
-use crate::lab::{Entry, Event};
+use super::view::NodeRow;
+use super::{Entry, Event};
 use crate::machine::{Fact, Severity};
-use crate::tui::beliefs;
 
-/// A journal row, ready to be drawn.
+/// A journal row, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     /// The fact, in the field's words.
@@ -18,7 +17,7 @@ pub struct Told {
     pub prominent: bool,
 }
 
-/// Puts a journal row into words, on one line. Where a fact names an address of the lab, the node's
+/// Puts a journal row into words. Where a fact names an address of the lab, the node's
 /// name says more.
 pub fn tell(entry: &Entry, nodes: &[NodeRow]) -> Told {
     let event = &entry.event;
@@ -26,7 +25,7 @@ pub fn tell(entry: &Entry, nodes: &[NodeRow]) -> Told {
         Event::Node(Fact::Sentinel { event, text, .. }) => {
             format!("{event} {}", with_names(text, nodes))
         }
-        event => event.text().replace('\n', " "),
+        event => event.text(),
     };
     let mut told = Told {
         fact,
@@ -36,8 +35,14 @@ pub fn tell(entry: &Entry, nodes: &[NodeRow]) -> Told {
     };
     for node in nodes {
         let address = format!("127.0.0.1:{}", node.port);
-        told.fact = told.fact.replace(&address, &node.name);
-        told.meaning = told.meaning.replace(&address, &node.name);
+        let id = sentinel_id(node).and_then(|id| id.get(..SHORT_ID));
+        for text in [&mut told.fact, &mut told.meaning] {
+            for known in [Some(address.as_str()), id].into_iter().flatten() {
+                if text.contains(known) {
+                    *text = text.replace(known, &node.name);
+                }
+            }
+        }
     }
     told
 }
@@ -52,7 +57,7 @@ fn with_names(text: &str, nodes: &[NodeRow]) -> String {
             is_split.then_some(word)
         });
         let node = nodes.iter().find(|row| {
-            let is_id = || beliefs::sentinel(row).is_some_and(|own| own.id == word);
+            let is_id = || sentinel_id(row) == Some(word);
             port.is_some_and(|port| port.parse() == Ok(row.port)) || is_id()
         });
         let Some(node) = node else {
@@ -69,23 +74,30 @@ fn with_names(text: &str, nodes: &[NodeRow]) -> String {
     words.join(" ")
 }
 
+/// Characters of a Sentinel's id where a sentence names it.
+const SHORT_ID: usize = 8;
+
+fn sentinel_id(row: &NodeRow) -> Option<&str> {
+    row.view.as_ref()?.sentinel().map(|own| own.id.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::with_names;
-    use crate::tui::fixtures::healthy;
+    use crate::lab::fake::lab;
 
     #[test]
     fn a_sentinels_words_get_the_names_of_the_lab() {
-        let nodes = healthy().nodes;
+        let nodes = lab(&[("alpha", None), ("bravo", Some("alpha"))]).view().nodes;
         let named = |text| with_names(text, &nodes);
         assert_eq!(
-            named("slave 127.0.0.1:6402 127.0.0.1 6402 @ mymaster 127.0.0.1 6401"),
+            named("slave 127.0.0.1:7001 127.0.0.1 7001 @ mymaster 127.0.0.1 7000"),
             "slave bravo @ mymaster alpha"
         );
-        assert_eq!(named("mymaster 127.0.0.1 6401 127.0.0.1 6402"), "mymaster alpha bravo");
+        assert_eq!(named("mymaster 127.0.0.1 7000 127.0.0.1 7001"), "mymaster alpha bravo");
         assert_eq!(
-            named("master m 127.0.0.1 64011 #quorum 2/2"),
-            "master m 127.0.0.1 64011 #quorum 2/2"
+            named("master m 127.0.0.1 70001 #quorum 2/2"),
+            "master m 127.0.0.1 70001 #quorum 2/2"
         );
     }
 }
