@@ -50,7 +50,7 @@ fn write(out: &mut Vec<u8>, value: &mlua::Value, depth: usize) -> Outcome<()> {
         mlua::Value::Number(n) => out.extend(number(*n)?.bytes()),
         mlua::Value::String(text) => write_string(out, &text.as_bytes()),
         mlua::Value::Table(_) if depth >= DEPTH_MAX => {
-            return Err(format!("Cannot serialise, excessive depth ({})", depth + 1).into());
+            return Err(format!("Cannot serialise, excessive nesting ({})", depth + 1).into());
         }
         mlua::Value::Table(table) => match array_len(table)? {
             Some(len) => write_array(out, table, len, depth)?,
@@ -123,8 +123,9 @@ fn write_object(out: &mut Vec<u8>, table: &Table, depth: usize) -> Outcome<()> {
             mlua::Value::String(text) => write_string(out, &text.as_bytes()),
             mlua::Value::Integer(n) => out.extend(format!("\"{}\"", number(n as f64)?).bytes()),
             mlua::Value::Number(n) => out.extend(format!("\"{}\"", number(n)?).bytes()),
-            _ => {
-                return Err("Cannot serialise table: table key must be a number or string".into());
+            other => {
+                let text = "table key must be a number or string";
+                return Err(format!("Cannot serialise {}: {text}", other.type_name()).into());
             }
         }
         out.push(b':');

@@ -150,8 +150,7 @@ fn redis(lua: &Lua, desk: &Arc<Desk>) -> mlua::Result<Table> {
     })?;
     set("acl_check_cmd", |lua, desk, words| {
         if words.is_empty() {
-            let text = "Please specify at least one argument for this redis.acl_check_cmd() call";
-            return Err(fail(lua, text));
+            return Err(fail(lua, NO_WORDS));
         }
         let mut command = words_of(words).ok_or_else(|| fail(lua, NO_WORD))?;
         match consult(lua, desk, Ask::IsCommand(command.swap_remove(0)))? {
@@ -260,7 +259,7 @@ fn version_number() -> u32 {
 fn command(lua: &Lua, desk: &Desk, words: &[mlua::Value]) -> mlua::Result<(mlua::Value, bool)> {
     let refuse = |text: &str| Ok((tagged(lua, "err", text.as_bytes())?, true));
     if words.is_empty() {
-        return refuse("ERR Please specify at least one argument for this redis lib call");
+        return refuse(&format!("ERR {NO_WORDS}"));
     }
     let Some(command) = words_of(words) else { return refuse(&format!("ERR {NO_WORD}")) };
     let question = Ask::Call { words: command, resp3: desk.resp3() };
@@ -277,6 +276,7 @@ fn command(lua: &Lua, desk: &Desk, words: &[mlua::Value]) -> mlua::Result<(mlua:
     }
 }
 
+const NO_WORDS: &str = "Please specify at least one argument for this redis lib call";
 const NO_WORD: &str = "Lua redis lib command arguments must be strings or integers";
 
 /// Values as the words of a command; `None` if one cannot be a word.

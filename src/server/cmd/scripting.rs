@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{container, help, row, wrong_form};
+use super::{container, help, row};
 use crate::base::number;
 use crate::command::flags::{
     ALLOW_BUSY, CONTAINER, LOADING, MOVABLE_KEYS, NOSCRIPT, READONLY, SKIP_MONITOR, STALE,
@@ -49,8 +49,8 @@ const HELP: &[&str] = &[
     "    Return information about the existence of the scripts in the script cache.",
     "FLUSH [ASYNC|SYNC]",
     "    Flush the Lua scripts cache. Very dangerous on replicas.",
-    "    When called without the optional mode argument, the behavior is determined",
-    "    by the lazyfree-lazy-user-flush configuration directive. Valid modes are:",
+    "    When called without the optional mode argument, the behavior is determined by the",
+    "    lazyfree-lazy-user-flush configuration directive. Valid modes are:",
     "    * ASYNC: Asynchronously flush the scripts cache.",
     "    * SYNC: Synchronously flush the scripts cache.",
     "KILL",
@@ -144,7 +144,7 @@ fn debug(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Comma
     if ask.is(2, "YES") || ask.is(2, "SYNC") {
         return Err(CommandError::fixed("ERR this server has no debugger of scripts"));
     }
-    Err(wrong_form(ask))
+    Err(CommandError::fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"))
 }
 
 fn script_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
