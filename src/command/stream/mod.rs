@@ -102,6 +102,9 @@ fn replicate_place(call: &mut Call<'_>, key: &[u8], name: &[u8], group: &Group) 
     call.replicate_as(&[&[&b"XGROUP"[..], b"SETID", key, name], &place[..]].concat());
 }
 
+/// What is told of a consumer that came to be, also by the first entry that it was given.
+const CREATE_CONSUMER: &str = "xgroup-createconsumer";
+
 /// `NOGROUP`, with the key and the name of the group.
 fn no_group(key: &[u8], group: &[u8], rest: &str) -> CommandError {
     let (key, group) = (shown(key), shown(group));
