@@ -102,6 +102,9 @@ pub struct TuiArgs {
     /// Watch only: no key changes anything
     #[arg(long)]
     pub read_only: bool,
+    /// Hold the script from the beginning: each `n` does a step
+    #[arg(long)]
+    pub hold: bool,
     /// Add N to every port of the file
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub port_offset: u16,

@@ -10,9 +10,10 @@ use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
+use replab::lab::action::ScriptOrder;
 use replab::lab::topology::Topology;
 use replab::lab::view::NodeRow;
-use replab::lab::{Entry, Lab, Remote, Summary, machines};
+use replab::lab::{Action, Entry, Lab, Remote, Summary, machines};
 use replab::live::{LiveWorld, watch_signals};
 use replab::machine::Millis;
 use replab::report::{Json, Text};
@@ -36,7 +37,10 @@ pub(super) fn screen(topology: &Topology, args: &TuiArgs) -> anyhow::Result<Outc
     check_nodes(topology)?;
     let world = LiveWorld::new(seed())?;
     let nudge = world.nudge();
-    let lab = Lab::new(world, topology, &machines()).map_err(explain)?;
+    let mut lab = Lab::new(world, topology, &machines()).map_err(explain)?;
+    if args.hold && !topology.steps.is_empty() {
+        lab.act(&Action::Script(ScriptOrder::Hold), "lab");
+    }
     let remote = Remote::start(lab, Box::new(move || nudge.nudge()))?;
     let environment = tui::Options::from_environment();
     let options = tui::Options {

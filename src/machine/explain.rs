@@ -57,9 +57,9 @@ impl Fact {
             ),
             Self::FullSyncDone { .. } => "Its data was replaced by the primary's.".to_owned(),
             Self::PartialSyncDone { new_replid: true, .. } => {
-                "It lost nothing; the history only has a new name.".to_owned()
+                "It goes on from there: the same history, by a new name.".to_owned()
             }
-            Self::PartialSyncDone { .. } => "It lost nothing and continues.".to_owned(),
+            Self::PartialSyncDone { .. } => "It goes on from there: only what it missed is sent.".to_owned(),
             Self::ReplicaLost { .. } => {
                 "What it misses from here on is kept in the backlog, as long as that lasts.".to_owned()
             }

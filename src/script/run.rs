@@ -42,7 +42,8 @@ impl Outcome {
 }
 
 /// Runs a lab for `for_ms` after it is ready; without, until its steps and the input are through.
-/// Each row of the journal is told as soon as it is there, with the nodes as they are then. Once `is_stopped`, it ends as by `quit`.
+/// Each row of the journal is told as soon as it is there, with the nodes as they are then. Once
+/// `is_stopped`, it ends as by `quit`.
 pub fn run<W: World>(
     lab: &mut Lab<W>,
     for_ms: Option<Millis>,

@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::app::{Panel, Ui};
 use super::beliefs;
 use crate::lab::LabView;
-use crate::lab::view::{FailoverState, NodeKind, NodeStatus};
+use crate::lab::view::{FailoverState, NodeKind, NodeStatus, StepStatus};
 use crate::machine::Role;
 
 /// When a binding counts.
@@ -66,6 +66,8 @@ pub enum Command {
     Sentinels,
     Instead,
     Rate,
+    NextStep,
+    HoldSteps,
     Undo,
     Freeze,
     Palette,
@@ -229,6 +231,10 @@ fn faulty(view: &LabView, _: &Ui) -> bool {
     !view.faults.is_empty()
 }
 
+fn scripted(view: &LabView, _: &Ui) -> bool {
+    view.steps.iter().any(|step| step.status == StepStatus::Waiting)
+}
+
 fn undoable(view: &LabView, _: &Ui) -> bool {
     view.undo.is_some()
 }
@@ -343,6 +349,8 @@ const SCREEN: &[Binding] = keys! { Screen:
     [Char('b')] C::Sentinels, "beliefs", "what the Sentinels believe, beside the truth", Some(22), false, watched;
     [Char('t')] C::Failovers, "failovers", "where the time of a failover went, and what it cost", Some(3), false, failed_over;
     [Char('w')] C::Rate, "write rate", "set the workload's writes per second", Some(33), true, selected;
+    [Char('n')] C::NextStep, "next step", "do the script's next step, and hold it there", Some(6), true, scripted;
+    [Char('N')] C::HoldSteps, "hold script", "hold the script, or let it run on", None, true, scripted;
     [Char('u')] C::Undo, "undo", "take back the last fault", Some(16), true, undoable;
     [Char(' ')] C::Freeze, "freeze view", "the screen stands still, the nodes do not", Some(80), false, always;
     [Char(':')] C::Palette, "action", "type an action, with completion", Some(18), false, always;

@@ -248,9 +248,27 @@ fn an_ambiguous_link_asks_for_the_peer() {
 #[test]
 fn keys_that_need_a_number_or_a_name_open_the_palette() {
     let view = healthy();
-    assert_eq!(script(&view, "2d<enter>"), ["palette: delay alpha->bravo 50ms"]);
+    assert_eq!(script(&view, "2d50ms<enter>"), ["palette: delay alpha->bravo 50ms"]);
     assert_eq!(script(&view, "3fbr<tab><enter>"), ["palette: replicaof charlie bravo"]);
-    assert_eq!(script(&view, "w<enter>"), ["palette: write 200/s"]);
+    assert_eq!(script(&view, "w200/s<enter>"), ["palette: write 200/s"]);
+}
+
+#[test]
+fn a_script_is_held_and_done_step_by_step() {
+    let mut view = scripted();
+    assert_eq!(script(&view, "n"), ["key: next"]);
+    assert_eq!(script(&view, "N"), ["key: hold"]);
+    view.is_held = true;
+    assert_eq!(script(&view, "N"), ["key: go"]);
+    assert!(script(&healthy(), "nN").is_empty(), "there is no script");
+}
+
+#[test]
+fn what_a_command_of_the_palette_answers_is_shown() {
+    let view = healthy();
+    let mut ui = ui(80, 24);
+    assert_eq!(typed(&mut ui, &view, ":redis bravo PING<enter>"), ["palette: redis bravo PING"]);
+    assert_eq!((ui.bottom, ui.selected), (Panel::Console, 1));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::beliefs;
 use super::inside;
 use super::keymap::{self, Command, Mode};
 use super::view;
-use crate::lab::action::HealRef;
+use crate::lab::action::{HealRef, ScriptOrder};
 use crate::lab::look::{Ask, Sort};
 use crate::lab::{self, Action, Direction, LabView, LinkRef};
 
@@ -136,6 +136,9 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
             ui.notice = Some(format!("the mouse is {whose}"));
         }
         Command::Logs => show_bottom(ui, Panel::Logs),
+        Command::NextStep => return by_key(Action::Script(ScriptOrder::Next)),
+        Command::HoldSteps if view.is_held => return by_key(Action::Script(ScriptOrder::Go)),
+        Command::HoldSteps => return by_key(Action::Script(ScriptOrder::Hold)),
         Command::Console if ui.read_only => {
             ui.notice = Some("read-only: the console is locked".to_owned());
         }
@@ -208,11 +211,11 @@ fn on_fault_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
             None => format!("cut {node} "),
         },
         Command::Delay => match keymap::link(view, ui) {
-            Some((a, b)) => format!("delay {}->{} 50ms", view.nodes[a].name, view.nodes[b].name),
+            Some((a, b)) => format!("delay {}->{} ", view.nodes[a].name, view.nodes[b].name),
             None => format!("delay {node}->"),
         },
         Command::Follow => format!("replicaof {node} "),
-        Command::Rate => format!("write {}/s", view.workload.per_second),
+        Command::Rate => "write ".to_owned(),
         _ => return Vec::new(),
     };
     ui.layers.push(Layer::Palette(Prompt::with(prefilled)));
@@ -424,6 +427,13 @@ fn submit_action(ui: &mut Ui, view: &LabView, mut prompt: Prompt) -> Vec<Order> 
             }
             match action {
                 Action::Promote { node } => promote(ui, view, node, "palette"),
+                Action::Redis { node, words } => {
+                    // The answer comes to the console of the node.
+                    let at = view.nodes.iter().position(|row| row.name == node);
+                    ui.selected = at.unwrap_or(ui.selected);
+                    ui.bottom = Panel::Console;
+                    vec![(Action::Redis { node, words }, "palette")]
+                }
                 action => vec![(action, "palette")],
             }
         }

@@ -207,7 +207,7 @@ fn feeds(fed: &ReplicaView, offset: u64, view: &LabView, glyphs: &Glyphs) -> Str
                 0 => "in step".to_owned(),
                 n => format!("{}{}", glyphs.minus, bytes(n)),
             };
-            format!("{name} {behind}, ACK {}", age(fed.ack_age_ms))
+            format!("{name} by its ACK {} ago: {behind}", age(fed.ack_age_ms))
         }
         state => format!("{name} {}", state.word()),
     }

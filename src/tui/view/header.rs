@@ -63,6 +63,9 @@ fn run_state(view: &LabView, roomy: bool, ui: &Ui) -> (String, Style) {
     match (view.steps.len(), failed) {
         (0, _) if roomy => (format!("{} live ", glyphs.running), theme.good),
         (0, _) => (glyphs.running.to_owned(), theme.good),
+        (n, _) if view.is_held && done < n => {
+            (format!("{} held, {done}/{n}", glyphs.paused), theme.warn)
+        }
         (n, 0) if done == n => (format!("{} {n} steps passed", glyphs.passed), theme.good),
         (n, 0) => (format!("{} step {}/{n}", glyphs.running, done + 1), theme.good),
         (n, f) if roomy => (format!("{} {f} of {n} steps failed ", glyphs.dead), theme.bad),

@@ -77,7 +77,7 @@ pub fn ack_age(view: &LabView, row: &NodeRow) -> Option<Millis> {
 
 /// How full a backlog is, 0 to 100.
 pub fn percent(backlog: BacklogView) -> u64 {
-    backlog.len * 100 / backlog.size.max(1)
+    (backlog.len * 100 / backlog.size.max(1)).min(100)
 }
 
 /// A bar of `width` columns.
