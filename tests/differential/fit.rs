@@ -26,8 +26,8 @@ pub fn is_comparable(line: &Line) -> bool {
         "SORT" => !["BY", "ALPHA", "STORE"].iter().all(|o| words.iter().any(|w| w == o)),
         // An ID of the clock.
         "XADD" => !words.iter().any(|word| word == "*"),
-        // The shared last access of a payload, and the moment of a copy.
-        "OBJECT" => !["IDLETIME", "FREQ"].contains(&words.get(1).map_or("", String::as_str)),
+        // Ours does not keep when a key was last used.
+        "OBJECT" => words.get(1).is_none_or(|word| word != "IDLETIME"),
         "SUBSCRIBE" | "PSUBSCRIBE" | "SSUBSCRIBE" | "MONITOR" | "PSYNC" | "SYNC" => false,
         _ => true,
     }
