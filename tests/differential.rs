@@ -1,7 +1,8 @@
 //! The same random commands, valid and nearly valid, to ours and to the real server: the same
 //! replies, the same stream to replicas, the same data.
 //!
-//! `REPLAB_DIFF_COMMANDS` says how many, `REPLAB_DIFF_SEED` which others than those of every run.
+//! Every run says others, and tells its seed: `REPLAB_DIFF_SEED` says the same again,
+//! `REPLAB_DIFF_COMMANDS` how many.
 
 #![allow(
     clippy::expect_used,
@@ -20,6 +21,8 @@ mod kit;
 mod pair;
 #[path = "differential/same.rs"]
 mod same;
+#[path = "differential/scripts.rs"]
+mod scripts;
 #[path = "differential/speaker.rs"]
 mod speaker;
 
@@ -34,18 +37,26 @@ use self::pair::Pair;
 use self::same::{are_same, are_same_effects, word};
 use self::speaker::{Line, Speaker};
 
+/// Commands of a run: some twenty seconds.
+const COMMANDS: u64 = 200_000;
+
 /// Commands between two comparisons of the data, which begins empty.
 const BATCH: usize = 400;
+
+/// Lines of what was said before about the same keys.
+const HISTORY_MAX: usize = 60;
 
 /// Differences that are told, each of another command.
 const TOLD_MAX: usize = 40;
 
 #[test]
 fn random_commands_have_the_same_replies_effects_and_data() {
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date").as_secs();
-    let seed = setting("REPLAB_DIFF_SEED").unwrap_or(2);
-    let commands = setting("REPLAB_DIFF_COMMANDS").unwrap_or(20_000) as usize;
-    println!("REPLAB_DIFF_SEED={seed} REPLAB_DIFF_COMMANDS={commands}");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date");
+    let now_s = now.as_secs();
+    let seed = setting("REPLAB_DIFF_SEED").unwrap_or_else(|| u64::from(now.subsec_micros()));
+    let commands = setting("REPLAB_DIFF_COMMANDS").unwrap_or(COMMANDS) as usize;
+    let again = format!("REPLAB_DIFF_SEED={seed} REPLAB_DIFF_COMMANDS={commands}");
+    println!("{again}");
     let mut pair = Pair::start();
     let known = known_commands(&mut pair);
     let payloads = payloads(&mut pair);
@@ -55,15 +66,16 @@ fn random_commands_have_the_same_replies_effects_and_data() {
         let mut speaker = Speaker::new(&known, &payloads, now_s, dice.bits());
         let lines: Vec<_> =
             protocol(&mut dice).into_iter().chain((0..BATCH).map(|_| speaker.say())).collect();
-        if !is_batch_same(&mut pair, &lines) {
-            let (name, story) = step_by_step(&mut pair, &lines);
+        if let Some(together) = difference_of_batch(&mut pair, &lines) {
+            let (name, story) = step_by_step(&mut pair, &lines).unwrap_or(together);
             differences.entry(name).or_insert(story);
             if differences.len() == TOLD_MAX {
                 break;
             }
         }
     }
-    assert!(differences.is_empty(), "{}", differences.into_values().collect::<Vec<_>>().join("\n"));
+    let stories: Vec<_> = differences.into_values().collect();
+    assert!(stories.is_empty(), "to see it again: {again}\n{}", stories.join("\n"));
 }
 
 fn setting(name: &str) -> Option<u64> {
@@ -110,17 +122,30 @@ fn protocol(dice: &mut Dice) -> Option<Line> {
     dice.chance(1, 3).then(|| vec![b"HELLO".to_vec(), b"3".to_vec()])
 }
 
-fn is_batch_same(pair: &mut Pair, lines: &[Line]) -> bool {
+/// What differs when all is said in one piece: the name of a command, and how.
+fn difference_of_batch(pair: &mut Pair, lines: &[Line]) -> Option<(String, String)> {
     pair.begin_anew();
     let (ours, real) = pair.both(|side| side.replies(lines));
     let mut queue = Queue::default();
-    let same_replies = lines
+    let other_reply = lines
         .iter()
         .zip(ours.iter().zip(&real))
-        .all(|(line, (ours, real))| queue.are_same(line, ours, real));
+        .position(|(line, (ours, real))| !queue.are_same(line, ours, real));
+    if let Some(at) = other_reply {
+        let what = format!("  ours: {}\n  real: {}", ours[at], real[at]);
+        return Some(told(&lines[..at], &lines[at], &what));
+    }
     let (ours, real) = pair.both(pair::Side::effects);
     let (our_digest, real_digest) = pair.both(pair::Side::digest);
-    same_replies && are_same_effects(&ours, &real) && our_digest == real_digest
+    if are_same_effects(&ours, &real) && our_digest == real_digest {
+        return None;
+    }
+    let what = "a batch has other effects only when it is said in one piece\n";
+    Some(("(together)".to_owned(), what.to_owned()))
+}
+
+fn told(before: &[Line], line: &Line, what: &str) -> (String, String) {
+    (word(line, 0), format!("{}> {}\n{what}\n", history(before, line), said(line)))
 }
 
 /// The commands that wait for EXEC.
@@ -140,7 +165,7 @@ impl Queue {
 }
 
 /// Says the same again, one by one: the name of the command that differs, and how.
-fn step_by_step(pair: &mut Pair, lines: &[Line]) -> (String, String) {
+fn step_by_step(pair: &mut Pair, lines: &[Line]) -> Option<(String, String)> {
     pair.begin_anew();
     let mut queue = Queue::default();
     for (at, line) in lines.iter().enumerate() {
@@ -164,11 +189,10 @@ fn step_by_step(pair: &mut Pair, lines: &[Line]) -> (String, String) {
             Some(format!("  ours: {ours}\n  real: {real}"))
         };
         if let Some(what) = what {
-            let before = history(&lines[..at], line);
-            return (word(line, 0), format!("{before}> {}\n{what}\n", said(line)));
+            return Some(told(&lines[..at], line, &what));
         }
     }
-    ("(together)".to_owned(), "a batch differs only when it is said in one piece\n".to_owned())
+    None
 }
 
 /// What was said before about the same keys.
@@ -179,7 +203,8 @@ fn history(before: &[Line], line: &Line) -> String {
             || ["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH", "HELLO"]
                 .contains(&word(earlier, 0).as_str())
     };
-    let mut lines: Vec<_> = before.iter().rev().filter(about_same).take(20).map(said).collect();
+    let mut lines: Vec<_> =
+        before.iter().rev().filter(about_same).take(HISTORY_MAX).map(said).collect();
     lines.reverse();
     lines.iter().map(|line| format!("  {line}\n")).collect()
 }

@@ -27,6 +27,20 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
+/// A number as C on a 64-bit Intel converts it to a signed integer: one that does not fit is the
+/// lowest.
+pub fn c_i64(x: f64) -> i64 {
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    if (-END..END).contains(&x) { x as i64 } else { i64::MIN }
+}
+
+/// As [`c_i64`], to an unsigned integer: a negative number wraps, and of one that is too large nothing
+/// is left.
+pub fn c_u64(x: f64) -> u64 {
+    const HALF: f64 = 9_223_372_036_854_775_808.0;
+    if x >= HALF { c_i64(x - HALF) as u64 ^ 1 << 63 } else { c_i64(x) as u64 }
+}
+
 /// A signed little-endian integer of up to 8 bytes.
 pub fn signed_le<const N: usize>(bytes: [u8; N]) -> i64 {
     let unused = 64 - 8 * N as u32;
@@ -34,7 +48,7 @@ pub fn signed_le<const N: usize>(bytes: [u8; N]) -> i64 {
 }
 
 /// The text of a floating point number with up to 17 significant digits, as C's `%.17g` makes it:
-/// `3`, `0.10000000000000001`, `1.0000000000000001e+300`, `inf`, `-inf`, `nan`.
+/// `3`, `0.10000000000000001`, `1.0000000000000001e+300`, `inf`, `-inf`, `nan`, `-nan`.
 pub fn text_f64(x: f64) -> String {
     text_general(x, 17)
 }
@@ -43,7 +57,7 @@ pub fn text_f64(x: f64) -> String {
 pub fn text_general(x: f64, digits: u8) -> String {
     let digits = i32::from(digits);
     if x.is_nan() {
-        return "nan".to_owned();
+        return if x.is_sign_negative() { "-nan" } else { "nan" }.to_owned();
     }
     if x.is_infinite() {
         return if x > 0.0 { "inf" } else { "-inf" }.to_owned();
@@ -71,7 +85,7 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_f64, parse_i64, text_f64, text_i64};
+    use super::{c_i64, c_u64, parse_f64, parse_i64, text_f64, text_i64};
 
     #[test]
     fn floating_point_numbers_have_the_text_that_c_gives_them() {
@@ -92,8 +106,25 @@ mod tests {
             (f64::INFINITY, "inf"),
             (f64::NEG_INFINITY, "-inf"),
             (f64::NAN, "nan"),
+            (-f64::NAN, "-nan"),
         ] {
             assert_eq!(text_f64(x), text);
+        }
+    }
+
+    #[test]
+    fn floating_point_numbers_become_integers_as_in_c() {
+        for (x, signed, unsigned) in [
+            (3.99, 3, 3),
+            (-0.5, 0, 0),
+            (-3.99, -3, 3u64.wrapping_neg()),
+            (9.3e18, i64::MIN, 9_300_000_000_000_000_000),
+            (1e300, i64::MIN, 0),
+            (-1e300, i64::MIN, 1 << 63),
+            (f64::INFINITY, i64::MIN, 0),
+            (f64::NAN, i64::MIN, 1 << 63),
+        ] {
+            assert_eq!((c_i64(x), c_u64(x)), (signed, unsigned), "{x}");
         }
     }
 

@@ -1,8 +1,15 @@
 //! Texts as Redis shows them.
 
+use std::borrow::Cow;
+
 /// A text as C sees it: up to its first NUL.
 pub fn until_nul(text: &[u8]) -> &[u8] {
     &text[..memchr::memchr(0, text).unwrap_or(text.len())]
+}
+
+/// A text in the place of a `%s` of C: up to its first NUL.
+pub fn shown(text: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(until_nul(text))
 }
 
 /// Bytes as hexadecimal digits.

@@ -42,6 +42,8 @@ pub struct Call<'a> {
     pub expiry: ExpiryRule,
     /// Whether its client can wait: not in MULTI or a script.
     pub may_wait: bool,
+    /// Whether a script runs it.
+    pub in_script: bool,
     /// It waited, and is run again because there is something in this key.
     pub ready: Option<&'a [u8]>,
     /// `proto-max-bulk-len`: no string may become longer.
@@ -62,6 +64,8 @@ pub struct Effect {
     pub expired: Vec<(usize, Blob)>,
     /// Keys that were changed, for WATCH; filled only if `track_touched`.
     pub touched: Vec<(usize, Blob)>,
+    /// The touched keys matter to those who wait for them, and not to WATCH.
+    pub spares_watchers: bool,
     /// Whether anybody watches keys.
     pub track_touched: bool,
     /// All keys of a database (or, with `None`, of all databases) were changed.

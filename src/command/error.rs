@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::base::text::until_nul;
+use crate::base::text;
 
 /// Bytes of a request that a refusal repeats.
 const SHOWN_BYTES_MAX: usize = 128;
@@ -87,8 +87,7 @@ impl CommandError {
 
 /// A word as far as a C string would go, and no further than so many bytes.
 fn shown(word: &[u8], bytes_max: usize) -> Cow<'_, str> {
-    let word = until_nul(word);
-    String::from_utf8_lossy(&word[..word.len().min(bytes_max)])
+    text::shown(&word[..word.len().min(bytes_max)])
 }
 
 #[cfg(test)]

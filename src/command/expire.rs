@@ -3,7 +3,7 @@
 use super::flags::{FAST, READONLY, WRITE};
 use super::time::{Clock, invalid_expire, past};
 use super::{Call, CommandError, Group, Keys, Run, Spec, event};
-use crate::base::text::until_nul;
+use crate::base::text::shown;
 
 /// The rows of this file.
 pub(super) const COMMANDS: &[Spec<Run>] = &[
@@ -121,7 +121,7 @@ impl Conditions {
             } else if call.is(index, "LT") {
                 conditions.only_if_earlier = true;
             } else {
-                let option = String::from_utf8_lossy(until_nul(call.arg(index)));
+                let option = shown(call.arg(index));
                 return Err(CommandError::new(format!("ERR Unsupported option {option}")));
             }
         }

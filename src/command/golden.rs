@@ -93,5 +93,5 @@ macro_rules! transcripts {
 
 transcripts!(
     string key list hash set zset wait bitmap hyperloglog geo sort dump events
-    stream stream_group stream_claim stream_info stream_wait
+    stream stream_group stream_claim stream_info stream_wait script
 );

@@ -2,7 +2,9 @@
 //!
 //! # Differences from Redis
 //!
-//! When a key was last used is not kept: IDLETIME answers 0.
+//! - When a key was last used is not kept: IDLETIME answers 0.
+//! - REFCOUNT is 1, or that of a shared integer: a copied integer counts as shared, and the words
+//!   of a transaction are not counted as references to the value that one of them set.
 
 use super::flags::{CONTAINER, LOADING, READONLY, STALE};
 use super::{Call, CommandError, Group, Keys, Run, Spec};

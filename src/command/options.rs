@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{Call, CommandError};
 use crate::base::number;
+use crate::base::text::until_nul;
 
 /// A word as a count of at least `min`; `text` is the refusal of anything else.
 pub(super) fn count_at_least(
@@ -41,6 +42,12 @@ pub(super) fn score(word: &[u8]) -> Option<f64> {
     let is_zero = !mantissa.iter().any(|byte| matches!(byte, b'1'..=b'9'));
     let fits = score.is_infinite() == names_infinity && (score != 0.0 || is_zero);
     fits.then_some(score)
+}
+
+/// A number as C reads it from a text: up to a NUL, after spaces, and 0 if there is nothing.
+pub(super) fn lenient_score(text: &[u8]) -> Option<f64> {
+    let text = until_nul(text).trim_ascii_start();
+    if text.is_empty() { Some(0.0) } else { score(text) }
 }
 
 /// A word as the seconds, or parts of seconds, that a client waits at most; 0 for no end.

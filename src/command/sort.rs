@@ -3,14 +3,15 @@
 //!
 //! # Differences from Redis
 //!
-//! ALPHA compares bytes, whatever the locale.
+//! ALPHA compares bytes, whatever the locale. With BY, elements of equal weights stay in their order.
 
 use std::cmp::Ordering;
 
 use super::flags::{DENYOOM, MOVABLE_KEYS, READONLY, WRITE};
-use super::options::{range_in, score};
+use super::options::{lenient_score, range_in};
 use super::{Call, CommandError, Group, Keys, Run, Spec, event};
-use crate::keyspace::types::{Collection, List};
+use crate::base::text::until_nul;
+use crate::keyspace::types::{Collection, List, Zset};
 use crate::keyspace::{Blob, Value};
 
 /// The rows of this file.
@@ -67,6 +68,10 @@ fn run(call: &mut Call<'_>, may_store: bool) -> Result<(), CommandError> {
     let mut ask = Ask::read(call, may_store)?;
     let value = call.read(call.arg(1));
     let mut items = elements(value.as_ref())?;
+    if let Some(Value::Zset(_)) = value {
+        // Redis sorts by way of the table, and leaves it so.
+        call.edit(call.arg(1), <Zset as Collection>::spread)?;
+    }
     // A pattern without a star names no other keys: the order stays as it is.
     let as_it_is = ask.by.is_some_and(|by| !by.contains(&b'*'));
     let is_set = matches!(value, Some(Value::Set(_)));
@@ -198,12 +203,16 @@ impl<'a> Ask<'a> {
 
     fn weight(&self, by: Option<Blob>) -> Result<Weight, CommandError> {
         if self.alpha {
-            return Ok(Weight::Text(by));
+            // A locale's comparison ends at a NUL; what is stored is compared as bytes.
+            let seen = |text: Blob| match self.target {
+                Some(_) => text,
+                None => Blob::from(until_nul(&text)),
+            };
+            return Ok(Weight::Text(by.map(seen)));
         }
         match by {
             None => Ok(Weight::Number(0.0)),
-            Some(text) if text.is_empty() => Ok(Weight::Number(0.0)),
-            Some(text) => score(&text).map(Weight::Number).ok_or(NO_NUMBER),
+            Some(text) => lenient_score(&text).map(Weight::Number).ok_or(NO_NUMBER),
         }
     }
 }

@@ -83,7 +83,7 @@ fn mix_value(digest: &mut Digest, value: &Value) {
     };
     digest.mix(&type_number.to_be_bytes());
     match value {
-        Value::Str(bytes) => digest.mix(bytes),
+        Value::Str(bytes) | Value::Raw(bytes) => digest.mix(bytes),
         Value::Int(n) => digest.mix(number::text_i64(*n).as_bytes()),
         Value::List(list) => list.iter().for_each(|item| digest.mix(item)),
         Value::Hash(hash) => {

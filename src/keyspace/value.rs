@@ -13,6 +13,9 @@ pub enum Value {
     Str(Blob),
     /// A string that is the canonical text of a 64-bit integer.
     Int(i64),
+    /// A string that was edited: however short, and even if it is the text of an integer, it stays
+    /// as it is.
+    Raw(Blob),
     /// A list.
     List(Arc<List>),
     /// A hash.
@@ -68,18 +71,10 @@ impl Value {
         }
     }
 
-    /// [`Value::string`] of bytes that are already in a blob.
-    pub fn of_blob(bytes: Blob) -> Self {
-        match number::parse_i64(&bytes) {
-            Some(n) => Self::Int(n),
-            None => Self::Str(bytes),
-        }
-    }
-
     /// [`Value::as_text`] without a second reference to the bytes.
     pub fn into_text(self) -> Option<Blob> {
         match self {
-            Self::Str(bytes) => Some(bytes),
+            Self::Str(bytes) | Self::Raw(bytes) => Some(bytes),
             _ => self.as_text(),
         }
     }
@@ -87,7 +82,7 @@ impl Value {
     /// The bytes of a string, whichever form it is kept in; `None` for other types.
     pub fn as_text(&self) -> Option<Blob> {
         match self {
-            Self::Str(bytes) => Some(bytes.clone()),
+            Self::Str(bytes) | Self::Raw(bytes) => Some(bytes.clone()),
             Self::Int(n) => Some(Blob::from(itoa::Buffer::new().format(*n).as_bytes())),
             _ => None,
         }
@@ -101,7 +96,7 @@ impl Value {
             }
         }
         match self {
-            Self::Str(_) | Self::Int(_) => {}
+            Self::Str(_) | Self::Int(_) | Self::Raw(_) => {}
             Self::List(list) => settle(list, packing),
             Self::Hash(hash) => settle(hash, packing),
             Self::Set(set) => settle(set, packing),
@@ -115,7 +110,7 @@ impl Value {
         match self {
             Self::Int(_) => "int",
             Self::Str(bytes) if bytes.len() <= EMBSTR_BYTES_MAX => "embstr",
-            Self::Str(_) => "raw",
+            Self::Str(_) | Self::Raw(_) => "raw",
             Self::List(list) => list.encoding(),
             Self::Hash(hash) => hash.encoding(),
             Self::Set(set) => set.encoding(),
@@ -127,7 +122,7 @@ impl Value {
     /// The type.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Str(_) | Self::Int(_) => Kind::String,
+            Self::Str(_) | Self::Int(_) | Self::Raw(_) => Kind::String,
             Self::List(_) => Kind::List,
             Self::Hash(_) => Kind::Hash,
             Self::Set(_) => Kind::Set,
@@ -139,7 +134,7 @@ impl Value {
     /// Bytes held on the heap beside the value itself.
     pub fn heap_bytes(&self) -> usize {
         match self {
-            Self::Str(bytes) => blob_heap_bytes(bytes),
+            Self::Str(bytes) | Self::Raw(bytes) => blob_heap_bytes(bytes),
             Self::Int(_) => 0,
             Self::List(list) => list.heap_bytes(),
             Self::Hash(hash) => hash.heap_bytes(),

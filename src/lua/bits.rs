@@ -2,7 +2,7 @@
 
 use mlua::{Lua, MultiValue, Table, Variadic};
 
-use super::host::{Outcome, answer};
+use super::host::{Outcome, answer, number_at};
 
 type Operation = fn(&[i32]) -> i32;
 
@@ -25,12 +25,12 @@ pub(super) fn functions(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     for &(name, needed, operation) in FUNCTIONS {
         let run = move |lua: &Lua, words: Variadic<mlua::Value>| -> mlua::Result<MultiValue> {
-            answer(lua, integers(lua, name, &words, needed).map(|numbers| operation(&numbers)))
+            answer(lua, integers(lua, &words, needed).map(|numbers| operation(&numbers)))
         };
         table.set(name, lua.create_function(run)?)?;
     }
     let tohex = |lua: &Lua, words: Variadic<mlua::Value>| {
-        answer(lua, integers(lua, "tohex", &words, 1).map(|numbers| hex(&numbers)))
+        answer(lua, integers(lua, &words, 1).map(|numbers| hex(&numbers)))
     };
     table.set("tohex", lua.create_function(tohex)?)?;
     Ok(table)
@@ -45,21 +45,13 @@ fn hex(numbers: &[i32]) -> String {
     if wanted < 0 { text.to_uppercase() } else { text }
 }
 
-fn integers(lua: &Lua, name: &str, words: &[mlua::Value], needed: usize) -> Outcome<Vec<i32>> {
-    let bad = |at: usize, got: &str| {
-        format!("bad argument #{} to '{name}' (number expected, got {got})", at + 1)
-    };
-    if words.len() < needed {
-        return Err(bad(words.len(), "no value"));
-    }
-    let integer = |(at, word): (usize, &mlua::Value)| {
-        let number = lua.coerce_number(word.clone()).ok().flatten();
-        number.map(to_bits).ok_or_else(|| bad(at, word.type_name()))
-    };
-    words.iter().enumerate().map(integer).collect()
+fn integers(lua: &Lua, words: &[mlua::Value], needed: usize) -> Outcome<Vec<i32>> {
+    (1..=words.len().max(needed)).map(|nth| number_at(lua, words, nth).map(to_bits)).collect()
 }
 
-/// The lowest 32 bits of a number rounded to an integer.
+/// The lowest 32 bits of a number rounded to an integer, and for numbers beyond 2^51 what this way to
+/// get at them gives.
 fn to_bits(n: f64) -> i32 {
-    n.round_ties_even().rem_euclid(4_294_967_296.0) as u32 as i32
+    const ROUNDER: f64 = 6_755_399_441_055_744.0;
+    (n + ROUNDER).to_bits() as u32 as i32
 }

@@ -2,7 +2,7 @@
 
 use mlua::{Lua, MultiValue, Table, Variadic};
 
-use super::host::{Outcome, answer};
+use super::host::{Outcome, Problem, answer, text_at};
 use crate::base::number::text_general;
 
 /// Tables in tables that are written or read.
@@ -19,17 +19,11 @@ pub(super) fn functions(lua: &Lua) -> mlua::Result<Table> {
             let mut out = Vec::new();
             write(&mut out, value, 0).map(|()| out)
         });
-        answer(lua, text.and_then(|text| lua.create_string(text).map_err(|e| e.to_string())))
+        answer(lua, text.and_then(|text| lua.create_string(text).map_err(Problem::from)))
     };
     let decode = |lua: &Lua, words: Variadic<mlua::Value>| -> mlua::Result<MultiValue> {
-        let value = one(&words).and_then(|value| match value {
-            mlua::Value::String(text) => Parser { lua, text: &text.as_bytes(), at: 0 }.whole(),
-            mlua::Value::Number(_) | mlua::Value::Integer(_) => Ok(value.clone()),
-            other => Err(format!(
-                "bad argument #1 to 'decode' (string expected, got {})",
-                other.type_name()
-            )),
-        });
+        let text = one(&words).and_then(|_| text_at(lua, &words, 1));
+        let value = text.and_then(|text| Parser { lua, text: &text.as_bytes(), at: 0 }.whole());
         answer(lua, value)
     };
     table.set("encode", lua.create_function(encode)?)?;
@@ -43,7 +37,7 @@ pub(super) fn functions(lua: &Lua) -> mlua::Result<Table> {
 fn one(words: &[mlua::Value]) -> Outcome<&mlua::Value> {
     match words {
         [value] => Ok(value),
-        _ => Err("expected 1 argument".to_owned()),
+        _ => Err(Problem::Argument(1, "expected 1 argument".to_owned())),
     }
 }
 
@@ -56,14 +50,15 @@ fn write(out: &mut Vec<u8>, value: &mlua::Value, depth: usize) -> Outcome<()> {
         mlua::Value::Number(n) => out.extend(number(*n)?.bytes()),
         mlua::Value::String(text) => write_string(out, &text.as_bytes()),
         mlua::Value::Table(_) if depth >= DEPTH_MAX => {
-            return Err(format!("Cannot serialise, excessive depth ({})", depth + 1));
+            return Err(format!("Cannot serialise, excessive nesting ({})", depth + 1).into());
         }
         mlua::Value::Table(table) => match array_len(table)? {
             Some(len) => write_array(out, table, len, depth)?,
             None => write_object(out, table, depth)?,
         },
         other => {
-            return Err(format!("Cannot serialise {}: type not supported", other.type_name()));
+            let kind = other.type_name();
+            return Err(format!("Cannot serialise {kind}: type not supported").into());
         }
     }
     Ok(())
@@ -72,16 +67,16 @@ fn write(out: &mut Vec<u8>, value: &mlua::Value, depth: usize) -> Outcome<()> {
 /// Up to 14 significant digits, as C's `%.14g` writes them.
 fn number(n: f64) -> Outcome<String> {
     if !n.is_finite() {
-        return Err("Cannot serialise number: must not be NaN or Inf".to_owned());
+        return Err("Cannot serialise number: must not be NaN or Inf".into());
     }
     Ok(text_general(n, 14))
 }
 
 /// The length of an array; `None` for an object. An empty table is an object.
 fn array_len(table: &Table) -> Outcome<Option<usize>> {
-    let (mut max, mut items) = (0, 0);
+    let (mut max, mut items) = (0i32, 0);
     for pair in table.pairs::<mlua::Value, mlua::Value>() {
-        let (key, _) = pair.map_err(|e| e.to_string())?;
+        let (key, _) = pair.map_err(Problem::from)?;
         let index = match key {
             mlua::Value::Integer(n) => n as f64,
             mlua::Value::Number(n) => n,
@@ -90,11 +85,15 @@ fn array_len(table: &Table) -> Outcome<Option<usize>> {
         if index < 1.0 || index.fract() != 0.0 {
             return Ok(None);
         }
-        max = max.max(index as usize);
+        if index > f64::from(max) {
+            // C's int has no place for a larger one.
+            max = if index <= f64::from(i32::MAX) { index as i32 } else { i32::MIN };
+        }
         items += 1;
     }
+    let max = usize::try_from(max).unwrap_or(0);
     if max > SPARSE_SAFE && max > items * SPARSE_RATIO {
-        return Err("Cannot serialise table: excessively sparse array".to_owned());
+        return Err("Cannot serialise table: excessively sparse array".into());
     }
     Ok(Some(max).filter(|max| *max > 0))
 }
@@ -105,7 +104,7 @@ fn write_array(out: &mut Vec<u8>, table: &Table, len: usize, depth: usize) -> Ou
         if index > 1 {
             out.push(b',');
         }
-        let element = table.raw_get(index).map_err(|e| e.to_string())?;
+        let element = table.raw_get(index).map_err(Problem::from)?;
         write(out, &element, depth + 1)?;
     }
     out.push(b']');
@@ -116,7 +115,7 @@ fn write_object(out: &mut Vec<u8>, table: &Table, depth: usize) -> Outcome<()> {
     out.push(b'{');
     let mut is_first = true;
     for pair in table.pairs::<mlua::Value, mlua::Value>() {
-        let (key, value) = pair.map_err(|e| e.to_string())?;
+        let (key, value) = pair.map_err(Problem::from)?;
         if !std::mem::take(&mut is_first) {
             out.push(b',');
         }
@@ -124,10 +123,9 @@ fn write_object(out: &mut Vec<u8>, table: &Table, depth: usize) -> Outcome<()> {
             mlua::Value::String(text) => write_string(out, &text.as_bytes()),
             mlua::Value::Integer(n) => out.extend(format!("\"{}\"", number(n as f64)?).bytes()),
             mlua::Value::Number(n) => out.extend(format!("\"{}\"", number(n)?).bytes()),
-            _ => {
-                return Err(
-                    "Cannot serialise table: table key must be a number or string".to_owned()
-                );
+            other => {
+                let text = "table key must be a number or string";
+                return Err(format!("Cannot serialise {}: {text}", other.type_name()).into());
             }
         }
         out.push(b':');
@@ -165,7 +163,7 @@ impl Parser<'_> {
     fn whole(mut self) -> Outcome<mlua::Value> {
         // UTF-16 and UTF-32 have a zero in the first two bytes.
         if self.text.len() >= 2 && (self.text[0] == 0 || self.text[1] == 0) {
-            return Err("JSON parser does not support UTF-16 or UTF-32".to_owned());
+            return Err("JSON parser does not support UTF-16 or UTF-32".into());
         }
         let value = self.value(0)?;
         self.space();
@@ -209,7 +207,8 @@ impl Parser<'_> {
                 "Found too many nested data structures ({}) at character {}",
                 depth + 1,
                 self.at + 1
-            ));
+            )
+            .into());
         }
         self.at += 1;
         read(self, depth + 1).map(mlua::Value::Table)
@@ -233,7 +232,7 @@ impl Parser<'_> {
                 return Err(self.wrong("colon"));
             }
             let value = self.value(depth)?;
-            table.raw_set(key, value).map_err(|e| e.to_string())?;
+            table.raw_set(key, value).map_err(Problem::from)?;
             self.space();
             if self.take(b'}') {
                 return Ok(table);
@@ -252,7 +251,7 @@ impl Parser<'_> {
         }
         for index in 1.. {
             let value = self.value(depth)?;
-            table.raw_set(index, value).map_err(|e| e.to_string())?;
+            table.raw_set(index, value).map_err(Problem::from)?;
             self.space();
             if self.take(b']') {
                 break;
@@ -337,11 +336,11 @@ impl Parser<'_> {
     }
 
     fn table(&self) -> Outcome<Table> {
-        self.lua.create_table().map_err(|e| e.to_string())
+        self.lua.create_table().map_err(Problem::from)
     }
 
     fn text_value(&self, text: &[u8]) -> Outcome<mlua::Value> {
-        self.lua.create_string(text).map(mlua::Value::String).map_err(|e| e.to_string())
+        self.lua.create_string(text).map(mlua::Value::String).map_err(Problem::from)
     }
 
     fn space(&mut self) {
@@ -363,7 +362,7 @@ impl Parser<'_> {
     }
 
     /// `Expected value but found T_END at character 3`
-    fn wrong(&self, expected: &str) -> String {
+    fn wrong(&self, expected: &str) -> Problem {
         let found = match self.text.get(self.at) {
             None => "T_END",
             Some(b'{') => "T_OBJ_BEGIN",
@@ -379,10 +378,10 @@ impl Parser<'_> {
             Some(_) if self.text[self.at..].starts_with(b"null") => "T_NULL",
             Some(_) => "invalid token",
         };
-        format!("Expected {expected} but found {found} at character {}", self.at + 1)
+        format!("Expected {expected} but found {found} at character {}", self.at + 1).into()
     }
 }
 
-fn invalid(at: usize, what: &str) -> String {
-    format!("Expected value but found {what} at character {}", at + 1)
+fn invalid(at: usize, what: &str) -> Problem {
+    format!("Expected value but found {what} at character {}", at + 1).into()
 }

@@ -2,7 +2,10 @@
 
 use mlua::{Lua, MultiValue, Table, Variadic};
 
-use super::host::{Outcome, answer};
+use super::host::{Outcome, Problem, answer, number_at, text_at};
+
+/// Numbers that may be written as integers.
+const INTEGERS: std::ops::Range<f64> = -9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0;
 
 /// Tables in tables beyond this are written as nil.
 const DEPTH_MAX: usize = 16;
@@ -10,16 +13,18 @@ const DEPTH_MAX: usize = 16;
 pub(super) fn functions(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     let pack = |lua: &Lua, words: Variadic<mlua::Value>| -> mlua::Result<MultiValue> {
-        answer(lua, pack(&words).and_then(|out| lua.create_string(out).map_err(|e| e.to_string())))
+        answer(lua, pack(&words).and_then(|out| lua.create_string(out).map_err(Problem::from)))
     };
-    let unpack = |lua: &Lua, text: mlua::LuaString| {
-        answer(lua, Unpacker::read(lua, &text.as_bytes(), 0, usize::MAX).map(|(all, _)| all))
+    let unpack = |lua: &Lua, words: Variadic<mlua::Value>| {
+        let all = text_at(lua, &words, 1)
+            .and_then(|text| Unpacker::read(lua, &text.as_bytes(), 0, usize::MAX));
+        answer(lua, all.map(|(all, _)| all))
     };
-    let unpack_one = |lua: &Lua, (text, offset): (mlua::LuaString, Option<f64>)| {
-        answer(lua, with_offset(lua, &text.as_bytes(), 1.0, offset))
-    };
-    let unpack_limit = |lua: &Lua, (text, limit, offset): (mlua::LuaString, f64, Option<f64>)| {
-        answer(lua, with_offset(lua, &text.as_bytes(), limit, offset))
+    let unpack_one =
+        |lua: &Lua, words: Variadic<mlua::Value>| answer(lua, with_offset(lua, &words, 2, 1.0));
+    let unpack_limit = |lua: &Lua, words: Variadic<mlua::Value>| {
+        let limit = number_at(lua, &words, 2);
+        answer(lua, limit.and_then(|limit| with_offset(lua, &words, 3, limit.trunc())))
     };
     table.set("pack", lua.create_function(pack)?)?;
     table.set("unpack", lua.create_function(unpack)?)?;
@@ -33,7 +38,7 @@ pub(super) fn functions(lua: &Lua) -> mlua::Result<Table> {
 
 fn pack(words: &[mlua::Value]) -> Outcome<Vec<u8>> {
     if words.is_empty() {
-        return Err("bad argument #0 to 'pack' (MessagePack pack needs input.)".to_owned());
+        return Err(Problem::Argument(0, "MessagePack pack needs input.".to_owned()));
     }
     let mut out = Vec::new();
     words.iter().try_for_each(|word| write(&mut out, word, 0))?;
@@ -44,10 +49,10 @@ fn write(out: &mut Vec<u8>, value: &mlua::Value, depth: usize) -> Outcome<()> {
     match value {
         mlua::Value::Boolean(yes) => out.push(if *yes { 0xc3 } else { 0xc2 }),
         mlua::Value::Integer(n) => write_integer(out, *n),
-        mlua::Value::Number(n) if n.fract() == 0.0 && n.abs() < 9.2e18 => {
+        mlua::Value::Number(n) if n.fract() == 0.0 && INTEGERS.contains(n) => {
             write_integer(out, *n as i64);
         }
-        mlua::Value::Number(n) if f64::from(*n as f32).to_bits() == n.to_bits() => {
+        mlua::Value::Number(n) if !n.is_nan() && f64::from(*n as f32).to_bits() == n.to_bits() => {
             out.push(0xca);
             out.extend((*n as f32).to_be_bytes());
         }
@@ -118,7 +123,7 @@ fn write_len(out: &mut Vec<u8>, len: usize, (tag, limit): (u8, usize), codes: &[
 
 fn write_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> Outcome<()> {
     let pairs = table.pairs::<mlua::Value, mlua::Value>();
-    let pairs: Vec<_> = pairs.collect::<Result<_, _>>().map_err(|e: mlua::Error| e.to_string())?;
+    let pairs: Vec<_> = pairs.collect::<Result<_, _>>().map_err(Problem::from)?;
     let index = |key: &mlua::Value| match key {
         mlua::Value::Integer(n) => Some(*n as f64),
         mlua::Value::Number(n) => Some(*n),
@@ -130,7 +135,7 @@ fn write_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> Outcome<()> {
     if pairs.iter().all(|(key, _)| in_array(key)) {
         write_len(out, pairs.len(), (0x90, 16), &[0xdc, 0xdd]);
         for index in 1..=pairs.len() {
-            let element = table.raw_get(index).map_err(|e| e.to_string())?;
+            let element = table.raw_get(index).map_err(Problem::from)?;
             write(out, &element, depth + 1)?;
         }
         return Ok(());
@@ -144,15 +149,19 @@ fn write_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> Outcome<()> {
 }
 
 /// So many values from an offset on, with the offset behind them in front, or -1 at the end.
-fn with_offset(lua: &Lua, text: &[u8], limit: f64, offset: Option<f64>) -> Outcome<MultiValue> {
-    let offset = offset.unwrap_or(0.0);
+fn with_offset(lua: &Lua, words: &[mlua::Value], nth: usize, limit: f64) -> Outcome<MultiValue> {
+    let offset = match words.get(nth - 1) {
+        None | Some(mlua::Value::Nil) => 0.0,
+        Some(_) => number_at(lua, words, nth)?.trunc(),
+    };
+    let text = text_at(lua, words, 1)?;
+    let (text, len) = (&*text.as_bytes(), text.as_bytes().len());
     if offset < 0.0 || limit < 0.0 {
-        return Err(format!(
-            "Invalid request to unpack with offset of {offset} and limit of {limit}."
-        ));
+        let asked = format!("offset of {offset} and limit of {len}");
+        return Err(format!("Invalid request to unpack with {asked}.").into());
     }
-    if offset > text.len() as f64 {
-        return Err(format!("Start offset {offset} greater than input length {}.", text.len()));
+    if offset > len as f64 {
+        return Err(format!("Start offset {offset} greater than input length {len}.").into());
     }
     let (mut all, end) = Unpacker::read(lua, text, offset as usize, limit as usize)?;
     let next = if end < text.len() { end as f64 } else { -1.0 };
@@ -211,7 +220,7 @@ impl<'a> Unpacker<'a> {
             0xde => self.number::<2>().and_then(|len| self.map(len as usize, depth)),
             0xdf => self.number::<4>().and_then(|len| self.map(len as usize, depth)),
             0xe0..=0xff => number(f64::from(code as i8)),
-            _ => Err(BAD.to_owned()),
+            _ => Err(BAD.into()),
         }
     }
 
@@ -229,14 +238,14 @@ impl<'a> Unpacker<'a> {
 
     fn string(&mut self, len: usize) -> Outcome<mlua::Value> {
         let bytes = self.take(len)?;
-        self.lua.create_string(bytes).map(mlua::Value::String).map_err(|e| e.to_string())
+        self.lua.create_string(bytes).map(mlua::Value::String).map_err(Problem::from)
     }
 
     fn array(&mut self, len: usize, depth: usize) -> Outcome<mlua::Value> {
         let table = self.table(depth)?;
         for index in 1..=len {
             let element = self.value(depth + 1)?;
-            table.raw_set(index, element).map_err(|e| e.to_string())?;
+            table.raw_set(index, element).map_err(Problem::from)?;
         }
         Ok(mlua::Value::Table(table))
     }
@@ -245,7 +254,7 @@ impl<'a> Unpacker<'a> {
         let table = self.table(depth)?;
         for _ in 0..len {
             let (key, value) = (self.value(depth + 1)?, self.value(depth + 1)?);
-            table.raw_set(key, value).map_err(|_| BAD.to_owned())?;
+            table.raw_set(key, value).map_err(|_| BAD)?;
         }
         Ok(mlua::Value::Table(table))
     }
@@ -253,8 +262,8 @@ impl<'a> Unpacker<'a> {
     /// Hostile input must not exhaust the stack.
     fn table(&self, depth: usize) -> Outcome<Table> {
         if depth > 1000 {
-            return Err(BAD.to_owned());
+            return Err(BAD.into());
         }
-        self.lua.create_table().map_err(|e| e.to_string())
+        self.lua.create_table().map_err(Problem::from)
     }
 }

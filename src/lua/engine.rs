@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, StdLib, Table, VmState};
 
-use super::run::{Ask, Desk, Run, Voice};
+use super::run::{Ask, Desk, Run, Voice, open};
 use super::{Value, host};
+use crate::base::text::shown;
 
 /// Instructions after which a script asks whether it may go on: some milliseconds.
 pub const INSTRUCTIONS_PER_TURN: u32 = 1_000_000;
@@ -33,9 +34,20 @@ pub struct Engine {
 impl Engine {
     /// A state without any script.
     pub fn new() -> mlua::Result<Self> {
+        Self::with_desk(Desk::new())
+    }
+
+    /// Another state without any script, whose dice go on where those of this one are.
+    pub fn renewed(&self) -> mlua::Result<Self> {
+        let desk = Desk::new();
+        *open(&desk.dice) = *open(&self.desk.dice);
+        Self::with_desk(desk)
+    }
+
+    fn with_desk(desk: Desk) -> mlua::Result<Self> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH;
         let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
-        let desk = Arc::new(Desk::new());
+        let desk = Arc::new(desk);
         let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE);
         let (globals, confine, guard) = prelude.call(host::functions(&lua, &desk)?)?;
         Ok(Self { lua, globals, confine, guard, desk })
@@ -43,9 +55,11 @@ impl Engine {
 
     /// Compiles a script.
     pub fn compile(&self, body: &[u8]) -> Result<Function, String> {
-        let source = [b"return function() ", body, b"\nend"].concat();
+        // Bytecode is nothing but a wrong character, which it is behind a space.
+        let source =
+            if body.first() == Some(&0x1b) { [b" ", body].concat() } else { body.to_vec() };
         let chunk = self.lua.load(source).set_name("@user_script");
-        let function = chunk.into_function().and_then(|chunk| chunk.call::<Function>(()));
+        let function = chunk.into_function();
         let function = function.and_then(|script| self.confine.call::<Function>(script));
         function.map_err(|error| {
             format!("ERR Error compiling script (new function): {}", first_line(&error))
@@ -136,14 +150,13 @@ pub(super) fn consult(lua: &Lua, desk: &Desk, question: Ask) -> mlua::Result<Opt
 /// What an error says to the client: its text, and where it came up.
 fn told(problem: &Table, digest: &str) -> String {
     let field = |name: &str| problem.raw_get::<Option<mlua::LuaString>>(name).ok().flatten();
-    let text = field("err").map(|text| text.to_string_lossy()).unwrap_or_default();
-    let text = text.strip_prefix('-').unwrap_or(&text);
+    let text = field("err").map(|text| shown(&text.as_bytes()).into_owned()).unwrap_or_default();
     let line = problem.raw_get::<Option<i64>>("line").ok().flatten();
     match (field("source"), line) {
         (Some(source), Some(line)) => {
             format!("{text} script: {digest}, on {}:{line}.", source.to_string_lossy())
         }
-        _ => text.to_owned(),
+        _ => text,
     }
 }
 

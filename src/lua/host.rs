@@ -15,11 +15,55 @@ use super::lrand48::Lrand48;
 use super::run::{Ask, Desk, Place, Told, open};
 use super::{bits, cjson, cmsgpack, pieces, value};
 use crate::base::number;
-use crate::base::text::hex;
+use crate::base::text::{hex, until_nul};
 use crate::persist::rdb::REDIS_VERSION;
 
-/// The results of a function, or what was wrong with its arguments.
-pub(super) type Outcome<T> = Result<T, String>;
+/// The results of a function, or what was wrong.
+pub(super) type Outcome<T> = Result<T, Problem>;
+
+/// What is wrong with a call of a function.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// It is said as it is.
+    Text(String),
+    /// An argument, counted from 1, which is said with the function's name.
+    Argument(usize, String),
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Problem {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<mlua::Error> for Problem {
+    fn from(error: mlua::Error) -> Self {
+        Self::Text(error.to_string())
+    }
+}
+
+/// An argument, counted from 1, as a text.
+pub(super) fn text_at(lua: &Lua, words: &[mlua::Value], nth: usize) -> Outcome<mlua::LuaString> {
+    let word = words.get(nth - 1).cloned().unwrap_or_default();
+    lua.coerce_string(word).ok().flatten().ok_or_else(|| wrong_type(words, nth, "string"))
+}
+
+/// An argument, counted from 1, as a number.
+pub(super) fn number_at(lua: &Lua, words: &[mlua::Value], nth: usize) -> Outcome<f64> {
+    let word = words.get(nth - 1).cloned().unwrap_or_default();
+    lua.coerce_number(word).ok().flatten().ok_or_else(|| wrong_type(words, nth, "number"))
+}
+
+fn wrong_type(words: &[mlua::Value], nth: usize, expected: &str) -> Problem {
+    let got = words.get(nth - 1).map_or("no value", mlua::Value::type_name);
+    Problem::Argument(nth, format!("{expected} expected, got {got}"))
+}
 
 /// Where the last error that was raised from here is kept.
 const RAISED: &str = "raised";
@@ -65,10 +109,7 @@ fn redis(lua: &Lua, desk: &Arc<Desk>) -> mlua::Result<Table> {
     })?;
     set("pcall", |lua, desk, words| Ok(command(lua, desk, words)?.0))?;
     set("error_reply", |lua, _, words| match words {
-        [mlua::Value::String(text)] => {
-            let text = text.as_bytes();
-            tagged(lua, "err", text.strip_prefix(b"-").unwrap_or(&text))
-        }
+        [mlua::Value::String(text)] => tagged(lua, "err", &with_code(&text.as_bytes())),
         _ => tagged(lua, "err", b"ERR wrong number or type of arguments"),
     })?;
     set("status_reply", |lua, _, words| match words {
@@ -86,8 +127,9 @@ fn redis(lua: &Lua, desk: &Arc<Desk>) -> mlua::Result<Table> {
     set("log", log)?;
     set("setresp", |lua, desk, words| match words {
         [version] => {
-            match lua.coerce_integer(version.clone())? {
-                Some(version @ (2 | 3)) => desk.set_resp3(version == 3),
+            match lua.coerce_number(version.clone())?.map(f64::trunc) {
+                Some(2.0) => desk.set_resp3(false),
+                Some(3.0) => desk.set_resp3(true),
                 _ => return Err(fail(lua, "RESP version must be 2 or 3.")),
             }
             Ok(mlua::Value::Nil)
@@ -98,20 +140,20 @@ fn redis(lua: &Lua, desk: &Arc<Desk>) -> mlua::Result<Table> {
         let [flags] = words else {
             return Err(fail(lua, "redis.set_repl() requires two arguments."));
         };
-        let flags = lua.coerce_number(flags.clone())?.filter(|flags| (0.0..=3.0).contains(flags));
-        let flags = flags.ok_or_else(|| {
+        // What is no number is 0 to C.
+        let flags = lua.coerce_number(flags.clone())?.unwrap_or_default().trunc();
+        if !(0.0..=3.0).contains(&flags) {
             let texts = "Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.";
-            fail(lua, &format!("Invalid replication flags. {texts}"))
-        })?;
+            return Err(fail(lua, &format!("Invalid replication flags. {texts}")));
+        }
         consult(lua, desk, Ask::Replicate(flags as u8)).map(|_| mlua::Value::Nil)
     })?;
     set("acl_check_cmd", |lua, desk, words| {
-        let Some(mlua::Value::String(name)) = words.first() else {
-            let text = "Please specify at least one argument for this redis.acl_check_cmd() call";
-            return Err(fail(lua, text));
-        };
-        let question = Ask::IsCommand(Bytes::copy_from_slice(&name.as_bytes()));
-        match consult(lua, desk, question)? {
+        if words.is_empty() {
+            return Err(fail(lua, NO_WORDS));
+        }
+        let mut command = words_of(words).ok_or_else(|| fail(lua, NO_WORD))?;
+        match consult(lua, desk, Ask::IsCommand(command.swap_remove(0)))? {
             Some(Told::Known(true)) => Ok(mlua::Value::Boolean(true)),
             _ => Err(fail(lua, "Invalid command passed to redis.acl_check_cmd()")),
         }
@@ -124,6 +166,15 @@ fn redis(lua: &Lua, desk: &Arc<Desk>) -> mlua::Result<Table> {
     Ok(redis)
 }
 
+/// An error's text as a script gives it: after a `-` or not, its code first, or none if it is a
+/// single word.
+fn with_code(text: &[u8]) -> Vec<u8> {
+    let text = until_nul(text);
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    if text.contains(&b' ') { text.to_vec() } else { [b"ERR ", text].concat() }
+}
+
 fn log(lua: &Lua, desk: &Desk, words: &[mlua::Value]) -> mlua::Result<mlua::Value> {
     let [level, texts @ ..] = words else {
         return Err(fail(lua, "redis.log() requires two arguments or more."));
@@ -133,6 +184,7 @@ fn log(lua: &Lua, desk: &Desk, words: &[mlua::Value]) -> mlua::Result<mlua::Valu
     }
     let level = lua.coerce_number(level.clone())?;
     let level = level.ok_or_else(|| fail(lua, "First argument must be a number (log level)."))?;
+    let level = level.trunc();
     if !(0.0..=3.0).contains(&level) {
         return Err(fail(lua, "Invalid debug level."));
     }
@@ -171,13 +223,27 @@ pub(super) fn answer<T: IntoLuaMulti>(lua: &Lua, outcome: Outcome<T>) -> mlua::R
     match outcome {
         Ok(results) => results.into_lua_multi(lua),
         Err(problem) => {
-            let place = place(lua).map(|(source, line)| {
-                format!("{}:{line}: ", source.trim_start_matches(['@', '=']))
-            });
-            let text = place.unwrap_or_default() + &problem;
+            let text = match problem {
+                Problem::Text(text) => text,
+                Problem::Argument(nth, text) => {
+                    let name = lua.inspect_stack(0, |frame| Some(frame.names().name?.into_owned()));
+                    let name = name.flatten().unwrap_or_else(|| "?".to_owned());
+                    format!("bad argument #{nth} to '{name}' ({text})")
+                }
+            };
+            let text = called_at(lua) + &text;
             Err(raise(lua, mlua::Value::String(lua.create_string(text)?)))
         }
     }
+}
+
+/// Where the function that runs was called from, if that was a function of Lua.
+fn called_at(lua: &Lua) -> String {
+    let place = lua.inspect_stack(1, |frame| {
+        let name = frame.source().short_src.map(std::borrow::Cow::into_owned).unwrap_or_default();
+        frame.current_line().map(|line| format!("{name}:{line}: "))
+    });
+    place.flatten().unwrap_or_default()
 }
 
 /// The SHA1 of a text as 40 hexadecimal digits: the name of a script.
@@ -193,22 +259,35 @@ fn version_number() -> u32 {
 fn command(lua: &Lua, desk: &Desk, words: &[mlua::Value]) -> mlua::Result<(mlua::Value, bool)> {
     let refuse = |text: &str| Ok((tagged(lua, "err", text.as_bytes())?, true));
     if words.is_empty() {
-        return refuse("ERR Please specify at least one argument for this redis lib call");
+        return refuse(&format!("ERR {NO_WORDS}"));
     }
-    let mut command = Vec::with_capacity(words.len());
-    for word in words {
-        command.push(match word {
-            mlua::Value::String(text) => Bytes::copy_from_slice(&text.as_bytes()),
-            mlua::Value::Integer(n) => Bytes::from(number::text_f64(*n as f64)),
-            mlua::Value::Number(n) => Bytes::from(number::text_f64(*n)),
-            _ => return refuse("ERR Lua redis lib command arguments must be strings or integers"),
-        });
-    }
+    let Some(command) = words_of(words) else { return refuse(&format!("ERR {NO_WORD}")) };
     let question = Ask::Call { words: command, resp3: desk.resp3() };
     match consult(lua, desk, question)? {
-        Some(Told::Reply(reply)) => value::of_reply(lua, &reply),
+        Some(Told::Reply(reply)) => {
+            let (value, is_error) = value::of_reply(lua, &reply)?;
+            if let (true, mlua::Value::Table(error)) = (is_error, &value) {
+                // The error was counted where it came up.
+                error.raw_set("ignore_error_stats_update", true)?;
+            }
+            Ok((value, is_error))
+        }
         _ => Err(mlua::Error::runtime("the script must end")),
     }
+}
+
+const NO_WORDS: &str = "Please specify at least one argument for this redis lib call";
+const NO_WORD: &str = "Lua redis lib command arguments must be strings or integers";
+
+/// Values as the words of a command; `None` if one cannot be a word.
+fn words_of(values: &[mlua::Value]) -> Option<Vec<Bytes>> {
+    let word = |value: &mlua::Value| match value {
+        mlua::Value::String(text) => Some(Bytes::copy_from_slice(&text.as_bytes())),
+        mlua::Value::Integer(n) => Some(Bytes::from(number::text_f64(*n as f64))),
+        mlua::Value::Number(n) => Some(Bytes::from(number::text_f64(*n))),
+        _ => None,
+    };
+    values.iter().map(word).collect()
 }
 
 /// Where in the script an error came up: the innermost function that is neither C nor of the prelude.
@@ -230,12 +309,12 @@ fn random(desk: &Desk, limits: &[f64]) -> Outcome<f64> {
     match limits {
         [] => Ok(part),
         [high] if *high >= 1.0 => Ok((part * high.trunc()).floor() + 1.0),
-        [_] => Err("bad argument #1 to 'random' (interval is empty)".to_owned()),
+        [_] => Err(Problem::Argument(1, "interval is empty".to_owned())),
         [low, high] if low <= high => {
             let (low, high) = (low.trunc(), high.trunc());
             Ok((part * (high - low + 1.0)).floor() + low)
         }
-        [_, _] => Err("bad argument #2 to 'random' (interval is empty)".to_owned()),
-        _ => Err("wrong number of arguments".to_owned()),
+        [_, _] => Err(Problem::Argument(2, "interval is empty".to_owned())),
+        _ => Err("wrong number of arguments".into()),
     }
 }

@@ -1,5 +1,8 @@
 //! The first line of a script: `#!lua flags=no-writes,allow-stale`.
 
+use crate::base::text::{shown, until_nul};
+use crate::resp::request::split_words;
+
 /// What a script says of itself.
 /// <https://redis.io/docs/latest/develop/interact/programmability/lua-api/#script_flags>
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,18 +35,20 @@ impl<'a> Shebang<'a> {
             .iter()
             .position(|byte| *byte == b'\n')
             .ok_or("ERR Invalid script shebang".to_owned())?;
-        let line = String::from_utf8_lossy(&rest[..end]);
-        let mut words = line.split_ascii_whitespace();
-        let engine = words.next().unwrap_or_default();
-        if engine != "lua" {
-            return Err(format!("ERR Unexpected engine in script shebang: #!{engine}"));
+        let (line, body) = script.split_at(end + 2);
+        let words = split_words(until_nul(line)).unwrap_or_default();
+        let words: Vec<_> = words.iter().map(|word| shown(word)).collect();
+        let (engine, options) =
+            words.split_first().ok_or("ERR Invalid engine in script shebang".to_owned())?;
+        if engine != "#!lua" {
+            return Err(format!("ERR Unexpected engine in script shebang: {engine}"));
         }
         let mut flags = ScriptFlags::default();
-        for word in words {
+        for word in options {
             let list = word
                 .strip_prefix("flags=")
                 .ok_or_else(|| format!("ERR Unknown lua shebang option: {word}"))?;
-            for flag in list.split(',').filter(|flag| !flag.is_empty()) {
+            for flag in list.split(',').filter(|_| !list.is_empty()) {
                 match flag {
                     "no-writes" => flags.no_writes = true,
                     "allow-stale" => flags.allow_stale = true,
@@ -52,6 +57,6 @@ impl<'a> Shebang<'a> {
                 }
             }
         }
-        Ok(Self { flags, body: &rest[end..] })
+        Ok(Self { flags, body })
     }
 }

@@ -3,6 +3,7 @@
 use mlua::{Lua, Table};
 
 use crate::base::number;
+use crate::base::text::shown;
 use crate::resp::{Protocol, Reply};
 
 /// What a script returns.
@@ -81,7 +82,7 @@ impl Value {
         Ok(match value {
             mlua::Value::String(text) => Self::Bulk(text.as_bytes().to_vec()),
             mlua::Value::Integer(n) => Self::Int(*n),
-            mlua::Value::Number(n) => Self::Int(*n as i64),
+            mlua::Value::Number(n) => Self::Int(number::c_i64(*n)),
             mlua::Value::Boolean(yes) if resp3 => Self::Bool(*yes),
             mlua::Value::Boolean(true) => Self::Int(1),
             mlua::Value::Table(_) if depth > DEPTH_MAX => Self::Error(TOO_DEEP.to_owned()),
@@ -93,11 +94,10 @@ impl Value {
     fn of_table(table: &Table, resp3: bool, depth: usize) -> mlua::Result<Self> {
         let inner = |value: &mlua::Value| Self::at_depth(value, resp3, depth + 1);
         if let mlua::Value::String(text) = table.raw_get("err")? {
-            let text = text.to_string_lossy();
-            return Ok(Self::Error(text.strip_prefix('-').unwrap_or(&text).to_owned()));
+            return Ok(Self::Error(shown(&text.as_bytes()).into_owned()));
         }
         if let mlua::Value::String(text) = table.raw_get("ok")? {
-            return Ok(Self::Status(text.to_string_lossy()));
+            return Ok(Self::Status(shown(&text.as_bytes()).into_owned()));
         }
         match table.raw_get("double")? {
             mlua::Value::Number(n) => return Ok(Self::Double(n)),

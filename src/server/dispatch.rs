@@ -257,6 +257,7 @@ impl Server {
                 ExpiryRule::Delete
             },
             may_wait: !from_primary && !self.propagation.is_open(),
+            in_script: self.scripting.is_running(),
             ready,
             bulk_bytes_max: if from_primary { u64::MAX } else { self.config.proto_max_bulk_len },
             packing: &self.config.packing,

@@ -150,7 +150,9 @@ impl Server {
         self.stats.expired_keys += effect.expired.len() as u64;
         self.stats.unsaved_changes += effect.changes;
         if !effect.touched.is_empty() || effect.flushed.is_some() || effect.swapped.is_some() {
-            self.spoil_watchers();
+            if !effect.spares_watchers {
+                self.spoil_watchers();
+            }
             self.note_ready();
         }
         self.tell_events();

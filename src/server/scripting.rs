@@ -76,7 +76,7 @@ impl Scripting {
     pub fn flush(&mut self) {
         self.known.clear();
         if self.running.is_none() {
-            self.engine = None;
+            self.engine = self.engine.take().and_then(|engine| engine.renewed().ok());
         }
     }
 
@@ -115,8 +115,7 @@ impl Server {
         out: &mut Outbox,
     ) -> Result<(), CommandError> {
         let script = self.scripting.known.get(digest).cloned();
-        let script =
-            script.ok_or(CommandError::fixed("NOSCRIPT No matching script. Please use EVAL."))?;
+        let script = script.ok_or(NO_SCRIPT)?;
         self.check_script(script.flags, read_only)?;
         let run = self.scripting.engine()?.run(digest, &script.function, keys, args);
         let run = run.map_err(CommandError::new)?;
@@ -270,21 +269,20 @@ impl Server {
             return Err(CommandError::STALE);
         }
         let Some(running) = &self.scripting.running else { return Ok(command) };
-        if !command.is(flags::WRITE) {
-            return Ok(command);
-        }
-        if running.read_only {
+        if running.read_only && command.flags & (flags::WRITE | flags::MAY_REPLICATE) != 0 {
             return Err(CommandError::fixed(
                 "ERR Write commands are not allowed from read-only scripts.",
             ));
+        }
+        // One that has written already is not stopped half-way.
+        if !command.is(flags::WRITE) || running.has_written {
+            return Ok(command);
         }
         if self.is_replica() && self.config.replica_read_only {
             return Err(CommandError::READ_ONLY);
         }
         self.check_disk_error()?;
-        if !running.has_written {
-            self.check_good_replicas()?;
-        }
+        self.check_good_replicas()?;
         Ok(command)
     }
 
@@ -366,6 +364,10 @@ pub enum Meanwhile {
     /// It is refused, unless it may run beside a slow script.
     Busy,
 }
+
+/// EVALSHA of a script that is not known.
+pub const NO_SCRIPT: CommandError =
+    CommandError::fixed("NOSCRIPT No matching script. Please use EVAL.");
 
 /// What others are told while a script takes long.
 pub const BUSY: CommandError = CommandError::fixed(

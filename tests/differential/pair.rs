@@ -15,6 +15,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("zset-max-listpack-value", "20"),
     ("stream-node-max-entries", "4"),
     ("repl-ping-replica-period", "3600"),
+    // Whoever waits in vain is answered at a tick.
+    ("hz", "500"),
     ("repl-diskless-sync", "no"),
     ("client-output-buffer-limit", "replica 0 0 0"),
 ];
@@ -75,7 +77,11 @@ impl Side {
         let mut bytes = Vec::new();
         lines.iter().for_each(|line| write_command(&mut bytes, line));
         self.client.send(&bytes);
-        lines.iter().map(|_| self.client.next_answer().expect("a reply")).collect()
+        let reply = |line: &Line| match self.client.next_answer() {
+            Ok(answer) => answer,
+            Err(problem) => panic!("{problem} in the place of the reply to {line:?}"),
+        };
+        lines.iter().map(reply).collect()
     }
 
     /// What went to replicas since the last time.

@@ -4,6 +4,7 @@
 use replab::base::rng::Dice;
 
 use super::grammar::{Argument, Command};
+use super::scripts::Script;
 
 /// The words of one command.
 pub type Line = Vec<Vec<u8>>;
@@ -11,11 +12,13 @@ pub type Line = Vec<Vec<u8>>;
 /// Whoever says commands. Equal seeds say the same.
 pub struct Speaker<'a> {
     commands: &'a [Command],
-    dice: Dice,
+    pub(super) dice: Dice,
     /// Payloads that RESTORE takes.
     payloads: &'a [Vec<u8>],
     /// Unix time in seconds at the start of all.
     now_s: u64,
+    /// Scripts that were said.
+    pub(super) scripts: Vec<Script>,
 }
 
 /// What the words of one command are made of.
@@ -44,6 +47,7 @@ const VALUES: &[&[u8]] = &[
     b"007",
     b"",
     b"\x00\xff",
+    b"7\x008",
     b"a value that is too long for the compact forms of a hash",
     b"12345678901234567890",
 ];
@@ -95,11 +99,23 @@ const JUNK: &[&str] = &[
 
 impl<'a> Speaker<'a> {
     pub fn new(commands: &'a [Command], payloads: &'a [Vec<u8>], now_s: u64, seed: u64) -> Self {
-        Self { commands, dice: Dice::new(seed), payloads, now_s }
+        Self { commands, dice: Dice::new(seed), payloads, now_s, scripts: Vec::new() }
     }
 
-    /// The next command.
+    /// The next command, or a script.
     pub fn say(&mut self) -> Line {
+        if !self.dice.chance(1, 12) {
+            return self.command();
+        }
+        let mut line = self.script();
+        if self.dice.chance(1, 20) {
+            self.spoil(&mut line);
+        }
+        line
+    }
+
+    /// The next command on data.
+    pub(super) fn command(&mut self) -> Line {
         loop {
             let command = self.pick(self.commands);
             // Whatever empties everything would leave little to compare.
@@ -108,7 +124,8 @@ impl<'a> Speaker<'a> {
             }
             let mut line = self.sentence(command);
             self.keep_to_one_score(&mut line);
-            if self.dice.chance(1, 8) {
+            let is_of_one_score = line[0] == b"ZADD" && line[1].starts_with(b"lex:");
+            if self.dice.chance(1, 8) && !is_of_one_score {
                 self.spoil(&mut line);
             }
             if super::fit::is_comparable(&line) {
@@ -217,8 +234,12 @@ impl<'a> Speaker<'a> {
             ("pattern", _) => {
                 self.of(&["*", "s*", "[a-h]*", "w_*", "hash:1->a", "?", "nosort", "#"])
             }
-            _ => self.pick(VALUES).to_vec(),
+            _ => self.value(),
         }
+    }
+
+    pub(super) fn value(&mut self) -> Vec<u8> {
+        self.pick(VALUES).to_vec()
     }
 
     /// Mostly a key whose type suits the command.
@@ -257,11 +278,11 @@ impl<'a> Speaker<'a> {
         }
     }
 
-    fn of(&mut self, choices: &[&str]) -> Vec<u8> {
+    pub(super) fn of(&mut self, choices: &[&str]) -> Vec<u8> {
         self.pick(choices).as_bytes().to_vec()
     }
 
-    fn pick<'t, T>(&mut self, choices: &'t [T]) -> &'t T {
+    pub(super) fn pick<'t, T>(&mut self, choices: &'t [T]) -> &'t T {
         &choices[self.dice.below(choices.len() as u64) as usize]
     }
 }

@@ -17,7 +17,8 @@
 //! `~` says that the order of the answer means nothing, a leading `%` that integers of 1000 and more
 //! in it are ages in milliseconds, of which only whole seconds are shown. `wait 100` lets 100 ms
 //! pass. `<+1000>` is the time a second from now in milliseconds, `<+1000s>` in seconds, `<+0>-0` a
-//! stream's ID of that time; `\x00` is a byte, `""` no byte at all.
+//! stream's ID of that time; `\x00` is a byte; what is in double quotes is one word, `""` one without
+//! a byte.
 
 use super::resp::{Answer, read_answer};
 
@@ -68,8 +69,8 @@ fn reply(stage: &mut dyn Stage, line: &str) -> String {
         _ => ("", line),
     };
     let (unordered, aged) = (line.starts_with('~'), line.starts_with('%'));
-    let words: Vec<_> =
-        line.trim_start_matches(['~', '%']).split(' ').map(|word| unescaped(word, now)).collect();
+    let words = split(line.trim_start_matches(['~', '%']));
+    let words: Vec<_> = words.into_iter().map(|word| unescaped(word, now)).collect();
     let data = stage.ask(client, &words);
     let text = if unordered { escaped(&sorted(&data)) } else { escaped(&data) };
     match text.trim_end() {
@@ -125,11 +126,26 @@ fn effects(mut streamed: &[u8], now: i64) -> String {
     text
 }
 
+/// The words of a line, those in quotes without them.
+fn split(line: &str) -> Vec<&str> {
+    let (mut words, mut rest) = (Vec::new(), Some(line));
+    while let Some(line) = rest {
+        let quoted = line.strip_prefix('"').and_then(|inner| {
+            let end = inner.find("\" ").or_else(|| inner.strip_suffix('"').map(str::len))?;
+            Some((&inner[..end], inner.get(end + 2..)))
+        });
+        let (word, after) = quoted.unwrap_or_else(|| match line.split_once(' ') {
+            Some((word, after)) => (word, Some(after)),
+            None => (line, None),
+        });
+        words.push(word);
+        rest = after;
+    }
+    words
+}
+
 /// A word as it is sent.
 fn unescaped(word: &str, now: i64) -> Vec<u8> {
-    if word == "\"\"" {
-        return Vec::new();
-    }
     if let Some((time, rest)) = word.strip_prefix('<').and_then(|time| time.split_once('>')) {
         let (time, unit) = time.strip_suffix('s').map_or((time, 1), |time| (time, 1000));
         let offset: i64 = time.parse().unwrap();

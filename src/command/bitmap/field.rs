@@ -114,7 +114,7 @@ fn run(call: &mut Call<'_>, steps: &[Step]) -> Result<(), CommandError> {
     let bytes = bits.div_ceil(8) as usize;
     let len = call.peek_string(key)?.map(|text| text.len());
     if len.is_none() {
-        call.create(key, Value::Str(Blob::new()));
+        call.create(key, Value::Raw(Blob::new()));
     }
     let answers = edit_text(call, key, |text| {
         grow(text, bytes);
@@ -160,12 +160,24 @@ impl Step {
         let new = match overflow {
             _ if range.contains(&exact) => exact,
             Overflow::Wrap => field.wrapped(exact),
+            Overflow::Saturate if self.wraps_upwards() => *range.end(),
             Overflow::Saturate => exact.clamp(*range.start(), *range.end()),
             Overflow::Fail => return Answer { number: None, changed: false },
         };
         field.write(text, new);
         let shown = if matches!(action, Action::Set(_)) { old } else { new };
         Answer { number: Some(shown as i64), changed: old != new }
+    }
+}
+
+impl Step {
+    /// Redis measures the room above a number with 64 bits, in which it is negative if the number
+    /// is among the very lowest: those go up.
+    fn wraps_upwards(&self) -> bool {
+        let highest = *self.field.range().end() as i64;
+        self.field.signed
+            && self.field.width < 64
+            && matches!(self.action, Action::Set(n) if n < 0 && highest.wrapping_sub(n) < 0)
     }
 }
 

@@ -55,13 +55,14 @@ fn setbit(call: &mut Call<'_>) -> Result<(), CommandError> {
     let is_new = text.is_none();
     drop(text);
     if is_new {
-        call.create(key, Value::Str(Blob::new()));
+        call.create(key, Value::Raw(Blob::new()));
     }
+    // A string counts as edited even if it stays the same.
+    edit_text(call, key, |text| {
+        grow(text, (bit / 8) as usize + 1);
+        text.make_mut()[(bit / 8) as usize] ^= if was_on == on { 0 } else { mask_of(bit) };
+    });
     if !is_long_enough || was_on != on {
-        edit_text(call, key, |text| {
-            grow(text, (bit / 8) as usize + 1);
-            text.make_mut()[(bit / 8) as usize] ^= if was_on == on { 0 } else { mask_of(bit) };
-        });
         call.changed(key);
         call.notify(event::STRING, "setbit", key);
     }
@@ -129,7 +130,7 @@ fn bitop(call: &mut Call<'_>) -> Result<(), CommandError> {
     if result.is_empty() {
         call.delete(target);
     } else {
-        call.store(target, Value::string(&result), false);
+        call.store(target, Value::Raw(Blob::from(result)), false);
         call.notify(event::STRING, "set", target);
     }
     call.reply.count(len);

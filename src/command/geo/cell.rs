@@ -4,6 +4,8 @@
 //! begin with the same bits lie in the same cell of a coarser grid, so that a search looks at the
 //! cell around its centre and at the eight around that one.
 
+use crate::base::number;
+
 /// Longitudes that can be kept.
 pub(super) const LONGITUDES: Span = Span { min: -180.0, max: 180.0 };
 /// Latitudes that can be kept: where the map of Web Mercator ends.
@@ -50,7 +52,7 @@ pub(super) struct Place {
 impl Place {
     /// The middle of the finest cell of a score.
     pub fn of_score(score: f64) -> Self {
-        let bits = score as u64;
+        let bits = number::c_u64(score);
         let cell = Cell { row: gather(bits), column: gather(bits >> 1), steps: STEPS_MAX };
         let longitude = cell.longitudes().middle(LONGITUDES);
         Self { longitude, latitude: cell.latitudes().middle(LATITUDES) }

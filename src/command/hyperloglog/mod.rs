@@ -12,7 +12,7 @@ pub(super) use self::rows::COMMANDS;
 
 use self::sketch::{Corrupt, Registers, Sketch};
 use super::{Call, CommandError, event};
-use crate::base::text::until_nul;
+use crate::base::text::shown;
 use crate::keyspace::{Blob, Value};
 
 const NO_SKETCH: CommandError =
@@ -34,7 +34,7 @@ fn peek(call: &mut Call<'_>, key: &[u8]) -> Result<Option<Sketch>, CommandError>
 }
 
 fn put(call: &mut Call<'_>, key: &[u8], sketch: Sketch) {
-    call.store(key, Value::Str(sketch.into_blob()), true);
+    call.store(key, Value::Raw(sketch.into_blob()), true);
 }
 
 fn pfadd(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -132,7 +132,7 @@ fn pfdebug(call: &mut Call<'_>) -> Result<(), CommandError> {
             registers.iter().for_each(|value| call.reply.int(value.into()));
         }
         _ => {
-            let word = String::from_utf8_lossy(until_nul(call.arg(1))).into_owned();
+            let word = shown(call.arg(1)).into_owned();
             return Err(CommandError::new(format!("ERR Unknown PFDEBUG subcommand '{word}'")));
         }
     }

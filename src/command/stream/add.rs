@@ -3,7 +3,7 @@
 use super::ids::{self, NewId, TOO_LARGE};
 use super::trim::{Trim, TrimWords};
 use super::{replicate_with, reply_id};
-use crate::command::{Call, CommandError};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::types::stream::ENTRY_BYTES_MAX;
 use crate::keyspace::types::{Stream, StreamId};
 
@@ -65,6 +65,10 @@ pub(super) fn xadd(call: &mut Call<'_>) -> Result<(), CommandError> {
     })?;
     reply_id(call.reply, id);
     call.changed(key);
+    call.notify(event::STREAM, "xadd", key);
+    if trimmed.as_ref().is_some_and(|trimmed| trimmed.removed > 0) {
+        call.notify(event::STREAM, "xtrim", key);
+    }
     let mut written_out = trimmed.map_or_else(Vec::new, |trimmed| trimmed.exactly);
     if !matches!(wish.id, NewId::Given(_)) {
         written_out.push((wish.id_at, id.to_string()));
@@ -84,6 +88,9 @@ pub(super) fn xdel(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.edit(key, |stream: &mut Stream| ids.iter().filter(|id| stream.delete(**id)).count())?;
     let deleted = deleted.unwrap_or(0);
     call.changed_by(key, deleted);
+    if deleted > 0 {
+        call.notify(event::STREAM, "xdel", key);
+    }
     call.reply.count(deleted);
     Ok(())
 }
@@ -125,6 +132,7 @@ pub(super) fn xsetid(call: &mut Call<'_>) -> Result<(), CommandError> {
         }
     })?;
     call.effect.changes += 1;
+    call.notify(event::STREAM, "xsetid", key);
     call.reply.ok();
     Ok(())
 }

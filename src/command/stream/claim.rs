@@ -3,9 +3,10 @@
 use std::ops::Bound;
 
 use super::ids::{id, interval_start};
-use super::{no_group, replicate_claim, replicate_place, reply_entry, reply_id};
+use super::{CREATE_CONSUMER, no_group, replicate_claim, replicate_place, reply_entry, reply_id};
 use crate::base::number;
-use crate::command::{Call, CommandError};
+use crate::base::text::shown;
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::Blob;
 use crate::keyspace::types::stream::{Group, Pending};
 use crate::keyspace::types::{Stream, StreamId};
@@ -64,6 +65,10 @@ impl Claim<'_> {
         Outcome::Claimed(pending)
     }
 
+    fn is_of_new_consumer(&self, stream: &Stream, group: &[u8]) -> bool {
+        stream.group(group).is_some_and(|group| !group.consumers().contains_key(self.consumer))
+    }
+
     /// Clocks may differ, and a claim that does not ask for idleness must succeed whatever they say.
     fn is_idle(&self, pending: &Pending) -> bool {
         let idle_ms = self.now_ms.saturating_sub(pending.delivered_at);
@@ -88,10 +93,12 @@ impl Claim<'_> {
 pub(super) fn xclaim(call: &mut Call<'_>) -> Result<(), CommandError> {
     call.replicate_nothing();
     let (key, name) = (call.arg(1), call.arg(2));
-    require_group(call)?;
+    let stream = require_group(call)?;
     let idle_ms_min = idle_ms_min(call, "ERR Invalid min-idle-time argument for XCLAIM")?;
     let ids: Vec<_> = call.args[5..].iter().map_while(|word| id(word, 0).ok()).collect();
     let (claim, last_id) = read_options(call, 5 + ids.len(), idle_ms_min)?;
+    let is_new = claim.is_of_new_consumer(&stream, name);
+    drop(stream);
     let claimed = call.edit(key, |stream: &mut Stream| {
         let moved = stream.edit_group(name, |group| {
             let is_ahead = last_id > group.last_id;
@@ -121,6 +128,9 @@ pub(super) fn xclaim(call: &mut Call<'_>) -> Result<(), CommandError> {
     if moved && call.effect.changes == changes {
         call.effect.changes += 1;
         replicate_place(call, key, name, &place);
+    }
+    if is_new && !claimed.is_empty() {
+        call.notify(event::STREAM, CREATE_CONSUMER, key);
     }
     claim.reply(call, &claimed)
 }
@@ -154,7 +164,7 @@ fn read_options<'a>(
         } else if has_value && call.is(index, "LASTID") {
             last_id = id(call.arg(index + 1), 0)?;
         } else {
-            let option = String::from_utf8_lossy(option);
+            let option = shown(option);
             return Err(CommandError::new(format!("ERR Unrecognized XCLAIM option '{option}'")));
         }
         let is_flag = call.is(index, "FORCE") || call.is(index, "JUSTID");
@@ -190,6 +200,7 @@ pub(super) fn xautoclaim(call: &mut Call<'_>) -> Result<(), CommandError> {
     let candidates = group.pending().range(start..).take(count.saturating_mul(LOOKS));
     let candidates: Vec<_> = candidates.map(|(id, _)| *id).collect();
     let last_id = group.last_id;
+    let is_new = claim.is_of_new_consumer(&stream, name);
     drop(stream);
 
     let (mut claimed, mut gone, mut looked_at) = (Vec::new(), Vec::new(), None);
@@ -212,6 +223,9 @@ pub(super) fn xautoclaim(call: &mut Call<'_>) -> Result<(), CommandError> {
         };
         call.effect.changes += 1;
         replicate_claim(call, [key, name], candidate.to_string().as_bytes(), &pending, last_id);
+    }
+    if is_new && !claimed.is_empty() {
+        call.notify(event::STREAM, CREATE_CONSUMER, key);
     }
     let stream = call.peek_as::<Stream>(key)?.unwrap_or_default();
     let next = looked_at.zip(stream.group(name)).and_then(|(looked_at, group)| {

@@ -1,8 +1,10 @@
 //! Reading as a consumer of a group, and acknowledging: XREADGROUP, XACK.
 
 use super::read::{Member, Wish, begin_stream};
-use super::{ids, replicate_claim, replicate_place, reply_entries, reply_entry, reply_id};
-use crate::command::{Call, CommandError};
+use super::{
+    CREATE_CONSUMER, ids, replicate_claim, replicate_place, reply_entries, reply_entry, reply_id,
+};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::Blob;
 use crate::keyspace::types::stream::{Group, Pending};
 use crate::keyspace::types::{Stream, StreamId};
@@ -40,6 +42,9 @@ pub(super) fn deliver(
         }
     })?;
     call.effect.changes += 1 + u64::from(is_new);
+    if is_new {
+        call.notify(event::STREAM, CREATE_CONSUMER, key);
+    }
     if wish.no_ack {
         replicate_consumer(call, key, member, is_new);
         replicate_place(call, key, member.group, &after);
@@ -98,6 +103,9 @@ pub(super) fn history(
         given.iter().for_each(|id| group.deliver_again(*id, now_ms));
     })?;
     call.effect.changes += 1 + u64::from(is_new);
+    if is_new {
+        call.notify(event::STREAM, CREATE_CONSUMER, key);
+    }
     if wish.no_ack {
         replicate_consumer(call, key, member, is_new);
     }

@@ -2,8 +2,8 @@
 
 use super::consume::edit_group;
 use super::ids::{id, id_or_end};
-use super::{help, no_group_of_key, wrong_form};
-use crate::command::{Call, CommandError};
+use super::{CREATE_CONSUMER, help, no_group_of_key, wrong_form};
+use crate::command::{Call, CommandError, event};
 use crate::keyspace::types::stream::Group;
 use crate::keyspace::types::{Stream, StreamId};
 
@@ -72,6 +72,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<(), CommandError> {
     if last_id.is_none() {
         call.touched(key);
     }
+    call.notify(event::STREAM, "xgroup-create", key);
     call.reply.ok();
     Ok(())
 }
@@ -85,6 +86,7 @@ pub(super) fn setid(call: &mut Call<'_>) -> Result<(), CommandError> {
         (group.last_id, group.entries_read) = (at, options.entries_read);
     })?;
     call.effect.changes += 1;
+    call.notify(event::STREAM, "xgroup-setid", key);
     call.reply.ok();
     Ok(())
 }
@@ -95,6 +97,10 @@ pub(super) fn destroy(call: &mut Call<'_>) -> Result<(), CommandError> {
     let removed = call.edit(key, |stream: &mut Stream| stream.remove_group(name))?;
     let removed = usize::from(removed.unwrap_or(false));
     call.changed_by(key, removed);
+    call.effect.spares_watchers = true;
+    if removed > 0 {
+        call.notify(event::STREAM, "xgroup-destroy", key);
+    }
     call.reply.count(removed);
     Ok(())
 }
@@ -104,9 +110,12 @@ pub(super) fn createconsumer(call: &mut Call<'_>) -> Result<(), CommandError> {
     require_group(call)?;
     let is_new =
         edit_group(call, key, name, |group, now_ms| group.create_consumer(consumer, now_ms))?;
-    let created = u64::from(is_new.unwrap_or(false));
-    call.effect.changes += created;
-    call.reply.int(created as i64);
+    let is_new = is_new.unwrap_or(false);
+    if is_new {
+        call.effect.changes += 1;
+        call.notify(event::STREAM, CREATE_CONSUMER, key);
+    }
+    call.reply.int(is_new.into());
     Ok(())
 }
 
@@ -115,7 +124,10 @@ pub(super) fn delconsumer(call: &mut Call<'_>) -> Result<(), CommandError> {
     require_group(call)?;
     let removed = edit_group(call, key, name, |group, _| group.remove_consumer(consumer))?;
     let removed = removed.flatten();
-    call.effect.changes += u64::from(removed.is_some());
+    if removed.is_some() {
+        call.effect.changes += 1;
+        call.notify(event::STREAM, "xgroup-delconsumer", key);
+    }
     call.reply.count(removed.map_or(0, |consumer| consumer.pending().len()));
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! IDs in a command's words.
 
+use crate::base::number;
+use crate::base::text::until_nul;
 use crate::command::CommandError;
 use crate::keyspace::types::StreamId;
 
@@ -103,19 +105,29 @@ fn parse(word: &[u8], seq: u64) -> Option<StreamId> {
     if word.len() > BYTES_MAX {
         return None;
     }
+    let word = until_nul(word);
     match word.iter().position(|byte| *byte == b'-') {
         Some(dash) => Some(StreamId::new(number(&word[..dash])?, number(&word[dash + 1..])?)),
         None => Some(StreamId::new(number(word)?, seq)),
     }
 }
 
-/// Zeros in front are allowed.
-fn number(digits: &[u8]) -> Option<u64> {
+/// What is no canonical number is read as C reads it: after spaces and a sign, even a minus.
+fn number(text: &[u8]) -> Option<u64> {
+    if let Some(n) = number::parse_i64(text) {
+        return u64::try_from(n).ok();
+    }
+    let (negative, digits) = match text.trim_ascii_start() {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
     if digits.is_empty() {
         return None;
     }
-    digits.iter().try_fold(0u64, |n, digit| {
+    let n = digits.iter().try_fold(0u64, |n, digit| {
         let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
         n.checked_mul(10)?.checked_add(digit.into())
-    })
+    })?;
+    Some(if negative { n.wrapping_neg() } else { n })
 }

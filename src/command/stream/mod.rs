@@ -13,8 +13,6 @@
 //!
 //! - A client that waits is not answered with an empty list if the entry that it waited for was
 //!   deleted in the same transaction: it goes on waiting.
-//! - XGROUP DESTROY spoils WATCH, as later versions have it.
-//! - An ID is digits: no sign or space before them, as C would read over.
 
 mod add;
 mod claim;
@@ -31,6 +29,7 @@ mod trim;
 pub(super) use self::rows::COMMANDS;
 
 use super::{Call, CommandError};
+use crate::base::text::shown;
 use crate::keyspace::types::StreamId;
 use crate::keyspace::types::stream::{Entry, Group, Pending};
 use crate::resp::Reply;
@@ -103,15 +102,18 @@ fn replicate_place(call: &mut Call<'_>, key: &[u8], name: &[u8], group: &Group) 
     call.replicate_as(&[&[&b"XGROUP"[..], b"SETID", key, name], &place[..]].concat());
 }
 
+/// What is told of a consumer that came to be, also by the first entry that it was given.
+const CREATE_CONSUMER: &str = "xgroup-createconsumer";
+
 /// `NOGROUP`, with the key and the name of the group.
 fn no_group(key: &[u8], group: &[u8], rest: &str) -> CommandError {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
+    let (key, group) = (shown(key), shown(group));
     CommandError::new(format!("NOGROUP No such key '{key}' or consumer group '{group}'{rest}"))
 }
 
 /// `NOGROUP`, as the subcommands have it.
 fn no_group_of_key(key: &[u8], group: &[u8]) -> CommandError {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
+    let (key, group) = (shown(key), shown(group));
     CommandError::new(format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
 }
 
@@ -119,7 +121,7 @@ fn no_group_of_key(key: &[u8], group: &[u8]) -> CommandError {
 fn wrong_form(call: &Call<'_>) -> CommandError {
     CommandError::new(format!(
         "ERR unknown subcommand or wrong number of arguments for '{}'. Try {} HELP.",
-        String::from_utf8_lossy(call.arg(1)),
+        shown(call.arg(1)),
         String::from_utf8_lossy(call.arg(0)).to_ascii_uppercase(),
     ))
 }

@@ -3,6 +3,7 @@
 use super::ids;
 use super::{consume, no_group, reply_entries};
 use crate::base::number;
+use crate::base::text::shown;
 use crate::command::{Call, CommandError, Wait};
 use crate::keyspace::types::{Stream, StreamId};
 use crate::keyspace::{Blob, Kind};
@@ -59,6 +60,12 @@ impl<'a> Wish<'a> {
         while index < call.args.len() && wish.keys_at == 0 {
             let left = call.args.len() - index - 1;
             if left >= 1 && call.is(index, "BLOCK") {
+                if call.in_script {
+                    let name = shown(call.arg(0));
+                    return Err(CommandError::new(format!(
+                        "ERR {name} command is not allowed with BLOCK option from scripts"
+                    )));
+                }
                 wish.wait_ms = Some(timeout(call.arg(index + 1))?);
                 index += 1;
             } else if left >= 1 && call.is(index, "COUNT") {

@@ -1,7 +1,7 @@
 //! Trimming: XTRIM, and the words of XADD that ask for it.
 
 use super::{ids, replicate_with};
-use crate::command::{Call, CommandError, ExpiryRule};
+use crate::command::{Call, CommandError, ExpiryRule, event};
 use crate::keyspace::types::stream::{Keep, Trimming};
 use crate::keyspace::types::{Stream, StreamId};
 
@@ -129,6 +129,9 @@ pub(super) fn xtrim(call: &mut Call<'_>) -> Result<(), CommandError> {
     let trimmed = trimmed.flatten().unwrap_or_default();
     call.reply.count(trimmed.removed);
     call.changed_by(key, trimmed.removed);
+    if trimmed.removed > 0 {
+        call.notify(event::STREAM, "xtrim", key);
+    }
     replicate_with(call, &trimmed.exactly);
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Strings as numbers.
 
 use crate::base::extended::Extended;
+use crate::base::number;
 use crate::command::{Call, CommandError, event};
-use crate::keyspace::Value;
+use crate::keyspace::{Blob, Value};
 
 pub(super) fn incr(call: &mut Call<'_>) -> Result<(), CommandError> {
     add(call, 1)
@@ -28,8 +29,10 @@ fn add(call: &mut Call<'_>, by: i64) -> Result<(), CommandError> {
     let old = match call.peek(key) {
         None => 0,
         Some(Value::Int(n)) => n,
-        Some(Value::Str(_)) => return Err(CommandError::NOT_AN_INTEGER),
-        Some(_) => return Err(CommandError::WRONG_TYPE),
+        Some(value) => {
+            let text = value.into_text().ok_or(CommandError::WRONG_TYPE)?;
+            number::parse_i64(&text).ok_or(CommandError::NOT_AN_INTEGER)?
+        }
     };
     let new = old
         .checked_add(by)
@@ -49,7 +52,8 @@ pub(super) fn incrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {
         .plus(by)
         .ok_or(CommandError::fixed("ERR increment would produce NaN or Infinity"))?
         .to_string();
-    call.store(key, Value::string(new.as_bytes()), true);
+    // Not kept as a number, even if it is one.
+    call.store(key, Value::Str(Blob::from(new.as_bytes())), true);
     call.notify(event::STRING, "incrbyfloat", key);
     call.replicate_as(&[b"SET", key, new.as_bytes(), b"KEEPTTL"]);
     call.reply.bulk(&new);

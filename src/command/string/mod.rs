@@ -1,9 +1,4 @@
 //! Strings.
-//!
-//! # Differences from Redis
-//!
-//! OBJECT ENCODING tells `int`, `embstr` and `raw` by content and length alone: a short string that
-//! APPEND or SETRANGE made is not called `raw`.
 
 mod count;
 mod lcs;

@@ -41,7 +41,7 @@ pub(super) fn setrange(call: &mut Call<'_>) -> Result<(), CommandError> {
     check_len(call, offset, piece.len())?;
     let end = offset + piece.len();
     if there.is_none() {
-        call.create(key, Value::Str(Blob::new()));
+        call.create(key, Value::Raw(Blob::new()));
     }
     edit_text(call, key, |text| {
         if end > text.len() {
@@ -95,7 +95,7 @@ pub(in crate::command) fn edit_text<R>(
     let edited = call.db_mut().update(key, |value| {
         let mut text = std::mem::replace(value, Value::Int(0)).into_text()?;
         let result = change(&mut text);
-        *value = Value::of_blob(text);
+        *value = Value::Raw(text);
         Some(result)
     });
     edited.flatten()

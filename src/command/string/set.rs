@@ -131,7 +131,7 @@ pub(super) fn getex(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn reply_with(call: &mut Call<'_>, value: Option<&Value>) -> Result<(), CommandError> {
     match value {
-        Some(Value::Str(bytes)) => call.reply.bulk(bytes),
+        Some(Value::Str(bytes) | Value::Raw(bytes)) => call.reply.bulk(bytes),
         Some(Value::Int(n)) => call.reply.bulk_int(*n),
         None => call.reply.null(),
         Some(_) => return Err(CommandError::WRONG_TYPE),

@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use crate::base::text::until_nul;
 use crate::command::CommandError;
-use crate::command::options::score;
+use crate::command::options::lenient_score;
 use crate::keyspace::types::Zset;
 
 /// A limit of a range of scores.
@@ -72,10 +71,7 @@ pub(super) fn score_bounds(
             [b'(', number @ ..] => (true, number),
             number => (false, number),
         };
-        let number = until_nul(number).trim_ascii_start();
-        // C reads nothing at all as 0.
-        let score = if number.is_empty() { Some(0.0) } else { score(number) };
-        score.map(|score| ScoreBound { score, exclusive })
+        lenient_score(number).map(|score| ScoreBound { score, exclusive })
     };
     read(min).zip(read(max)).ok_or(CommandError::fixed("ERR min or max is not a float"))
 }

@@ -26,7 +26,7 @@ pub struct Elements {
 /// How many elements a collection has; none for a string.
 pub(super) fn count(value: &Value) -> Option<usize> {
     match value {
-        Value::Str(_) | Value::Int(_) => None,
+        Value::Str(_) | Value::Int(_) | Value::Raw(_) => None,
         Value::List(list) => Some(list.len()),
         Value::Hash(hash) => Some(hash.len()),
         Value::Set(set) => Some(set.len()),
@@ -38,7 +38,7 @@ pub(super) fn count(value: &Value) -> Option<usize> {
 /// The first `max` elements of a value.
 pub(super) fn elements(value: &Value, max: usize) -> Elements {
     let rows: Vec<(String, String)> = match value {
-        Value::Str(_) | Value::Int(_) => {
+        Value::Str(_) | Value::Int(_) | Value::Raw(_) => {
             vec![(String::new(), text(&value.as_text().unwrap_or_default(), TEXT_BYTES_MAX))]
         }
         Value::List(list) => {

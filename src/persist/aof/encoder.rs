@@ -89,7 +89,9 @@ impl Encoder {
 
     fn put(&mut self, key: &[u8], value: &Value, expiry: Option<i64>) {
         match value {
-            Value::Str(text) => write_command(&mut self.out, &[b"SET", key, text]),
+            Value::Str(text) | Value::Raw(text) => {
+                write_command(&mut self.out, &[b"SET", key, text]);
+            }
             Value::Int(n) => write_command(&mut self.out, &[b"SET", key, text_i64(*n).as_bytes()]),
             Value::List(list) => self.put_elements("RPUSH", key, list.iter().map(one)),
             Value::Set(set) => self.put_elements("SADD", key, set.iter().map(one)),

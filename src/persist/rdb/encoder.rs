@@ -141,7 +141,7 @@ pub fn serialized_len(value: &Value) -> usize {
 
 pub(super) fn type_of(value: &Value) -> u8 {
     match value {
-        Value::Str(_) | Value::Int(_) => value_type::STRING,
+        Value::Str(_) | Value::Int(_) | Value::Raw(_) => value_type::STRING,
         Value::List(_) => value_type::LIST,
         Value::Set(_) => value_type::SET,
         Value::Hash(_) => value_type::HASH,
@@ -152,7 +152,7 @@ pub(super) fn type_of(value: &Value) -> u8 {
 
 pub(super) fn put_value(out: &mut BytesMut, value: &Value) {
     match value {
-        Value::Str(bytes) => put_string(out, bytes),
+        Value::Str(bytes) | Value::Raw(bytes) => put_string(out, bytes),
         Value::Int(n) => put_integer(out, *n),
         Value::List(list) => {
             put_length(out, list.len());

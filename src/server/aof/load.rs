@@ -411,6 +411,7 @@ impl Server {
                     dice: &mut self.dice,
                     expiry: ExpiryRule::Ignore,
                     may_wait: false,
+                    in_script: false,
                     ready: None,
                     bulk_bytes_max: u64::MAX,
                     packing: &self.config.packing,

@@ -8,7 +8,7 @@ use super::command::{CATEGORIES, categories};
 use super::wrong_form;
 use super::{container, help, row};
 use crate::base::number;
-use crate::base::text::hex;
+use crate::base::text::{hex, shown};
 use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
@@ -120,7 +120,7 @@ fn cat(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
         [_, _, category] => {
             let known = CATEGORIES.iter().find(|c| c.as_bytes().eq_ignore_ascii_case(category));
             let known = known.ok_or_else(|| {
-                let category = String::from_utf8_lossy(category);
+                let category = shown(category);
                 CommandError::new(format!("ERR Unknown category '{category}'"))
             })?;
             let commands = table::all().iter();

@@ -5,6 +5,7 @@
 use super::connection::client_name;
 use super::{container, help, row};
 use crate::base::number;
+use crate::base::text::shown;
 use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group::Connection, Spec};
 use crate::machine::Outbox;
@@ -193,7 +194,7 @@ fn kill(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
             target.laddr = Some(value);
         } else if ask.is(index, "USER") {
             if value != b"default" {
-                let name = String::from_utf8_lossy(value);
+                let name = shown(value);
                 return Err(CommandError::new(format!("ERR No such user '{name}'")));
             }
         } else if ask.is(index, "SKIPME") {
@@ -370,7 +371,7 @@ fn class_named(word: &[u8]) -> Result<Class, CommandError> {
         b"pubsub" => Ok(Class::PubSub),
         b"master" => Ok(Class::Primary),
         _ => {
-            let word = String::from_utf8_lossy(word);
+            let word = shown(word);
             Err(CommandError::new(format!("ERR Unknown client type '{word}'")))
         }
     }

@@ -2,6 +2,7 @@
 
 use super::row;
 use crate::base::number;
+use crate::base::text::shown;
 use crate::command::flags::{ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group::Connection, Spec};
 use crate::machine::Outbox;
@@ -122,7 +123,7 @@ fn hello(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Comma
             name = Some(client_name(ask.arg(at + 1))?);
             at += 2;
         } else {
-            let option = String::from_utf8_lossy(ask.arg(at)).into_owned();
+            let option = shown(ask.arg(at)).into_owned();
             return Err(CommandError::new(format!("ERR Syntax error in HELLO option '{option}'")));
         }
     }

@@ -21,6 +21,7 @@ pub(super) use self::clients::line as client_line;
 pub(super) use self::info::InfoText;
 use super::table::ServerRun;
 use super::{Ask, Server};
+use crate::base::text::shown;
 use crate::command::{CommandError, Flags, Group, Keys, Spec};
 use crate::machine::Outbox;
 
@@ -93,7 +94,7 @@ fn help(server: &mut Server, ask: &Ask<'_>, lines: &[&str]) {
 fn wrong_form(ask: &Ask<'_>) -> CommandError {
     CommandError::new(format!(
         "ERR unknown subcommand or wrong number of arguments for '{}'. Try {} HELP.",
-        String::from_utf8_lossy(ask.arg(1)),
+        shown(ask.arg(1)),
         String::from_utf8_lossy(ask.arg(0)).to_ascii_uppercase(),
     ))
 }

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 
-use super::{container, help, row, wrong_form};
+use super::{container, help, row};
 use crate::base::number;
 use crate::command::flags::{
     ALLOW_BUSY, CONTAINER, LOADING, MOVABLE_KEYS, NOSCRIPT, READONLY, SKIP_MONITOR, STALE,
 };
 use crate::command::{CommandError, Group::Scripting, Spec};
 use crate::machine::Outbox;
+use crate::server::scripting::NO_SCRIPT;
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
 
@@ -38,6 +39,9 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
         .doc("Load the specified Lua script into the script cache."),
 ];
 
+/// Characters of a SHA1.
+const DIGEST_CHARS: usize = 40;
+
 const HELP: &[&str] = &[
     "DEBUG (YES|SYNC|NO)",
     "    Set the debug mode for subsequent scripts executed.",
@@ -45,8 +49,8 @@ const HELP: &[&str] = &[
     "    Return information about the existence of the scripts in the script cache.",
     "FLUSH [ASYNC|SYNC]",
     "    Flush the Lua scripts cache. Very dangerous on replicas.",
-    "    When called without the optional mode argument, the behavior is determined",
-    "    by the lazyfree-lazy-user-flush configuration directive. Valid modes are:",
+    "    When called without the optional mode argument, the behavior is determined by the",
+    "    lazyfree-lazy-user-flush configuration directive. Valid modes are:",
     "    * ASYNC: Asynchronously flush the scripts cache.",
     "    * SYNC: Synchronously flush the scripts cache.",
     "KILL",
@@ -78,6 +82,9 @@ fn run(
     read_only: bool,
     out: &mut Outbox,
 ) -> Result<(), CommandError> {
+    if !is_text && ask.arg(1).len() != DIGEST_CHARS {
+        return Err(NO_SCRIPT);
+    }
     let keys = number::parse_i64(ask.arg(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
     let words: Vec<_> = ask.args[3..].iter().map(|word| Bytes::copy_from_slice(word)).collect();
     if keys > words.len() as i64 {
@@ -137,7 +144,7 @@ fn debug(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Comma
     if ask.is(2, "YES") || ask.is(2, "SYNC") {
         return Err(CommandError::fixed("ERR this server has no debugger of scripts"));
     }
-    Err(wrong_form(ask))
+    Err(CommandError::fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"))
 }
 
 fn script_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
