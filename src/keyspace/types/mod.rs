@@ -3,9 +3,11 @@
 
 mod dense;
 mod hash;
+mod index;
 mod list;
 mod order;
 mod packing;
+mod rope;
 mod set;
 pub mod stream;
 mod zset;
