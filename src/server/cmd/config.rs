@@ -48,7 +48,7 @@ const HELP: &[&str] = &[
 
 fn get(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     server.refresh_config();
-    let mut found: BTreeMap<&'static str, String> = BTreeMap::new();
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
     for pattern in &ask.args[2..] {
         found.extend(server.config.matching(&String::from_utf8_lossy(pattern)));
     }

@@ -32,7 +32,7 @@ pub fn parse(
     include: &mut dyn FnMut(&str) -> Result<Vec<String>, String>,
 ) -> Result<Vec<(String, String)>, FileError> {
     let mut directives = Vec::new();
-    read(text, include, INCLUDE_DEPTH_MAX, &mut directives)?;
+    read(text, include, INCLUDE_DEPTH_MAX, &mut Config::default(), &mut directives)?;
     Ok(directives)
 }
 
@@ -40,6 +40,7 @@ fn read(
     text: &str,
     include: &mut dyn FnMut(&str) -> Result<Vec<String>, String>,
     depth: usize,
+    so_far: &mut Config,
     directives: &mut Vec<(String, String)>,
 ) -> Result<(), FileError> {
     for (index, line) in text.lines().enumerate() {
@@ -55,11 +56,11 @@ fn read(
             let depth =
                 depth.checked_sub(1).ok_or_else(|| fail("too many nested includes".to_owned()))?;
             for text in inner {
-                read(&text, include, depth, directives)?;
+                read(&text, include, depth, so_far, directives)?;
             }
             continue;
         }
-        Config::check_directive(&name, value).map_err(fail)?;
+        so_far.load(&name, value).map_err(fail)?;
         directives.push((name, value.to_owned()));
     }
     Ok(())

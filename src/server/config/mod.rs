@@ -339,10 +339,10 @@ impl Config {
     }
 
     /// Names and values of all directives that fit a pattern, older names included, as CONFIG GET
-    /// shows them.
-    pub fn matching(&self, pattern: &str) -> Vec<(&'static str, String)> {
-        if let Some((directive, name)) = table::find_named(pattern) {
-            return vec![(name, self.show(directive))];
+    /// shows them: one that is asked for by its name as it was written.
+    pub fn matching(&self, pattern: &str) -> Vec<(String, String)> {
+        if let Some(directive) = table::find(pattern) {
+            return vec![(pattern.to_owned(), self.show(directive))];
         }
         let fits =
             |name: &str| crate::base::glob::matches_any_case(pattern.as_bytes(), name.as_bytes());
@@ -350,7 +350,7 @@ impl Config {
         for directive in table::DIRECTIVES.iter().filter(|d| !d.hidden) {
             for name in [Some(directive.name), directive.alias].into_iter().flatten() {
                 if fits(name) {
-                    found.push((name, self.show(directive)));
+                    found.push((name.to_owned(), self.show(directive)));
                 }
             }
         }

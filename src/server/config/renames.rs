@@ -55,7 +55,13 @@ impl Renames {
             return find(words);
         }
         let command = self.named(name).ok_or_else(|| CommandError::unknown_command(words))?;
-        find(&[&[command.name.as_bytes()], &words[1..]].concat())
+        find(&[&[command.name.as_bytes()], &words[1..]].concat()).map_err(|error| match words {
+            // It speaks of the name that was used.
+            [_, sub, ..] if table::look_up(&[command.name.as_bytes(), sub]).is_err() => {
+                CommandError::unknown_subcommand(name, sub)
+            }
+            _ => error,
+        })
     }
 }
 

@@ -175,7 +175,10 @@ pub(super) fn oom_values(_: &Config, words: &[String]) -> Result<String, String>
 pub(super) fn memory_or_percent(word: &str) -> Result<String, String> {
     let percent = word.strip_suffix('%').and_then(|n| n.parse::<u32>().ok());
     match (percent, bytes(word)) {
-        (Some(101..), _) => Err("percentage argument must be less or equal to 100".to_owned()),
+        // So many bytes are a negative number to Redis, which is how it keeps a percentage.
+        (Some(101..), _) | (None, Some(0x8000_0000_0000_0000..)) => {
+            Err("percentage argument must be less or equal to 100".to_owned())
+        }
         (Some(percent), _) => Ok(format!("{percent}%")),
         (None, Some(bytes)) => Ok(bytes.to_string()),
         (None, None) => Err("argument must be a memory or percent value".to_owned()),
@@ -266,7 +269,8 @@ pub(super) fn title_template(_: &Config, words: &[String]) -> Result<String, Str
 pub(super) fn octal(word: &str) -> Result<String, String> {
     match u32::from_str_radix(word, 8) {
         Ok(0..=0o777) => Ok(word.to_owned()),
-        _ => Err("argument must be between 0 and 777 inclusive".to_owned()),
+        Ok(_) => Err("argument must be between 0 and 777 inclusive".to_owned()),
+        Err(_) => Err("argument couldn't be parsed as an octal number".to_owned()),
     }
 }
 
