@@ -89,15 +89,15 @@ pub const FAMILIES: &[Family] = &[
             probe("RPUSH", Constant, |n, _| with_new("RPUSH", n)).undo(|_, _| words("RPOP k")),
             probe("LPOP", Constant, |_, _| words("LPOP k")).undo(|n, _| with_new("LPUSH", n)),
             probe("LINDEX", Linear, |n, size| words(&format!("LINDEX k {}", scattered(n, size)))),
-            probe("LSET", Linear, |n, size| words(&format!("LSET k {} x", scattered(n, size)))),
             probe("LINSERT", Linear, |n, size| {
                 words(&format!("LINSERT k BEFORE {} new{n:07}", name(size / 2)))
             })
-            .undo(|_, _| words("LPOP k")),
+            .undo(|n, _| words(&format!("LREM k 1 new{n:07}"))),
             probe("LRANGE of 10", Linear, |n, size| {
                 let start = scattered(n, size - 10);
                 words(&format!("LRANGE k {start} {}", start + 9))
             }),
+            probe("LSET", Linear, |n, size| words(&format!("LSET k {} x", scattered(n, size)))),
         ],
     },
     Family {

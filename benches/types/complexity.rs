@@ -35,7 +35,7 @@ pub fn measure(types: &[&str]) -> Outcome<()> {
 
 fn measure_family(family: &Family) -> Outcome<()> {
     println!(
-        "\n{:<14}{:<9}{:<7}{:>9}{:>9}{:>9}{:>9}{:>9}",
+        "\n{:<16}{:<9}{:<7}{:>9}{:>9}{:>9}{:>9}{:>9}",
         family.name, "", "", "10^3", "10^4", "10^5", "10^6", "growth"
     );
     let mut times = vec![[Vec::new(), Vec::new()]; family.probes.len()];
@@ -79,10 +79,9 @@ fn race(clients: &mut [Client; 2], probe: &Probe, size: usize) -> Outcome<[f64; 
             *fastest = (*fastest).min(took / batch as u32);
         }
         asked += batch;
-        if round == 0 && fastest.iter().max() < Some(&Duration::from_millis(1)) {
+        if round == ROUNDS_MIN && fastest.iter().max() < Some(&Duration::from_millis(1)) {
             (batch, fastest) = (BATCH, [Duration::MAX; 2]);
-        }
-        if round >= ROUNDS_MIN && began.elapsed() > BUDGET {
+        } else if round >= ROUNDS_MIN && began.elapsed() > BUDGET {
             break;
         }
     }
@@ -120,5 +119,5 @@ fn print(name: &str, documented: Growth, whose: &str, times: &[f64]) {
     let growth = last / first;
     let verdict = if growth > allowed * OF_CACHES { "  NOT" } else { "" };
     let times: String = times.iter().map(|time| format!("{time:>9.2}")).collect();
-    println!("  {name:<12}{word:<9}{whose:<7}{times}{growth:>9.1}{verdict}");
+    println!("  {name:<14}{word:<9}{whose:<7}{times}{growth:>9.1}{verdict}");
 }

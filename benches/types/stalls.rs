@@ -51,9 +51,11 @@ const HUGE: &[Huge] = &[
 
 /// What was felt, in milliseconds.
 struct Felt {
-    first_ms: f64,
-    worst_ms: f64,
-    ends_ms: Vec<f64>,
+    /// By the first write after BGSAVE.
+    first: f64,
+    worst: f64,
+    /// By others, of each of [`ENDS`].
+    ends: Vec<f64>,
 }
 
 /// Ways to end a value. What others feel after UNLINK counts too.
@@ -67,9 +69,9 @@ pub fn measure(_: &[&str]) -> Outcome<()> {
         let row = |name: &str, ours, real| {
             Row::new(name, "", vec![ours], vec![real]).at_most(1.0).print();
         };
-        row("first write in BGSAVE", ours.first_ms, real.first_ms);
-        row("worst write in BGSAVE", ours.worst_ms, real.worst_ms);
-        for ((words, ours), real) in ENDS.iter().zip(ours.ends_ms).zip(real.ends_ms) {
+        row("first write in BGSAVE", ours.first, real.first);
+        row("worst write in BGSAVE", ours.worst, real.worst);
+        for ((words, ours), real) in ENDS.iter().zip(ours.ends).zip(real.ends) {
             row(&format!("{}, others", words.join(" ")), ours, real);
         }
     }
@@ -90,16 +92,16 @@ fn feel(kind: Kind, huge: &Huge) -> Outcome<Felt> {
         took.push(began.elapsed().as_secs_f64() * 1e3);
     }
     wait_for_save(&mut client)?;
-    let first_ms = took[0];
-    let worst_ms = took.iter().copied().fold(0.0, f64::max);
-    let mut ends_ms = Vec::new();
+    let first = took[0];
+    let worst = took.iter().copied().fold(0.0, f64::max);
+    let mut ends = Vec::new();
     for end in ENDS {
         if client.ask(&["EXISTS", "k"])? == replab::resp::Answer::Int(0) {
             load::fill(&mut client, ELEMENTS, huge.add)?;
         }
-        ends_ms.push(felt_by_others(&server, &mut client, end)?);
+        ends.push(felt_by_others(&server, &mut client, end)?);
     }
-    Ok(Felt { first_ms, worst_ms, ends_ms })
+    Ok(Felt { first, worst, ends })
 }
 
 /// The longest that a PING takes while and after this is done.

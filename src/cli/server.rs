@@ -1,5 +1,6 @@
 //! `replab server`: one data node in the foreground, standing where redis-server would.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,8 +37,8 @@ fn configure(words: &[String]) -> anyhow::Result<Config> {
         rest => (None, rest),
     };
     let text = source.map(read).transpose()?.unwrap_or_default();
-    let mut directives = file::parse(&text, &mut included).map_err(fatal)?;
-    directives.extend(file::command_line(rest, &text).map_err(fatal)?);
+    let mut directives = file::parse(&text, &mut included).map_err(|error| fatal(&error))?;
+    directives.extend(file::command_line(rest, &text).map_err(|error| fatal(&error))?);
     let mut config = Config::from_directives(&directives)?;
     if let Some(source) = source.filter(|source| *source != "-") {
         let name = std::path::absolute(source)?.to_string_lossy().into_owned();
@@ -46,7 +47,7 @@ fn configure(words: &[String]) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-fn fatal(error: FileError) -> anyhow::Error {
+fn fatal(error: &FileError) -> anyhow::Error {
     anyhow::anyhow!("*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\n{error}")
 }
 
@@ -58,7 +59,7 @@ fn included(pattern: &str) -> Result<Vec<String>, String> {
         })
     };
     let path = Path::new(pattern);
-    let Some(name) = path.file_name().map(|name| name.as_encoded_bytes()) else {
+    let Some(name) = path.file_name().map(OsStr::as_encoded_bytes) else {
         return Ok(vec![read(path)?]);
     };
     if !name.iter().any(|byte| b"*?[".contains(byte)) {

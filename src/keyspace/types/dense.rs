@@ -10,7 +10,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 
 use super::index::Index;
-use super::rope::Rope;
+use super::rope::{self, Rope};
 use crate::keyspace::Blob;
 use crate::keyspace::value::blob_heap_bytes;
 
@@ -49,6 +49,9 @@ pub(super) struct Dense<V> {
     /// Bytes that names and payloads hold beside the tables.
     heap_bytes: usize,
 }
+
+/// Entries in order.
+pub(super) type Iter<'a, V> = rope::Iter<'a, (Blob, V)>;
 
 /// So many entries are found by looking at all.
 const UNINDEXED_MAX: usize = 8;
@@ -99,7 +102,7 @@ impl<V: Payload> Dense<V> {
         self.entries.get(index)
     }
 
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &(Blob, V)> {
+    pub fn iter(&self) -> Iter<'_, V> {
         self.entries.iter()
     }
 

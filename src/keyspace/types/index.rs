@@ -102,3 +102,52 @@ fn table_of(hash: u64, tables: usize) -> usize {
     let nth = bits & (all - 1);
     if nth < tables { nth } else { nth - all / 2 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rng::Dice;
+
+    /// Hashes by place.
+    fn hashes(count: usize) -> Vec<u64> {
+        let mut dice = Dice::new(8);
+        (0..count).map(|_| dice.bits()).collect()
+    }
+
+    fn filled(hashes: &[u64]) -> Index {
+        let mut index = Index::default();
+        for (place, hash) in hashes.iter().enumerate() {
+            index.insert(*hash, place, |place| hashes[place]);
+        }
+        index
+    }
+
+    #[test]
+    fn places_are_found_while_tables_are_parted() {
+        let hashes = hashes(20_000);
+        let mut index = Index::default();
+        for (place, hash) in hashes.iter().enumerate() {
+            index.insert(*hash, place, |place| hashes[place]);
+            let old = place / 2;
+            assert_eq!(index.find(hashes[old], |found| found == old), Some(old));
+        }
+        assert_eq!(index.find(hashes[0] ^ 1, |found| hashes[found] == hashes[0] ^ 1), None);
+        for (place, hash) in hashes.iter().enumerate().step_by(2) {
+            assert_eq!(index.remove(*hash, |found| found == place), Some(place));
+        }
+        let found = |place: usize| index.find(hashes[place], |found| found == place).is_some();
+        assert!((0..hashes.len()).all(|place| found(place) == (place % 2 == 1)));
+    }
+
+    #[test]
+    fn no_table_is_large_and_a_change_copies_one() {
+        let hashes = hashes(20_000);
+        let index = filled(&hashes);
+        assert!(index.tables.iter().all(|table| table.len() < TABLE_MEAN * 3));
+        let mut copy = index.clone();
+        copy.moved(hashes[7], 7, 20_000);
+        assert_eq!(index.find(hashes[7], |found| found == 7), Some(7));
+        let shared = index.tables.iter().zip(&copy.tables).filter(|(a, b)| Arc::ptr_eq(a, b));
+        assert_eq!(shared.count(), index.tables.len() - 1);
+    }
+}
