@@ -5,6 +5,7 @@
 
 use super::monitor::Settings;
 use super::timing::Timing;
+use crate::base::text::quoted_word;
 use crate::machine::{Endpoint, Millis};
 use crate::resp::request::split_words;
 
@@ -223,6 +224,8 @@ impl Config {
                 Ok(())
             }
             [name, values @ ..] => {
+                let values: Vec<_> =
+                    values.iter().map(|value| in_quotes_if_need_be(value)).collect();
                 self.server.push((name.to_ascii_lowercase(), values.join(" ")));
                 Ok(())
             }
@@ -413,9 +416,23 @@ pub fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b',' | b'"'))
 }
 
+/// A word as it may stand in a line.
+fn in_quotes_if_need_be(word: &str) -> String {
+    let is_plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\'' | '\\');
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { quoted_word(word) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Config, Timing};
+
+    #[test]
+    fn what_concerns_the_process_keeps_its_quotes() {
+        let config =
+            Config::parse("port 26400\nlogfile \"\"\ndir \"/a dir\"\n").expect("well-formed");
+        let server: Vec<_> = config.server.iter().map(|(n, v)| format!("{n} {v}")).collect();
+        assert_eq!(server, ["port 26400", "logfile \"\"", "dir \"/a dir\""]);
+    }
 
     #[test]
     fn the_order_in_the_file_does_not_matter() {

@@ -72,6 +72,11 @@ impl Waits {
         self.until.first().map(|(until, _)| *until)
     }
 
+    /// How many do not wait for ever.
+    pub fn limited(&self) -> usize {
+        self.until.len()
+    }
+
     /// Those who wait for replicas.
     pub fn for_replicas(&self) -> Vec<ConnId> {
         self.for_replicas.iter().copied().collect()

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::blocking::Blocked;
 use super::client::{Client, ClientKind, ReplyMode};
 use super::scripting::{BUSY, Meanwhile};
-use super::table::{self, Command, Run};
+use super::table::{Command, Run};
 use super::transaction::effective_flags;
 use super::{Ask, Server};
 use crate::command::{Call, CommandError, ExpiryRule, flags};
@@ -161,7 +161,7 @@ impl Server {
 
     /// Looks a command up, refuses it or runs it.
     fn run_command(&mut self, conn: ConnId, words: &[&[u8]], out: &mut Outbox) {
-        let command = match table::find(words) {
+        let command = match self.config.renames.find(words) {
             Ok(command) => command,
             Err(error) => return self.reject(conn, words, &error),
         };

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::Server;
 use super::blocking::Blocked;
-use super::table::{self, Command};
+use super::table::Command;
 use crate::command::{CommandError, flags};
 use crate::lua::{Ask, Engine, Function, Progress, Run, ScriptFlags, Shebang, Told, Value};
 use crate::machine::{ConnId, LogLevel, Millis, Outbox};
@@ -220,7 +220,7 @@ impl Server {
                 self.propagation.restrict(Some(to));
                 Told::Done
             }
-            Ask::IsCommand(name) => Told::Known(table::by_name(&name).is_some()),
+            Ask::IsCommand(name) => Told::Known(self.config.renames.named(&name).is_some()),
             Ask::Busy => Told::Done,
         }
     }
@@ -255,7 +255,10 @@ impl Server {
 
     /// The refusals of a command from a script, in the order in which Redis checks them.
     fn find_for_script(&self, words: &[&[u8]]) -> Result<&'static Command, CommandError> {
-        let command = table::look_up(words)
+        let command = self
+            .config
+            .renames
+            .look_up(words)
             .map_err(|_| CommandError::fixed("ERR Unknown Redis command called from script"))?;
         if !command.fits(words.len()) {
             return Err(CommandError::fixed(

@@ -53,11 +53,12 @@ impl Server {
         Ok(())
     }
 
-    /// SIGTERM: an orderly end.
+    /// SIGTERM: an orderly end, as `shutdown-on-sigterm` wants it.
     pub(super) fn begin_shutdown(&mut self, cause: &str, out: &mut Outbox) {
-        let save = !self.config.save.is_empty();
-        let wait_ms = self.config.shutdown_timeout * 1000;
-        self.begin_shutdown_with(cause, save, false, wait_ms, None, out);
+        let has = |flag| self.config.shutdown_on_sigterm.split(' ').any(|word| word == flag);
+        let save = has("save") || (!has("nosave") && !self.config.save.is_empty());
+        let wait_ms = if has("now") { 0 } else { self.config.shutdown_timeout * 1000 };
+        self.begin_shutdown_with(cause, save, has("force"), wait_ms, None, out);
     }
 
     fn begin_shutdown_with(

@@ -90,6 +90,11 @@ impl Aof {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Bytes that are not written yet.
+    pub fn buffered_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Adds the time, once a second (`aof-timestamp-enabled`).
     pub fn annotate(&mut self, wall_s: i64) {
         if wall_s > self.annotated_s {
@@ -126,7 +131,7 @@ impl Server {
         text.field("aof_current_size", flush.size);
         text.field("aof_base_size", flush.base_size);
         text.field("aof_pending_rewrite", u8::from(self.aof.rewrite.scheduled));
-        text.field("aof_buffer_length", self.aof.buffer.len());
+        text.field("aof_buffer_length", self.aof.buffered_bytes());
         text.field("aof_pending_bio_fsync", flush.pending());
         text.field("aof_delayed_fsync", flush.delayed);
     }

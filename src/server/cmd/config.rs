@@ -5,6 +5,7 @@ use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
 use crate::machine::{Fact, LogLevel, Output};
+use crate::repl::BACKLOG_BYTES_MIN;
 use crate::server::config::{SetError, file};
 use crate::server::protected::is_local;
 use crate::server::table::ServerRun;
@@ -47,7 +48,7 @@ const HELP: &[&str] = &[
 
 fn get(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     server.refresh_config();
-    let mut found: BTreeMap<&'static str, String> = BTreeMap::new();
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
     for pattern in &ask.args[2..] {
         found.extend(server.config.matching(&String::from_utf8_lossy(pattern)));
     }
@@ -128,9 +129,10 @@ impl Server {
                     }
                 }
                 "repl-backlog-size" => {
+                    self.config.repl_backlog_size =
+                        self.config.repl_backlog_size.max(BACKLOG_BYTES_MIN);
                     self.replication.history.stream.resize(self.config.repl_backlog_size);
                 }
-                "hz" => self.config.hz = self.config.hz.clamp(1, 500),
                 "slowlog-max-len" => self.slow.trim(self.config.slowlog_max_len),
                 _ => {}
             }

@@ -288,7 +288,7 @@ impl Trial {
             let known = files.lock().unwrap_or_else(PoisonError::into_inner);
             let text = known.get(&birth.port).unwrap_or(&first).clone();
             drop(known);
-            let directives = file::parse(&text, &mut |_| Ok(String::new())).unwrap_or_default();
+            let directives = file::parse(&text, &mut |_| Ok(Vec::new())).unwrap_or_default();
             let mut config = Config::from_directives(&directives).unwrap_or_default();
             config.file = Some(ConfigFile { name: "redis.conf".to_owned(), text });
             let server = Server::new(config, birth.port, birth.seed);
