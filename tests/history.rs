@@ -25,7 +25,7 @@ use replab::resp::Answer;
 use self::speech::{DATABASES, Speech, sent};
 
 /// Operations sent at once.
-const BATCH: usize = 50;
+const BATCH: usize = 200;
 
 /// How often the link is lost in a history, on average.
 const LOSSES: u64 = 8;
@@ -123,7 +123,7 @@ fn write_and_cut(
             }
         } else if cut_for == 0 && speech.below(batches) < LOSSES {
             wire.cut();
-            cut_for = 2 + speech.below(20);
+            cut_for = 2 + speech.below(8);
         }
         cut_for = cut_for.saturating_sub(1);
         let lines: Vec<_> = (0..BATCH).flat_map(|_| speech.next()).collect();
@@ -175,9 +175,17 @@ fn assert_same_groups(nodes: [&Node; 2], forget: fn(&mut Answer)) {
             forget(&mut mine);
             forget(&mut theirs);
             let key = key.escape_ascii();
-            assert!(mine == theirs, "database {db}, {key}:\n{mine}\nand\n{theirs}");
+            let beside = lines_beside(&mine.to_string(), &theirs.to_string());
+            assert!(mine == theirs, "database {db}, {key}:\n{beside}");
         }
     }
+}
+
+/// The first lines that differ, each with the one before.
+fn lines_beside(one: &str, other: &str) -> String {
+    let (one, other): (Vec<_>, Vec<_>) = (one.lines().collect(), other.lines().collect());
+    let differ = (1..one.len().min(other.len())).filter(|at| one[*at] != other[*at]);
+    differ.take(5).map(|at| format!("{}\n{}\n{}\n", one[at - 1], one[at], other[at])).collect()
 }
 
 /// What a snapshot keeps is all.

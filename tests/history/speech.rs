@@ -116,7 +116,6 @@ const WRITES: &[&str] = &[
     "XREADGROUP GROUP other one COUNT 3 STREAMS stream:{K} >",
     "XREADGROUP GROUP other two COUNT 2 STREAMS stream:{K} >",
     "XREADGROUP GROUP other two NOACK COUNT 2 STREAMS stream:{K} >",
-    "XREADGROUP GROUP other one COUNT 2 STREAMS stream:{K} 0",
     "XACK stream:{K} other {I}",
     "XCLAIM stream:{K} other three 0 {I} {I}",
     "XAUTOCLAIM stream:{K} other two 0 0 COUNT 2",
