@@ -144,13 +144,21 @@ fn lines_of(directive: &Directive, config: &Config) -> Vec<String> {
         ("save", _) if config.save.is_empty() => vec!["save \"\"".to_owned()],
         ("save", _) => config.save.iter().map(|(s, n)| format!("save {s} {n}")).collect(),
         ("client-output-buffer-limit", _) => buffer_lines(config),
-        (_, _) if value.is_empty() => Vec::new(),
+        (_, _) if value.is_empty() && Config::default().show(directive).is_empty() => Vec::new(),
+        (_, _) if value.is_empty() => vec![format!("{name} \"\"")],
         (_, Kind::Memory(..)) => vec![format!("{name} {}", with_unit(&value))],
         ("proc-title-template", _) | (_, Kind::Text) => {
             vec![format!("{name} {}", quoted_word(&value))]
         }
-        _ => vec![format!("{name} {value}")],
+        _ => vec![format!("{name} {}", words_of_line(&value))],
     }
+}
+
+/// Several words as a line has them: in quotes where they would be misread.
+fn words_of_line(value: &str) -> String {
+    let is_plain = |word: &str| !word.is_empty() && !word.contains(['"', '\'', '\\', '\n', '\r']);
+    let word = |word| if is_plain(word) { word.to_owned() } else { quoted_word(word) };
+    value.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn buffer_lines(config: &Config) -> Vec<String> {
@@ -236,11 +244,11 @@ mod tests {
         let pairs = [
             ("proc-title-template", "{title} {port}"),
             ("client-output-buffer-limit", "pubsub 1 2 3"),
-            ("latency-tracking-info-percentiles", "50 90"),
             ("requirepass", "a b\n\"c"),
             ("save", ""),
             ("maxmemory-clients", "5%"),
-            ("bind", "127.0.0.1 ::1"),
+            ("bind", "127.0.0.1 \"a\\\"b\""),
+            ("latency-tracking-info-percentiles", ""),
         ]
         .map(|(n, v)| (n.to_owned(), v.to_owned()));
         config.set_all(&pairs, true).unwrap();
