@@ -28,7 +28,8 @@
 //! * peers that say a primary is not down are asked again after 25 to 100 ms, not after 1 s;
 //! * Sentinels stand for election in the order of their ids, 10 ms apart, and stand down when
 //!   another one stands first; an election that nobody won is repeated after 0.3 to 0.6 s and a
-//!   growing pause, not after twice `failover-timeout`, and so is one whose winner died;
+//!   growing pause, not after twice `failover-timeout`, and so is one whose winner died
+//!   (ELECTION-TIMEOUT of SENTINEL DEBUG can only make it shorter);
 //! * a winner that brings no new primary is waited for 3 s, then ever longer up to twice
 //!   `failover-timeout`; and a primary that answered again is failed over at once when it dies again;
 //! * a replica that was told to become primary and says that it is still a replica is given up at
@@ -42,6 +43,8 @@
 //!   as by the real program, where `down-after-milliseconds` is about a second.)
 //!
 //! With either timing:
+//! * every client is closed that leaves unread what the real program lets a subscriber leave unread
+//!   (`limits.rs`);
 //! * a Sentinel whose file cannot be written ends with code 1, instead of going on with a warning;
 //! * votes are counted in the epoch of their election, so that many primaries can fail at once, and
 //!   an election is not refused for the epoch of another primary's;
@@ -63,6 +66,7 @@ mod hello;
 mod info;
 mod instance;
 mod learn;
+mod limits;
 mod link;
 mod monitor;
 mod rewrite;
@@ -71,6 +75,8 @@ mod select;
 mod start;
 mod step;
 mod switch;
+#[cfg(test)]
+mod testing;
 mod tilt;
 mod timing;
 mod view;
@@ -140,6 +146,7 @@ impl Sentinel {
         self.common.run_scripts();
         self.common.links.flush(&mut self.common.out);
         self.publish_events();
+        self.check_outputs();
         self.clients.flush(&mut self.common.out);
         self.plan_wake();
     }
@@ -231,7 +238,8 @@ impl Machine for Sentinel {
             Input::Closed { conn, .. } => self.clients.remove(conn),
             Input::Job { id, event } => self.on_job(id, event),
             Input::Arranged(saved) => self.on_saved(saved),
-            Input::Unsent { .. } | Input::LogFailed { .. } | Input::Tick => {}
+            Input::Unsent { conn, bytes } => self.on_unsent(conn, bytes),
+            Input::LogFailed { .. } | Input::Tick => {}
             Input::Turn => self.end_turn(),
             Input::Stop => {
                 let text = "User requested shutdown...";
