@@ -446,6 +446,12 @@ fn a_sentinel_that_moved_has_moved_for_all_primaries() {
     );
     let monitors = lab.beliefs(node).expect("runs").monitors;
     assert!(monitors.iter().all(|m| m.peers[0].addr.port == 1002), "{monitors:?}");
+    let peers = lab.ask(client, &["SENTINEL", "SENTINELS", "nn"]);
+    let Answer::Array(peers) = peers else { panic!("{peers}") };
+    let Some(Answer::Array(fields)) = peers.first() else { panic!("{peers:?}") };
+    let bulk = |text: &str| Answer::Bulk(text.into());
+    let at = fields.iter().position(|field| *field == bulk("link-refcount")).expect("a field");
+    assert_eq!(fields[at + 1], bulk("2"), "both primaries use the link");
 }
 
 /// Kills the primary of a lab at some moment. How many replicas were promoted since, and how often
