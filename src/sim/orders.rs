@@ -6,7 +6,7 @@ use super::network::{End, SideId};
 use super::node::{News, NodeConn};
 use super::queue::Event;
 use super::turn::{HOST, REFUSED};
-use crate::machine::{Closing, ConnId, Durable, Endpoint, Fact, Job, JobId, Millis, Output};
+use crate::machine::{Closing, ConnId, Durable, Endpoint, Fact, Input, Job, JobId, Millis, Output};
 use crate::world::{Exit, NodeId, WorldEvent};
 
 impl SimWorld {
@@ -65,7 +65,12 @@ impl SimWorld {
                     job.discard(&mut self.nodes[node.0].disk);
                 }
             }
-            Output::WriteFile { name, data } => self.nodes[node.0].disk.write(&name, &data),
+            Output::WriteFile { name, data } => {
+                if let Err(reason) = self.nodes[node.0].disk.write(&name, &data) {
+                    let fact = Fact::FileFailed { name, reason };
+                    self.reports.push_back(WorldEvent::Fact { node, fact });
+                }
+            }
             Output::Rename { from, to } => {
                 if !self.nodes[node.0].disk.rename(&from, &to) {
                     let reason = "No such file or directory".to_owned();
@@ -75,17 +80,25 @@ impl SimWorld {
             }
             Output::Remove { name } => self.nodes[node.0].disk.remove(&name),
             Output::AppendLog { name, data, sync } => {
-                let disk = &mut self.nodes[node.0].disk;
-                disk.append(&name, &data);
-                if sync != Durable::No {
-                    disk.sync(&name);
+                let place = &mut self.nodes[node.0];
+                match place.disk.append(&name, &data) {
+                    Ok(()) if sync == Durable::No => {}
+                    Ok(()) => place.disk.sync(&name),
+                    Err(reason) => {
+                        let Some(process) = &mut place.process else { return };
+                        if sync == Durable::OrStop {
+                            process.orders.clear();
+                        }
+                        let unwritten = data;
+                        process.of_files.push_back(Input::LogFailed { name, reason, unwritten });
+                    }
                 }
             }
             Output::Arrange(steps) => {
                 let place = &mut self.nodes[node.0];
                 let arranged = place.disk.arrange(steps);
                 if let Some(process) = &mut place.process {
-                    process.arranged.push_back(arranged);
+                    process.of_files.push_back(Input::Arranged(arranged));
                 }
             }
             Output::Log { level, text } => {
