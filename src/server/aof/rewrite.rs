@@ -215,7 +215,6 @@ impl Server {
 
     /// From here on commands go to a new file.
     fn open_increment(&mut self, out: &mut Outbox) {
-        self.aof.selected = None;
         let Some(mut manifest) = self.aof.manifest.clone() else { return };
         let empty = |name: &str| FileStep::Write { name: name.to_owned(), data: Bytes::new() };
         match self.aof.state {
@@ -324,11 +323,21 @@ impl Server {
                 }
                 self.aof.file = file;
                 self.aof.flush.increment_size = 0;
+            (stage @ Stage::Opening { .. }, Ok(()))
+                if self.aof.state == State::On && !self.aof.buffer.is_empty() =>
+            {
+                // Fed after the order was given, so it is in the base: it belongs to the old file.
+                // No step is left; the answer says whether it got there.
+                self.aof.rewrite.stage = stage;
+                self.force_write(out);
+                out.push(Output::Arrange(Vec::new()));
+            }
                 if manifest.is_some() {
                     self.aof.manifest = manifest;
                 }
                 self.begin_base(out);
             }
+                self.aof.selected = None;
             (Stage::Placing { manifest, bytes, file }, Ok(())) => {
                 self.aof.manifest = Some(manifest);
                 self.end_rewrite(bytes, file, out);

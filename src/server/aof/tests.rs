@@ -235,6 +235,22 @@ fn one_rewrite_at_a_time_and_none_beside_a_save() {
 }
 
 #[test]
+fn what_is_written_before_the_snapshot_is_in_the_old_increment_only() {
+    let (mut bench, conn) = bench("no");
+    bench.send(conn, b"BGREWRITEAOF\r\nSET k v\r\n");
+    assert_eq!(saves(&mut bench).len(), 1);
+    assert_eq!(appended(&bench).0, format!("{SELECT_0}{SET}"));
+    bench.outputs.clear();
+    bench.ask(conn, "SET k v");
+    let new = INCREMENT.replace(".1.", ".2.");
+    let in_new = bench.outputs.iter().find_map(|output| match output {
+        Output::AppendLog { name, data, .. } if *name == new => Some(data.clone()),
+        _ => None,
+    });
+    assert_eq!(in_new.as_deref(), Some(format!("{SELECT_0}{SET}").as_bytes()));
+}
+
+#[test]
 fn nothing_is_synced_beside_a_rewrite_if_that_is_not_wanted() {
     let (mut bench, conn) = bench("always");
     bench.ask(conn, "CONFIG SET no-appendfsync-on-rewrite yes");
