@@ -195,7 +195,7 @@ fn put(out: &mut Vec<u8>, little_endian: &[u8], little: bool) {
 /// The values, and where the next would begin.
 fn unpack(lua: &Lua, text: &[u8], data: &[u8], from: f64) -> Outcome<MultiValue> {
     let mut format = format(text);
-    if from < 1.0 {
+    if from.is_nan() || from < 1.0 {
         return Err("offset must be 1 or greater".to_owned());
     }
     let mut at = from as usize - 1;
