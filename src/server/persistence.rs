@@ -392,7 +392,12 @@ impl Server {
             self.reply(ask).simple("Background saving scheduled");
             return Ok(());
         }
-        self.begin_background_save(out);
+        if self.propagation.is_open() {
+            // Half of a block must not be in the file.
+            self.persistence.scheduled = true;
+        } else {
+            self.begin_background_save(out);
+        }
         self.reply(ask).simple("Background saving started");
         Ok(())
     }

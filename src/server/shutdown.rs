@@ -107,6 +107,10 @@ impl Server {
             return;
         }
         let (save, force) = (shutdown.save, shutdown.force);
+        if save && self.propagation.is_open() {
+            // A script runs, and the snapshot would hold half of it.
+            return;
+        }
         if !self.end_log(force, out) {
             return self.refuse_shutdown(out);
         }

@@ -171,7 +171,6 @@ impl Server {
     pub(super) fn begin_rewrite(&mut self, out: &mut Outbox) {
         self.aof.rewrite.scheduled = false;
         self.aof.rewrite.began = Some(self.now.mono);
-        self.aof.rewrite.count += 1;
         if self.aof.manifest.is_some() {
             return self.open_increment(out);
         }
@@ -207,7 +206,13 @@ impl Server {
         match manifest {
             Ok(manifest) => {
                 self.aof.manifest = Some(manifest);
-                self.open_increment(out);
+                if self.propagation.is_open() {
+                    // A script runs, and the base would hold half of it.
+                    self.settle_rewrite();
+                    self.aof.rewrite.scheduled = true;
+                } else {
+                    self.open_increment(out);
+                }
             }
             Err(reason) => self.fail_rewrite(&reason, out),
         }
@@ -241,6 +246,7 @@ impl Server {
     fn begin_base(&mut self, out: &mut Outbox) {
         let job = self.base_job();
         let job = self.start_job(Work::RewriteLog, job, out);
+        self.aof.rewrite.count += 1;
         self.aof.rewrite.stage = Stage::Writing { job };
         out.log(
             LogLevel::Notice,
@@ -317,12 +323,6 @@ impl Server {
             (Stage::Opening { .. }, Ok(())) if self.aof.flush.is_behind() => {
                 self.fail_rewrite("the old increment cannot be written", out);
             }
-            (Stage::Opening { manifest, file }, Ok(())) => {
-                if self.aof.state == State::On {
-                    self.sync_beside(out);
-                }
-                self.aof.file = file;
-                self.aof.flush.increment_size = 0;
             (stage @ Stage::Opening { .. }, Ok(()))
                 if self.aof.state == State::On && !self.aof.buffer.is_empty() =>
             {
@@ -332,12 +332,18 @@ impl Server {
                 self.force_write(out);
                 out.push(Output::Arrange(Vec::new()));
             }
+            (Stage::Opening { manifest, file }, Ok(())) => {
+                if self.aof.state == State::On {
+                    self.sync_beside(out);
+                }
+                self.aof.file = file;
+                self.aof.selected = None;
+                self.aof.flush.increment_size = 0;
                 if manifest.is_some() {
                     self.aof.manifest = manifest;
                 }
                 self.begin_base(out);
             }
-                self.aof.selected = None;
             (Stage::Placing { manifest, bytes, file }, Ok(())) => {
                 self.aof.manifest = Some(manifest);
                 self.end_rewrite(bytes, file, out);

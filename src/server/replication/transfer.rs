@@ -56,7 +56,11 @@ impl Server {
 
     /// Begins a snapshot for those who wait, if it is time.
     pub(super) fn begin_transfer_if_due(&mut self, out: &mut Outbox) {
-        if self.waiting().is_empty() || self.join_saving(out) || self.is_saving() {
+        if self.propagation.is_open()
+            || self.waiting().is_empty()
+            || self.join_saving(out)
+            || self.is_saving()
+        {
             return;
         }
         let waiting = self.waiting();
