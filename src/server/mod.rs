@@ -202,7 +202,9 @@ impl Server {
 
     /// The connection is gone, or about to be.
     fn forget_client(&mut self, conn: ConnId, reason: &str, out: &mut Outbox) {
-        self.abandon_script(conn, out);
+        if self.abandon_script(conn, out) {
+            return;
+        }
         let Some(mut client) = self.clients.remove(conn) else { return };
         self.forget_subscriptions(conn, std::mem::take(&mut client.subscriptions));
         self.forget_watched(conn, std::mem::take(&mut client.watched));

@@ -54,6 +54,8 @@ struct Running {
     db: usize,
     turns: u32,
     to_kill: bool,
+    /// Its client is gone.
+    is_abandoned: bool,
 }
 
 impl Scripting {
@@ -132,6 +134,7 @@ impl Server {
             db: self.clients.get(conn).map_or(0, |client| client.db),
             turns: 0,
             to_kill: false,
+            is_abandoned: false,
         });
         if is_alone {
             self.propagation.open(self.now);
@@ -292,6 +295,7 @@ impl Server {
     pub(super) fn tend_script(&mut self, out: &mut Outbox) {
         let Some(running) = &mut self.scripting.running else { return };
         let (conn, elapsed) = (running.conn, self.now.since(running.began));
+        let is_abandoned = running.is_abandoned;
         if elapsed >= self.config.busy_reply_threshold && !running.is_reported {
             running.is_reported = true;
             out.log(
@@ -309,25 +313,36 @@ impl Server {
         if let Err(error) = &result {
             self.stats.count_error(error.code());
         }
-        self.unblock(conn, |reply| match result {
-            Ok(value) => value.write(reply),
-            Err(error) => reply.error(error.text()),
-        });
+        if !is_abandoned {
+            self.unblock(conn, |reply| match result {
+                Ok(value) => value.write(reply),
+                Err(error) => reply.error(error.text()),
+            });
+        }
         self.end_command(conn);
+        if is_abandoned {
+            self.forget_client(conn, "", out);
+        }
         self.serve_those_who_came_first();
         self.apply_what_waited(out);
     }
 
-    /// The client of the running script is going: the script ends with it.
-    pub(super) fn abandon_script(&mut self, conn: ConnId, out: &mut Outbox) {
+    /// The client of the running script is going. The script ends with it, unless it has written:
+    /// then it goes on, and true is answered, because it still runs in its client's name.
+    pub(super) fn abandon_script(&mut self, conn: ConnId, out: &mut Outbox) -> bool {
         while let Some(running) = &mut self.scripting.running
             && running.conn == conn
         {
+            if running.has_written {
+                running.is_abandoned = true;
+                return true;
+            }
             running.to_kill = true;
             if self.go_on_with_script(out).is_some() {
                 self.end_command(conn);
             }
         }
+        false
     }
 
     /// SCRIPT KILL.
