@@ -49,7 +49,8 @@ pub(super) struct Jobs {
 /// A job seen from its node.
 struct Running {
     desk: Arc<Desk>,
-    thread: JoinHandle<()>,
+    /// `None` if there was none to be had.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Jobs {
@@ -72,10 +73,17 @@ impl Jobs {
             last_progress: Instant::now(),
         };
         let name = format!("{}job", crash::THREAD_PREFIX);
-        match thread::Builder::new().name(name).spawn(move || work.run(task)) {
-            Ok(thread) => drop(self.running.insert(id, Running { desk, thread })),
-            Err(error) => drop(self.post.send((id, JobEvent::Failed(words(&error))))),
-        }
+        let spawned = thread::Builder::new().name(name).spawn(move || work.run(task));
+        self.enter(id, desk, spawned);
+    }
+
+    /// Notes a job that was started. If it was not, it has failed.
+    fn enter(&mut self, id: JobId, desk: Arc<Desk>, spawned: io::Result<JoinHandle<()>>) {
+        let thread = spawned.map_err(|error| {
+            drop(self.post.send((id, JobEvent::Failed(words(&error)))));
+            self.ring();
+        });
+        self.running.insert(id, Running { desk, thread: thread.ok() });
     }
 
     /// Gives input to a job; `None` is its end.
@@ -114,6 +122,11 @@ impl Jobs {
         None
     }
 
+    /// There may be more news.
+    pub(super) fn ring(&self) {
+        self.ready.wake_owner();
+    }
+
     fn at_desk(&self, id: JobId, give: impl FnOnce(&mut DeskState)) {
         if let Some(job) = self.running.get(&id) {
             job.desk.order(give);
@@ -128,7 +141,7 @@ impl Drop for Jobs {
             job.desk.cancel();
         }
         for (_, job) in self.running.drain() {
-            drop(job.thread.join());
+            drop(job.thread.map(JoinHandle::join));
         }
     }
 }
@@ -482,4 +495,18 @@ fn stand_back() {
 /// With a delay after each key, keys are done one by one.
 fn keys_per_chunk(delay: Duration) -> usize {
     if delay.is_zero() { KEYS_PER_CHUNK } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_gets_no_thread_has_failed() {
+        let mut jobs = Jobs::new(Arc::default());
+        let refused = io::Error::from(io::ErrorKind::WouldBlock);
+        jobs.enter(JobId(1), Arc::default(), Err(refused));
+        assert!(matches!(jobs.next(), Some((JobId(1), JobEvent::Failed(_)))));
+        assert!(jobs.next().is_none());
+    }
 }
