@@ -31,6 +31,8 @@ use crate::world::WorldEvent;
 const READ_BYTES: usize = 64 << 10;
 /// Full reads of one connection in one round, so that no client starves the others.
 const READS_PER_ROUND: usize = 4;
+/// News of jobs in one round, so that a job that has much to say starves nobody.
+const JOB_NEWS_PER_ROUND: usize = 4;
 /// Rounds in a row without asking the system for news.
 const ROUNDS_IN_A_ROW: usize = 4;
 /// Connections taken from a listener in one round.
@@ -197,12 +199,12 @@ impl Node {
     }
 
     fn hear_jobs(&mut self) -> bool {
-        let mut is_busy = false;
-        while let Some((id, event)) = self.jobs.next() {
+        for heard in 0..JOB_NEWS_PER_ROUND {
+            let Some((id, event)) = self.jobs.next() else { return heard > 0 };
             self.step(Input::Job { id, event });
-            is_busy = true;
         }
-        is_busy
+        self.jobs.ring();
+        true
     }
 
     fn serve_ready(&mut self) -> bool {

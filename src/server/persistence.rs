@@ -143,8 +143,11 @@ impl Server {
     }
 
     pub(super) fn on_load_progress(&mut self, bytes: u64, total: Option<u64>) {
+        let was_beginning = self.persistence.is_beginning();
         self.persistence.loading = Some((bytes.max(1), total));
-        self.serve_those_who_came_first();
+        if was_beginning {
+            self.serve_those_who_came_first();
+        }
     }
 
     /// Runs what clients asked for before it was known whether they must wait for the data.

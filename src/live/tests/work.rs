@@ -194,6 +194,34 @@ fn chunks_stop_at_the_window_until_they_are_acknowledged() {
 }
 
 #[test]
+fn a_job_with_much_to_say_does_not_keep_the_node_from_its_clients() {
+    let mut bench = Bench::new();
+    let node = bench.add(Arc::new(|_| {
+        puppet(move |_, input, out, _| match input {
+            Input::Started => {
+                out.push(Output::StartJob { id: JOB, job: Job::ReadFile { name: file("big") } });
+                log(out, "started");
+            }
+            Input::Job { event: JobEvent::Chunk(data), .. } => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                out.push(Output::AckJob { id: JOB, bytes: data.len() });
+            }
+            Input::Job { .. } => log(out, "read"),
+            Input::Received { .. } => log(out, "heard"),
+            _ => {}
+        })
+    }));
+    let big = std::fs::File::create(bench.world.dir(node).join("big")).unwrap();
+    big.set_len(128 << 20).unwrap();
+    bench.world.start(node).unwrap();
+    bench.until_logged(node, "started");
+    let client = bench.world.connect(node);
+    bench.world.send(client, Bytes::from_static(b"hello"));
+    bench.until_logged(node, "heard");
+    assert!(!bench.has_logged(node, "read"));
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_a_fact() {
     let mut bench = Bench::new();
     let node = bench.start(worker(
