@@ -17,6 +17,10 @@ impl Server {
             // Time passes between the turns of a script, also where it is simulated.
             return self.now.mono + 1;
         }
+        if !self.unblocked.is_empty() {
+            // Let go by the end of the turn itself.
+            return self.now.mono;
+        }
         let waiter = self.waits.next_end().unwrap_or(self.next_cron);
         let pause = self.pauses.next_end().unwrap_or(self.next_cron);
         let log = self.aof.resume_at().unwrap_or(self.next_cron);
@@ -32,7 +36,7 @@ impl Server {
             return;
         }
         self.end_waits();
-        self.end_pauses(out);
+        self.end_pauses();
         if self.now.mono < self.next_cron {
             return;
         }

@@ -43,7 +43,7 @@ impl Server {
                 return Err(CommandError::fixed("ERR No shutdown in progress."));
             }
             out.log(LogLevel::Notice, "Shutdown manually aborted.");
-            self.unpause(PauseReason::Shutdown, out);
+            self.unpause(PauseReason::Shutdown);
             self.reply(ask).ok();
             return Ok(());
         }
@@ -112,7 +112,7 @@ impl Server {
             return;
         }
         if !self.end_log(force, out) {
-            return self.refuse_shutdown(out);
+            return self.refuse_shutdown();
         }
         if !save || self.is_loading() {
             self.finish_shutdown(out);
@@ -135,12 +135,12 @@ impl Server {
             return;
         }
         out.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
-        self.refuse_shutdown(out);
+        self.refuse_shutdown();
     }
 
-    fn refuse_shutdown(&mut self, out: &mut Outbox) {
+    fn refuse_shutdown(&mut self) {
         let by = self.shutdown.take().and_then(|shutdown| shutdown.by);
-        self.unpause(PauseReason::Shutdown, out);
+        self.unpause(PauseReason::Shutdown);
         if let Some(client) = by.and_then(|conn| self.clients.get_mut(conn)) {
             let conn = client.conn;
             client.reply.error("ERR Errors trying to SHUTDOWN. Check logs.");

@@ -247,9 +247,9 @@ fn pause(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     Ok(())
 }
 
-fn unpause(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
+fn unpause(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     server.reply(ask).ok();
-    server.unpause(PauseReason::Client, out);
+    server.unpause(PauseReason::Client);
     Ok(())
 }
 
