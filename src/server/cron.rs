@@ -63,9 +63,10 @@ impl Server {
         self.flush(out);
     }
 
-    /// Deletes keys whose time has come. A replica waits for its primary to say so, but for its own.
+    /// Deletes keys whose time has come. A replica waits for its primary to say so, but for its own;
+    /// a pause keeps the data as it is.
     fn expire_keys(&mut self) {
-        if self.is_loading() {
+        if self.is_loading() || self.pauses.is_on() {
             return;
         }
         if self.is_replica() {

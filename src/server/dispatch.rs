@@ -237,6 +237,8 @@ impl Server {
         let takes_local_writes = self.takes_local_writes();
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let from_primary = client.kind == ClientKind::Primary;
+        // What a script that began before the pause writes must not meet hidden keys.
+        let is_kept = self.pauses.is_on() && !self.scripting.is_running();
         let db = client.db;
         self.effect.reset();
         self.effect.track_touched |= takes_local_writes;
@@ -251,7 +253,7 @@ impl Server {
             dice: &mut self.dice,
             expiry: if from_primary {
                 ExpiryRule::Ignore
-            } else if self.replication.follows().is_some() {
+            } else if self.replication.follows().is_some() || is_kept {
                 ExpiryRule::Hide
             } else {
                 ExpiryRule::Delete
