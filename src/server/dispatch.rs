@@ -157,17 +157,19 @@ impl Server {
         if let Some(client) = self.clients.get_mut(conn) {
             client.hush(before);
         }
+        self.check_replica_output(conn, out);
     }
 
     /// Looks a command up, refuses it or runs it.
     fn run_command(&mut self, conn: ConnId, words: &[&[u8]], out: &mut Outbox) {
-        let command = match table::find(words) {
+        let found = table::find(words);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.last_command = found.as_ref().ok().map(|command| command.name.as_str());
+        }
+        let command = match found {
             Ok(command) => command,
             Err(error) => return self.reject(conn, words, &error),
         };
-        if let Some(client) = self.clients.get_mut(conn) {
-            client.last_command = Some(&command.name);
-        }
         if let Err(error) = self.check(conn, command) {
             self.stats.commands[command.index].rejected += 1;
             return self.reject(conn, words, &error);
@@ -235,10 +237,10 @@ impl Server {
     ) -> Result<(), CommandError> {
         let classes = self.event_classes();
         let takes_local_writes = self.takes_local_writes();
-        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
-        let from_primary = client.kind == ClientKind::Primary;
         // What a script that began before the pause writes must not meet hidden keys.
         let is_kept = self.pauses.is_on() && !self.scripting.is_running();
+        let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
+        let from_primary = client.kind == ClientKind::Primary;
         let db = client.db;
         self.effect.reset();
         self.effect.track_touched |= takes_local_writes;

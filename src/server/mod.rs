@@ -219,7 +219,7 @@ impl Server {
     /// Sends what was written during the turn.
     fn flush(&mut self, out: &mut Outbox) {
         for conn in self.clients.take_marked() {
-            if self.check_output(conn, out) {
+            if self.check_output(conn, out) || self.check_replica_output(conn, out) {
                 continue;
             }
             let Some(client) = self.clients.get_mut(conn) else { continue };
