@@ -1,6 +1,6 @@
 //! The link to the primary.
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use crate::keyspace::Keyspace;
 use crate::machine::{
@@ -411,9 +411,13 @@ impl Server {
             self.with_handshake(conn, out, Handshake::on_desync);
             return;
         };
-        let rest = BytesMut::from(&whole[applied..]);
+        if held.is_empty() {
+            held.extend_from_slice(&data[applied..]);
+        } else {
+            held.advance(applied);
+        }
         if let Some(attempt) = self.replication.upstream.as_mut().and_then(|u| u.attempt(conn)) {
-            attempt.unapplied = rest;
+            attempt.unapplied = held;
             attempt.parsed = parsed - applied;
         }
     }
