@@ -138,6 +138,13 @@ pub struct StreamHead {
     pub selected_db: i64,
 }
 
+impl StreamHead {
+    /// The database that the stream is in, if a node with so many has it.
+    pub fn selected(&self, databases: usize) -> Option<usize> {
+        usize::try_from(self.selected_db).ok().filter(|db| *db < databases)
+    }
+}
+
 /// News of a job.
 #[derive(Debug)]
 pub enum JobEvent {

@@ -221,7 +221,7 @@ impl Server {
         history.stream.open_backlog();
         if let Some(upstream) = &mut self.replication.upstream {
             upstream.resumable = true;
-            self.replication.selected = usize::try_from(head.selected_db).ok();
+            self.replication.selected = head.selected(self.config.databases);
             return;
         }
         self.shift_history(out);

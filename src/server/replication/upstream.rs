@@ -363,10 +363,7 @@ impl Server {
         let replication = &mut self.replication;
         replication.history.adopt_full(replid, offset);
         replication.history.stream.open_backlog();
-        replication.selected = loaded
-            .stream
-            .and_then(|head| usize::try_from(head.selected_db).ok())
-            .filter(|db| *db < self.config.databases);
+        replication.selected = loaded.stream.and_then(|head| head.selected(self.config.databases));
         replication.last_sync = Some((SyncKind::Full, self.now.mono));
         if !self.loads_from_connection(conn) {
             out.push(Output::Rename { from: copy_name(conn), to: self.config.dbfilename.clone() });
