@@ -37,6 +37,8 @@ pub enum Stage {
     Transferring {
         /// Since when its connection takes no more bytes.
         stuck_since: Option<Millis>,
+        /// Bytes that waited in it at the last look.
+        unsent_bytes: usize,
     },
     /// The snapshot file is being sent.
     SendFile,
@@ -196,7 +198,7 @@ impl Replica {
         let late = |since: Millis| now.saturating_sub(since) > timeout_ms;
         let phase = match self.stage {
             Stage::Online { .. } if !self.used_sync && late(self.heard_at) => "streaming sync",
-            Stage::Transferring { stuck_since: Some(since) } if late(since) => "full sync",
+            Stage::Transferring { stuck_since: Some(since), .. } if late(since) => "full sync",
             _ => return None,
         };
         Some(format!("Disconnecting timedout replica ({phase}): {}", self.name()))
@@ -269,7 +271,7 @@ mod tests {
     use super::*;
     use crate::base::rng::Dice;
 
-    const TRANSFER: Stage = Stage::Transferring { stuck_since: None };
+    const TRANSFER: Stage = Stage::Transferring { stuck_since: None, unsent_bytes: 0 };
 
     fn history() -> History {
         let mut history = History::new(&mut Dice::new(1), Stream::new(1 << 20));
@@ -377,7 +379,7 @@ mod tests {
         );
         replica.stage = TRANSFER;
         assert_eq!(replica.timed_out(60_001, 60_000), None, "only while its connection is stuck");
-        replica.stage = Stage::Transferring { stuck_since: Some(1) };
+        replica.stage = Stage::Transferring { stuck_since: Some(1), unsent_bytes: 1 };
         assert!(replica.timed_out(60_002, 60_000).unwrap().contains("(full sync)"));
         assert_eq!(waiting(Announced::default()).timed_out(1_000_000, 60_000), None);
     }

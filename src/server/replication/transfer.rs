@@ -113,8 +113,11 @@ impl Server {
         out.log(LogLevel::Notice, format!("Starting BGSAVE for SYNC with target: {target}"));
         out.emit(Fact::SaveStarted { target: target.to_owned() });
         let mark = self.dice.hex40();
-        let stage =
-            if diskless { Stage::Transferring { stuck_since: None } } else { Stage::Saving };
+        let stage = if diskless {
+            Stage::Transferring { stuck_since: None, unsent_bytes: 0 }
+        } else {
+            Stage::Saving
+        };
         if self.replication.upstream.is_none() {
             self.replication.selected = None;
         }
@@ -312,9 +315,10 @@ impl Server {
         let now = self.now.mono;
         for (conn, replica) in &mut self.replication.replicas {
             let unsent = self.clients.get(*conn).map_or(0, |c| c.unsent_bytes);
-            if let Stage::Transferring { stuck_since } = &mut replica.stage {
-                *stuck_since =
-                    if unsent > RECEIVER_WINDOW_BYTES { stuck_since.or(Some(now)) } else { None };
+            if let Stage::Transferring { stuck_since, unsent_bytes } = &mut replica.stage {
+                let is_stuck = unsent > RECEIVER_WINDOW_BYTES && unsent >= *unsent_bytes;
+                *stuck_since = if is_stuck { stuck_since.or(Some(now)) } else { None };
+                *unsent_bytes = unsent;
             }
         }
     }
