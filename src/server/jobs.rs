@@ -71,7 +71,7 @@ impl Server {
     pub(super) fn on_job(&mut self, id: JobId, event: JobEvent, out: &mut Outbox) {
         match event {
             JobEvent::Chunk(data) => match self.jobs.works.get_mut(&id) {
-                Some(Work::Transfer) => self.on_transfer_chunk(&data, out),
+                Some(Work::Transfer) => self.on_transfer_chunk(id, &data, out),
                 Some(Work::Send(sending)) => {
                     sending.untaken += data.len();
                     let conn = sending.conn;
@@ -97,9 +97,9 @@ impl Server {
             (Some(Work::LoadFromPrimary), outcome) => self.on_upstream_load(id, outcome, out),
             (Some(Work::Save), outcome) => self.on_saved(id, outcome, out),
             (Some(Work::Transfer), Ok(JobOutcome::Saved { bytes })) => {
-                self.on_transfer_done(bytes, out);
+                self.on_transfer_done(id, bytes, out);
             }
-            (Some(Work::Transfer), _) => self.on_transfer_failed(out),
+            (Some(Work::Transfer), _) => self.on_transfer_failed(id, out),
             (Some(Work::LoadLog), outcome) => self.on_log_read(outcome, out),
             (Some(Work::ReadManifest), outcome) => self.on_manifest_read(outcome, out),
             (Some(Work::RewriteLog), outcome) => self.on_base_written(outcome, out),

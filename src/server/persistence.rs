@@ -267,6 +267,7 @@ impl Server {
     pub(super) fn begin_last_save(&mut self, out: &mut Outbox) -> JobId {
         if let Some(save) = self.persistence.save.take() {
             self.cancel_job(save.job, out);
+            self.on_transfer_failed(save.job, out);
         }
         self.start_save_job(out)
     }
@@ -304,7 +305,7 @@ impl Server {
                 out.log(LogLevel::Notice, "DB saved on disk");
                 out.log(LogLevel::Notice, "Background saving terminated with success");
                 out.emit(Fact::SaveDone { bytes });
-                self.send_saved_file(bytes, out);
+                self.send_saved_file(job, bytes, out);
                 self.answer_savers(&Ok(()));
                 self.on_shutdown_save(job, true, out);
             }
@@ -313,7 +314,7 @@ impl Server {
                 self.persistence.last_ok = false;
                 out.log(LogLevel::Warning, format!("Background saving error: {reason}"));
                 out.emit(Fact::SaveFailed { reason: reason.clone() });
-                self.on_transfer_failed(out);
+                self.on_transfer_failed(job, out);
                 self.answer_savers(&Err(CommandError::new(format!("ERR {reason}"))));
                 self.on_shutdown_save(job, false, out);
             }

@@ -130,3 +130,6 @@ impl Server {
         self.tend_failover(out);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,7 +151,8 @@ fn no_snapshot_holds_half_a_script() {
     };
     let mut bench = Bench::new(&[("save", "1 1")]);
     let (replica, other) = (bench.connect(), bench.connect());
-    bench.send(replica, b"REPLCONF capa eof\r\nPSYNC ? -1\r\n");
+    bench.ask(replica, "REPLCONF capa eof");
+    bench.send(replica, b"PSYNC ? -1\r\n");
     bench.send(other, b"SET a 1\r\n");
     bench.send(other, b"BGREWRITEAOF\r\n");
     begin_to_write(&mut bench);
