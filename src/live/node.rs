@@ -5,9 +5,10 @@
 //! queued is written, each connection with as few system calls as possible. Between rounds it
 //! sleeps until a connection rings, a job has news, an order comes, or its one timer fires.
 
+mod lingering;
 mod outputs;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Sleep;
 
+use self::lingering::Lingering;
 use super::clock::{Clock, stopwatch};
 use super::conn::{Conn, Dialling, Stream};
 use super::control::{Control, Death, Order, Show};
@@ -87,6 +89,8 @@ pub(super) struct Node {
     ready: Vec<Token>,
     /// Connections with something to write.
     touched: Vec<ConnId>,
+    /// Closed connections whose last bytes have not left, by when they are looked at again.
+    lingering: VecDeque<Lingering>,
     /// What the machine must hear in the next round.
     news: Vec<News>,
     is_started: bool,
@@ -130,6 +134,7 @@ impl Node {
             jobs: Jobs::new(Arc::clone(ready)),
             buffer: vec![0; READ_BYTES].into(),
             touched: Vec::new(),
+            lingering: VecDeque::new(),
             news: Vec::new(),
             is_started: false,
             pictured: 0,
@@ -167,6 +172,7 @@ impl Node {
             self.is_changed = true;
         }
         self.flush();
+        self.drop_lingering();
         !self.news.is_empty()
     }
 
@@ -319,6 +325,8 @@ impl Node {
                 Ok(()) if conn.is_closing => {
                     if conn.unsent == 0 {
                         self.conns.remove(&id);
+                    } else {
+                        self.let_linger(id);
                     }
                 }
                 Ok(()) if conn.unsent != conn.told => self.news.push(News::Unsent(id)),
@@ -370,7 +378,8 @@ impl Node {
             Some(until)
         } else {
             let picture = self.is_changed.then_some(self.pictured + VIEW_EVERY_MS);
-            self.machine.deadline().into_iter().chain(picture).min()
+            let lingering = self.next_lingering();
+            self.machine.deadline().into_iter().chain(picture).chain(lingering).min()
         };
         if next != self.armed {
             self.armed = next;
