@@ -213,7 +213,8 @@ enum Task {
     SaveChunks(Encoder, Duration),
     LoadFile(PathBuf, Decoder, Duration),
     LoadStream(Option<PathBuf>, Decoder, Duration),
-    ReadFile(PathBuf),
+    /// Opened already: what bears the name by now may not be what the node meant.
+    ReadFile(io::Result<Option<File>>),
     SyncLog(io::Result<LogSync>),
     Discard(Keyspace),
     Script(String, Vec<String>, Duration),
@@ -254,7 +255,7 @@ impl Task {
             Job::RunScript { path, args, limit_ms } => {
                 Self::Script(path, args, Duration::from_millis(limit_ms))
             }
-            Job::ReadFile { name } => Self::ReadFile(files.path(&name)),
+            Job::ReadFile { name } => Self::ReadFile(open(&files.path(&name))),
             Job::SyncLog { name } => Self::SyncLog(files.log_sync(&name)),
         }
     }
@@ -312,7 +313,7 @@ impl Work {
             Task::LoadStream(copy_to, decoder, delay) => {
                 self.load_stream(copy_to.as_deref(), decoder, delay)
             }
-            Task::ReadFile(path) => self.read_file(&path),
+            Task::ReadFile(opened) => self.read_file(opened?),
             Task::SyncLog(log) => {
                 log?.run()?;
                 Ok(JobOutcome::Synced)
@@ -415,8 +416,8 @@ impl Work {
         Ok(JobOutcome::Loaded(Box::new(loaded)))
     }
 
-    fn read_file(&mut self, path: &Path) -> Done {
-        let Some(mut file) = open(path)? else { return Ok(JobOutcome::NoFile) };
+    fn read_file(&mut self, opened: Option<File>) -> Done {
+        let Some(mut file) = opened else { return Ok(JobOutcome::NoFile) };
         let mut bytes = 0;
         loop {
             let mut buffer = vec![0; READ_BYTES];

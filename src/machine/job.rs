@@ -48,7 +48,7 @@ pub enum Job {
     },
     /// Lets go of data, which takes long if there is much.
     Discard(Keyspace),
-    /// Reads a file in chunks.
+    /// Reads in chunks a file as it is when the job is given out, whatever takes its name later.
     ReadFile {
         /// File name.
         name: String,

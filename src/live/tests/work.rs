@@ -222,6 +222,42 @@ fn a_job_with_much_to_say_does_not_keep_the_node_from_its_clients() {
 }
 
 #[test]
+fn a_file_is_read_as_it_was_when_that_was_asked_for() {
+    let mut bench = Bench::new();
+    let node = bench.add(worker(
+        |out| {
+            out.push(Output::StartJob { id: JOB, job: Job::ReadFile { name: file("f") } });
+            out.push(Output::WriteFile { name: file("f"), data: Bytes::from_static(b"newer") });
+        },
+        |event, out| {
+            if let JobEvent::Done(outcome) = event {
+                log(out, format!("{outcome:?}"));
+            }
+        },
+    ));
+    std::fs::write(bench.world.dir(node).join("f"), b"old").unwrap();
+    bench.world.start(node).unwrap();
+    bench.until_logged(node, "Read { bytes: 3 }");
+}
+
+#[test]
+fn a_file_that_cannot_take_its_place_leaves_nothing() {
+    let mut bench = Bench::new();
+    let node = bench.add(worker(
+        |out| {
+            out.push(Output::WriteFile { name: file("taken"), data: Bytes::new() });
+            log(out, "tried");
+        },
+        |_, _| {},
+    ));
+    let dir = bench.world.dir(node);
+    std::fs::create_dir(dir.join("taken")).unwrap();
+    bench.world.start(node).unwrap();
+    bench.until_logged(node, "tried");
+    assert!(!dir.join("taken.tmp").exists());
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_a_fact() {
     let mut bench = Bench::new();
     let node = bench.start(worker(
