@@ -146,7 +146,8 @@ impl Server {
         }
         let Some(client) = self.clients.get_mut(conn) else { return };
         client.active = self.now.mono;
-        client.reply_mode = match client.reply_mode {
+        let mode_before = client.reply_mode;
+        client.reply_mode = match mode_before {
             ReplyMode::SkipNext => ReplyMode::Skip,
             ReplyMode::Skip => ReplyMode::On,
             mode => mode,
@@ -156,6 +157,10 @@ impl Server {
         self.run_command(conn, words, out);
         if let Some(client) = self.clients.get_mut(conn) {
             client.hush(before);
+            if client.blocked == Some(Blocked::Paused) {
+                // It is read again.
+                client.reply_mode = mode_before;
+            }
         }
         self.check_replica_output(conn, out);
     }

@@ -515,5 +515,8 @@ mod tests {
         let sent = b"CLIENT REPLY SKIP\r\nECHO a\r\nECHO b\r\nCLIENT REPLY OFF\r\nECHO c\r\n\
                      CLIENT REPLY ON\r\n";
         assert_eq!(bench.send(conn, sent), "$1\r\nb\r\n+OK\r\n");
+        bench.send(conn, b"CLIENT PAUSE 100\r\nCLIENT REPLY SKIP\r\nECHO a\r\nECHO b\r\n");
+        bench.advance(200);
+        assert_eq!(bench.received(conn), "$1\r\nb\r\n");
     }
 }
