@@ -13,7 +13,7 @@ use super::Server;
 use super::awaited::KeyWait;
 use super::client::ClientKind;
 use super::table::Command;
-use crate::command::flags;
+use crate::command::{CommandError, flags};
 use crate::machine::{ConnId, Millis, Outbox};
 use crate::resp::Reply;
 
@@ -33,6 +33,10 @@ pub enum Blocked {
     Keys(Box<KeyWait>),
     /// SAVE: the snapshot file to be written.
     Save,
+    /// CONFIG REWRITE: the file to be written.
+    Rewrite,
+    /// SHUTDOWN: the node to end, or not to.
+    Shutdown,
     /// EVAL: the script to end.
     Script,
     /// DEBUG LOADAOF: the log to be read.
@@ -47,7 +51,7 @@ impl Blocked {
         match self {
             Self::Replicas { until, .. } => *until,
             Self::Keys(wait) => wait.until,
-            Self::Save | Self::Loading | Self::Script | Self::Paused => None,
+            _ => None,
         }
     }
 
@@ -195,7 +199,7 @@ impl Server {
                 self.waits.for_replicas.insert(conn);
             }
             Blocked::Keys(wait) => self.awaited.add(conn, wait),
-            Blocked::Save | Blocked::Loading | Blocked::Script | Blocked::Paused => {}
+            _ => {}
         }
         client.blocked = Some(blocked);
         self.track_touched();
@@ -214,6 +218,17 @@ impl Server {
         self.unblocked.push(conn);
     }
 
+    /// The wait of a client for the end of its command is over.
+    pub(super) fn unblock_with(&mut self, conn: ConnId, result: &Result<(), CommandError>) {
+        if let Err(error) = result {
+            self.stats.count_error(error.code());
+        }
+        self.unblock(conn, |reply| match result {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(error.text()),
+        });
+    }
+
     /// A client waits no longer, or is gone.
     pub(super) fn forget_wait(&mut self, conn: ConnId, blocked: &Blocked) {
         if let Some(until) = blocked.until() {
@@ -224,7 +239,7 @@ impl Server {
                 self.waits.for_replicas.remove(&conn);
             }
             Blocked::Keys(wait) => self.awaited.remove(wait),
-            Blocked::Save | Blocked::Loading | Blocked::Script | Blocked::Paused => {}
+            _ => {}
         }
         self.track_touched();
     }

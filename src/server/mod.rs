@@ -20,6 +20,7 @@
 //!   `latest_fork_usec` and copy-on-write sizes are 0.
 
 mod aof;
+mod arranging;
 mod awaited;
 pub mod blocking;
 mod client;
@@ -91,6 +92,7 @@ pub struct Server {
     /// An orderly end under way.
     shutdown: Option<shutdown::Shutdown>,
     jobs: Jobs,
+    changes: arranging::Changes,
     /// Clients whose wait is over: their further requests can be run.
     unblocked: Vec<ConnId>,
     stats: Stats,
@@ -156,6 +158,7 @@ impl Server {
             aof: aof::Aof::default(),
             shutdown: None,
             jobs: Jobs::default(),
+            changes: arranging::Changes::default(),
             unblocked: Vec::new(),
             stats: Stats::default(),
             pubsub: pubsub::PubSub::default(),

@@ -6,14 +6,15 @@
 
 use bytes::BytesMut;
 
+use super::arranging::Change;
 use super::blocking::Blocked;
 use super::cmd::InfoText;
 use super::jobs::Work;
 use super::{Ask, Server};
 use crate::command::CommandError;
 use crate::machine::{
-    Fact, Job, JobId, JobOutcome, Loaded, LogLevel, Millis, Outbox, Output, ReplicationMeta, Role,
-    SaveTarget, StreamHead,
+    Fact, FileStep, Job, JobId, JobOutcome, Loaded, LogLevel, Millis, Outbox, Output,
+    ReplicationMeta, Role, SaveTarget, StreamHead,
 };
 use crate::persist::rdb::{Decoder, Encoder, RdbError};
 use crate::resp::{Reply, write_command};
@@ -52,6 +53,13 @@ struct Save {
     began: Millis,
     /// Changes that the snapshot does not hold are those made since.
     changes_before: u64,
+}
+
+/// A save whose file is written, and not yet in its place.
+#[derive(Debug)]
+pub struct Saved {
+    save: Save,
+    bytes: u64,
 }
 
 impl Default for Persistence {
@@ -293,32 +301,50 @@ impl Server {
         out: &mut Outbox,
     ) {
         let Some(save) = self.persistence.save.take_if(|save| save.job == job) else { return };
-        self.persistence.last_duration_s = (self.now.since(save.began) / 1000) as i64;
         match outcome {
             Ok(JobOutcome::Saved { bytes }) => {
                 let (from, to) = (self.temporary_file(), self.config.dbfilename.clone());
-                out.push(Output::Rename { from, to });
-                self.stats.unsaved_changes -= save.changes_before.min(self.stats.unsaved_changes);
-                self.persistence.last_save_s = self.now.wall_s();
-                self.persistence.last_ok = true;
-                self.persistence.saves += 1;
-                out.log(LogLevel::Notice, "DB saved on disk");
-                out.log(LogLevel::Notice, "Background saving terminated with success");
-                out.emit(Fact::SaveDone { bytes });
-                self.send_saved_file(job, bytes, out);
-                self.answer_savers(&Ok(()));
-                self.on_shutdown_save(job, true, out);
+                let place = vec![FileStep::Rename { from, to }];
+                self.arrange(Change::Snapshot(Saved { save, bytes }), place, out);
             }
             Ok(_) => {}
-            Err(reason) => {
-                self.persistence.last_ok = false;
-                out.log(LogLevel::Warning, format!("Background saving error: {reason}"));
-                out.emit(Fact::SaveFailed { reason: reason.clone() });
-                self.on_transfer_failed(job, out);
-                self.answer_savers(&Err(CommandError::new(format!("ERR {reason}"))));
-                self.on_shutdown_save(job, false, out);
-            }
+            Err(reason) => self.fail_save(&save, &reason, out),
         }
+    }
+
+    /// The snapshot file was put in its place, or not.
+    pub(super) fn on_snapshot_placed(
+        &mut self,
+        saved: Saved,
+        result: Result<(), String>,
+        out: &mut Outbox,
+    ) {
+        let Saved { save, bytes } = saved;
+        if let Err(reason) = result {
+            out.push(Output::Remove { name: self.temporary_file() });
+            return self.fail_save(&save, &reason, out);
+        }
+        self.persistence.last_duration_s = (self.now.since(save.began) / 1000) as i64;
+        self.stats.unsaved_changes -= save.changes_before.min(self.stats.unsaved_changes);
+        self.persistence.last_save_s = self.now.wall_s();
+        self.persistence.last_ok = true;
+        self.persistence.saves += 1;
+        out.log(LogLevel::Notice, "DB saved on disk");
+        out.log(LogLevel::Notice, "Background saving terminated with success");
+        out.emit(Fact::SaveDone { bytes });
+        self.send_saved_file(save.job, bytes, out);
+        self.answer_savers(&Ok(()));
+        self.on_shutdown_save(save.job, true, out);
+    }
+
+    fn fail_save(&mut self, save: &Save, reason: &str, out: &mut Outbox) {
+        self.persistence.last_duration_s = (self.now.since(save.began) / 1000) as i64;
+        self.persistence.last_ok = false;
+        out.log(LogLevel::Warning, format!("Background saving error: {reason}"));
+        out.emit(Fact::SaveFailed { reason: reason.to_owned() });
+        self.on_transfer_failed(save.job, out);
+        self.answer_savers(&Err(CommandError::new(format!("ERR {reason}"))));
+        self.on_shutdown_save(save.job, false, out);
     }
 
     /// Nobody needs the snapshot any more.
@@ -408,10 +434,7 @@ impl Server {
 
     fn answer_savers(&mut self, result: &Result<(), CommandError>) {
         for conn in self.clients.ids(|c| c.blocked == Some(Blocked::Save)) {
-            self.unblock(conn, |reply| match result {
-                Ok(()) => reply.ok(),
-                Err(error) => reply.error(error.text()),
-            });
+            self.unblock_with(conn, result);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::machine::{
     Fact, FileStep, Job, JobId, JobOutcome, LogLevel, Millis, Outbox, Output, SaveForm, SaveTarget,
 };
 use crate::persist::aof::{Manifest, ManifestError};
+use crate::server::arranging::Change;
 use crate::server::jobs::Work;
 use crate::server::{Ask, Server};
 
@@ -227,7 +228,7 @@ impl Server {
             State::Waiting => {
                 let file = self.log_path(FIRST_INCREMENT);
                 log_creation(FIRST_INCREMENT, out);
-                out.push(Output::Arrange(vec![empty(&file)]));
+                self.arrange(Change::Log, vec![empty(&file)], out);
                 self.aof.rewrite.stage = Stage::Opening { manifest: None, file };
             }
             State::On => {
@@ -237,7 +238,7 @@ impl Server {
                 log_creation(&name, out);
                 let data = manifest.format().into();
                 let named = FileStep::Write { name: self.manifest_path(), data };
-                out.push(Output::Arrange(vec![empty(&file), named]));
+                self.arrange(Change::Log, vec![empty(&file), named], out);
                 self.aof.rewrite.stage = Stage::Opening { manifest: Some(manifest), file };
             }
         }
@@ -306,12 +307,16 @@ impl Server {
         let data = manifest.format().into();
         steps.push(FileStep::Write { name: self.manifest_path(), data });
         self.force_write(out);
-        out.push(Output::Arrange(steps));
+        self.arrange(Change::Log, steps, out);
         self.aof.rewrite.stage = Stage::Placing { manifest, bytes, file };
     }
 
-    /// Files were put in order, or not.
-    pub(in crate::server) fn on_arranged(&mut self, result: Result<(), String>, out: &mut Outbox) {
+    /// The log's files were put in order, or not.
+    pub(in crate::server) fn on_log_arranged(
+        &mut self,
+        result: Result<(), String>,
+        out: &mut Outbox,
+    ) {
         if self.aof.loading.is_some() {
             return self.on_log_opened(result, out);
         }
@@ -330,7 +335,7 @@ impl Server {
                 // No step is left; the answer says whether it got there.
                 self.aof.rewrite.stage = stage;
                 self.force_write(out);
-                out.push(Output::Arrange(Vec::new()));
+                self.arrange(Change::Log, Vec::new(), out);
             }
             (Stage::Opening { manifest, file }, Ok(())) => {
                 if self.aof.state == State::On {
