@@ -179,6 +179,9 @@ impl Server {
             self.stats.commands[command.index].rejected += 1;
             return self.reject(conn, words, &error);
         }
+        if self.is_ended_by_log(conn, command, out) {
+            return;
+        }
         if self.postpone(conn, command) || self.queue(conn, command, words) {
             return;
         }

@@ -377,3 +377,27 @@ fn files_that_cannot_be_made_fail_the_rewrite_and_the_old_log_goes_on() {
     bench.ask(conn, "SET k v");
     assert_eq!(appended(&bench), (format!("{SELECT_0}{SET}"), true));
 }
+
+#[test]
+fn a_replica_that_cannot_write_its_log_ends_unless_it_may_go_on() {
+    for (may_go_on, ends) in [("no", true), ("yes", false)] {
+        let (mut bench, conn) = bench("everysec");
+        bench.ask(conn, &format!("CONFIG SET replica-ignore-disk-write-errors {may_go_on}"));
+        bench.ask(conn, "SET k v");
+        bench.ask(conn, "REPLICAOF 127.0.0.1 7000");
+        bench.advance(1100);
+        let link = ConnId::dialled(1);
+        let local = crate::machine::Endpoint::new("127.0.0.1", 50_000);
+        bench.step(Input::Dialled { conn: link, local });
+        for line in ["+PONG\r\n", "+OK\r\n+OK\r\n", "+CONTINUE\r\n"] {
+            bench.step(Input::Received { conn: link, data: line.as_bytes() });
+        }
+        bench.step(Input::Received { conn: link, data: SET.as_bytes() });
+        let (name, reason) = (INCREMENT.to_owned(), "EIO".to_owned());
+        bench.step(Input::LogFailed { name, reason, unwritten: Bytes::from_static(b"x") });
+        bench.step(Input::Received { conn: link, data: SET.as_bytes() });
+        let has_ended = bench.outputs.iter().any(|o| matches!(o, Output::Exit { code: 1 }));
+        assert_eq!(has_ended, ends);
+        assert_eq!(has_logged(&bench, "Replica was unable to write command to disk."), ends);
+    }
+}
