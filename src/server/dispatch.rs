@@ -296,6 +296,7 @@ impl Server {
         if command.is(flags::NO_MULTI) && client.transaction.is_some() {
             return Err(CommandError::fixed("ERR Command not allowed inside a transaction"));
         }
+        self.check_memory(client, command)?;
         if (is_write || command.name == "ping") && !from_primary {
             self.check_disk_error()?;
         }

@@ -47,6 +47,7 @@ struct Running {
     /// Its client is told when it ends; until then it can be interrupted.
     is_alone: bool,
     read_only: bool,
+    allow_oom: bool,
     has_written: bool,
     /// Whether it was said that it is slow.
     is_reported: bool,
@@ -129,6 +130,7 @@ impl Server {
             began: self.now.mono,
             is_alone,
             read_only: read_only || script.flags.no_writes,
+            allow_oom: script.flags.allow_oom,
             has_written: false,
             is_reported: false,
             db: self.clients.get(conn).map_or(0, |client| client.db),
@@ -167,6 +169,9 @@ impl Server {
             return Err(CommandError::fixed(
                 "READONLY You can not run script with write flag on readonly replica.",
             ));
+        }
+        if !said.allow_oom && self.is_out_of_memory() {
+            return Err(CommandError::OUT_OF_MEMORY);
         }
         self.check_disk_error()?;
         self.check_good_replicas()
@@ -273,6 +278,10 @@ impl Server {
             return Err(CommandError::STALE);
         }
         let Some(running) = &self.scripting.running else { return Ok(command) };
+        let needs_memory = command.is(flags::DENYOOM) && !running.has_written && !running.allow_oom;
+        if needs_memory && self.is_out_of_memory() {
+            return Err(CommandError::OUT_OF_MEMORY);
+        }
         if !command.is(flags::WRITE) {
             return Ok(command);
         }
