@@ -47,6 +47,8 @@ pub(super) struct Conn {
     pub(super) is_closing: bool,
     /// That was not done at once.
     pub(super) is_lingering: bool,
+    /// The machine does not want what arrives now.
+    pub(super) is_unread: bool,
     /// Whether it is on the node's list of connections to flush.
     pub(super) is_touched: bool,
 }
@@ -97,6 +99,7 @@ impl Conn {
             told: 0,
             is_closing: false,
             is_lingering: false,
+            is_unread: false,
             is_touched: false,
         }
     }

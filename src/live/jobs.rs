@@ -37,6 +37,8 @@ const SCRIPT_LOOK: Duration = Duration::from_millis(20);
 const READ_BYTES: usize = 64 << 10;
 /// Least time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// Bytes after which there is a report in any case: some nodes wait for it.
+const PROGRESS_BYTES: u64 = 4 << 20;
 
 /// The jobs of one node.
 pub(super) struct Jobs {
@@ -71,6 +73,7 @@ impl Jobs {
             ready: Arc::clone(&self.ready),
             keys_done: 0,
             last_progress: Instant::now(),
+            bytes_told: 0,
         };
         let name = format!("{}job", crash::THREAD_PREFIX);
         let spawned = thread::Builder::new().name(name).spawn(move || work.run(task));
@@ -283,6 +286,8 @@ struct Work {
     ready: Arc<Ready>,
     keys_done: u64,
     last_progress: Instant,
+    /// Bytes at the last report.
+    bytes_told: u64,
 }
 
 impl Work {
@@ -464,8 +469,9 @@ impl Work {
     }
 
     fn progress(&mut self, bytes: u64, bytes_total: Option<u64>) {
-        if self.last_progress.elapsed() >= PROGRESS_EVERY {
-            self.last_progress = Instant::now();
+        let is_far = bytes - self.bytes_told >= PROGRESS_BYTES;
+        if is_far || self.last_progress.elapsed() >= PROGRESS_EVERY {
+            (self.last_progress, self.bytes_told) = (Instant::now(), bytes);
             self.tell(JobEvent::Progress { bytes, bytes_total, keys: self.keys_done });
         }
     }

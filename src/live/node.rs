@@ -268,7 +268,8 @@ impl Node {
         self.touch(id);
         let mut is_busy = self.finish_dial(id);
         for _ in 0..READS_PER_ROUND {
-            let Some(conn) = self.conns.get_mut(&id).filter(|conn| !conn.is_closing) else {
+            let is_read = |conn: &&mut Conn| !conn.is_closing && !conn.is_unread;
+            let Some(conn) = self.conns.get_mut(&id).filter(is_read) else {
                 return is_busy;
             };
             match conn.poll_read(&mut self.buffer) {

@@ -81,11 +81,11 @@ impl Server {
                 Some(Work::ReadManifest) => self.on_manifest_chunk(&data),
                 _ => {}
             },
-            JobEvent::Progress { bytes, bytes_total, .. } => {
-                if let Some(Work::LoadAtStart) = self.jobs.works.get(&id) {
-                    self.on_load_progress(bytes, bytes_total);
-                }
-            }
+            JobEvent::Progress { bytes, bytes_total, .. } => match self.jobs.works.get(&id) {
+                Some(Work::LoadAtStart) => self.on_load_progress(bytes, bytes_total),
+                Some(Work::LoadFromPrimary) => self.on_upstream_progress(id, bytes, out),
+                _ => {}
+            },
             JobEvent::Done(outcome) => self.on_job_over(id, Ok(outcome), out),
             JobEvent::Failed(reason) => self.on_job_over(id, Err(reason), out),
         }

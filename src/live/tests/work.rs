@@ -194,6 +194,35 @@ fn chunks_stop_at_the_window_until_they_are_acknowledged() {
 }
 
 #[test]
+fn what_is_not_wanted_stays_in_the_network() {
+    let mut bench = Bench::new();
+    let node = bench.start(Arc::new(|_| {
+        let mut first = None;
+        puppet(move |_, input, out, _| match input {
+            Input::Accepted { conn, .. } if first.is_none() => {
+                first = Some(conn);
+                out.push(Output::Read { conn, on: false });
+            }
+            Input::Received { conn, .. } => match first {
+                Some(first) if first != conn => {
+                    log(out, "go on");
+                    out.push(Output::Read { conn: first, on: true });
+                }
+                _ => log(out, "heard"),
+            },
+            _ => {}
+        })
+    }));
+    let (held, other) = (bench.world.connect(node), bench.world.connect(node));
+    bench.world.send(held, Bytes::from_static(b"hello"));
+    let patience = std::time::Duration::from_millis(200);
+    assert!(!bench.waits_for(patience, |bench| !bench.logs.is_empty()));
+    bench.world.send(other, Bytes::from_static(b"now"));
+    bench.until_logged(node, "heard");
+    assert!(bench.has_logged(node, "go on"));
+}
+
+#[test]
 fn a_job_with_much_to_say_does_not_keep_the_node_from_its_clients() {
     let mut bench = Bench::new();
     let node = bench.add(Arc::new(|_| {

@@ -122,3 +122,32 @@ fn a_file_of_a_node_with_more_databases_is_gone_on_from() {
     assert_eq!(bench.server.replication.offset(), 9);
     assert_eq!(bench.server.replication.selected, None);
 }
+
+#[test]
+fn a_primary_is_not_read_from_faster_than_its_snapshot_is_loaded() {
+    let mut bench = Bench::new(&[("replicaof", "127.0.0.1 7000")]);
+    let link = ConnId::dialled(1);
+    bench.step(Input::Dialled { conn: link, local: Endpoint::new("127.0.0.1", 50_000) });
+    let full = format!("+FULLRESYNC {} 0\r\n", "a".repeat(40));
+    for line in ["+PONG\r\n", "+OK\r\n+OK\r\n", &full, "$100000000\r\n"] {
+        bench.step(Input::Received { conn: link, data: line.as_bytes() });
+    }
+    let (load, Job::LoadStream { .. }) = last_job(&bench) else { panic!() };
+    let reads = |bench: &Bench| {
+        let mut said = bench.outputs.iter().rev().filter_map(|output| match output {
+            Output::Read { conn, on } if *conn == link => Some(*on),
+            _ => None,
+        });
+        said.next().unwrap_or(true)
+    };
+    let piece = vec![0; 1 << 20];
+    for _ in 0..64 {
+        bench.step(Input::Received { conn: link, data: &piece });
+    }
+    assert!(reads(&bench));
+    bench.step(Input::Received { conn: link, data: &piece });
+    assert!(!reads(&bench));
+    let event = JobEvent::Progress { bytes: 4 << 20, bytes_total: None, keys: 0 };
+    bench.step(Input::Job { id: load, event });
+    assert!(reads(&bench));
+}

@@ -17,6 +17,10 @@ use crate::server::jobs::Work;
 /// A replica tells its primary how far it is this often.
 const ACK_MS: Millis = 1000;
 
+/// Bytes of a snapshot, and of the stream behind it, that may wait for the job that loads the
+/// snapshot. Beyond, the primary is not read from.
+const LOAD_WINDOW_BYTES: u64 = 64 << 20;
+
 /// The primary this node follows, and the link to it.
 #[derive(Debug)]
 pub struct Upstream {
@@ -56,6 +60,10 @@ struct Attempt {
     next_ack: Millis,
     /// Snapshot bytes so far, and in all if known.
     transfer: (u64, Option<u64>),
+    /// Of these, bytes that are loaded.
+    loaded: u64,
+    /// Whether the primary is not read from.
+    is_unread: bool,
     /// Stream bytes read that are not applied for good: half a request, or an open MULTI block.
     unapplied: BytesMut,
     /// How many of them were run or queued.
@@ -192,6 +200,8 @@ impl Server {
             acks: true,
             next_ack: 0,
             transfer: (0, None),
+            loaded: 0,
+            is_unread: false,
             unapplied: BytesMut::new(),
             parsed: 0,
         }));
@@ -218,6 +228,7 @@ impl Server {
         self.stats.repl_input_bytes += data.len() as u64;
         let now = self.now.mono;
         self.with_handshake(conn, out, |handshake, steps| handshake.on_bytes(now, data, steps));
+        self.pace_primary(conn, out);
         true
     }
 
@@ -235,7 +246,39 @@ impl Server {
         true
     }
 
-    /// News of the job that loads the primary's snapshot.
+    /// The job that loads the primary's snapshot has come so far.
+    pub(in crate::server) fn on_upstream_progress(
+        &mut self,
+        id: JobId,
+        bytes: u64,
+        out: &mut Outbox,
+    ) {
+        let now = self.now.mono;
+        if let Some(Upstream { link: Link::Active(attempt), .. }) = &mut self.replication.upstream
+            && attempt.load == Some(id)
+        {
+            attempt.loaded = bytes;
+            attempt.handshake.on_load_progress(now);
+            let conn = attempt.conn;
+            self.pace_primary(conn, out);
+        }
+    }
+
+    /// Reads from the primary as fast as its snapshot can be loaded.
+    fn pace_primary(&mut self, conn: ConnId, out: &mut Outbox) {
+        let Some(attempt) = self.replication.upstream.as_mut().and_then(|u| u.attempt(conn)) else {
+            return;
+        };
+        let held = attempt.handshake.held_bytes() as u64;
+        let waits = attempt.load.map_or(0, |_| attempt.transfer.0.saturating_sub(attempt.loaded));
+        let is_full = waits + held > LOAD_WINDOW_BYTES;
+        if is_full != attempt.is_unread {
+            attempt.is_unread = is_full;
+            out.push(Output::Read { conn, on: !is_full });
+        }
+    }
+
+    /// The job that loads the primary's snapshot is over.
     pub(in crate::server) fn on_upstream_load(
         &mut self,
         id: JobId,
@@ -255,6 +298,7 @@ impl Server {
             Ok(JobOutcome::Loaded(loaded)) => {
                 self.adopt_snapshot(conn, synced, *loaded, read, out);
                 self.with_handshake(conn, out, |h, steps| h.on_loaded(now, steps));
+                self.pace_primary(conn, out);
             }
             Ok(_) => {}
             Err(reason) => {
