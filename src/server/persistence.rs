@@ -10,6 +10,7 @@ use super::arranging::Change;
 use super::blocking::Blocked;
 use super::cmd::InfoText;
 use super::jobs::Work;
+use super::propagate::Receiver;
 use super::{Ask, Server};
 use crate::command::CommandError;
 use crate::machine::{
@@ -17,7 +18,7 @@ use crate::machine::{
     ReplicationMeta, Role, SaveTarget, StreamHead,
 };
 use crate::persist::rdb::{Decoder, Encoder, RdbError};
-use crate::resp::{Reply, write_command};
+use crate::resp::{Reply, command};
 
 /// After a failed save, the next automatic one is this far away.
 const RETRY_MS: Millis = 5000;
@@ -235,9 +236,7 @@ impl Server {
         self.shift_history(out);
         for (db, key) in expired {
             self.replication.select(*db);
-            let mut words = BytesMut::new();
-            write_command(&mut words, &[b"DEL".as_slice(), key]);
-            self.replication.feed(&words);
+            self.replication.feed(&command(&[b"DEL".as_slice(), key]));
         }
     }
 
