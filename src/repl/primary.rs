@@ -18,7 +18,6 @@ pub struct Replica {
     pub cursor: u64,
     used_sync: bool,
     acked: u64,
-    fsynced: Option<u64>,
     heard_at: Millis,
     over_soft_limit_since: Option<Millis>,
 }
@@ -89,7 +88,6 @@ impl Replica {
             cursor: 0,
             used_sync,
             acked: 0,
-            fsynced: None,
             heard_at: now,
             over_soft_limit_since: None,
         }
@@ -131,10 +129,9 @@ impl Replica {
     }
 
     /// `REPLCONF ACK`. Answers whether this ACK opens the stream.
-    pub fn on_ack(&mut self, offset: u64, fsynced: Option<u64>, now: Millis) -> bool {
+    pub fn on_ack(&mut self, offset: u64, now: Millis) -> bool {
         self.heard_at = now;
         self.acked = self.acked.max(offset);
-        self.fsynced = self.fsynced.max(fsynced);
         let opens = self.stage == Stage::Online { streaming: false };
         if opens {
             self.stage = Stage::Online { streaming: true };
@@ -176,11 +173,6 @@ impl Replica {
     /// Whether it has applied the stream up to `offset`: what WAIT counts.
     pub fn has_applied(&self, offset: u64) -> bool {
         self.is_online() && !self.used_sync && self.acked >= offset
-    }
-
-    /// Whether its disk has the stream up to `offset`: what WAITAOF counts.
-    pub fn has_fsynced(&self, offset: u64) -> bool {
-        self.is_online() && self.fsynced.is_some_and(|fsynced| fsynced >= offset)
     }
 
     /// Whole seconds since it was heard: `lag=` in INFO, 0 unless it is online.
@@ -305,9 +297,9 @@ mod tests {
         replica.begin_snapshot(&history(), TRANSFER);
         assert_eq!(replica.snapshot_sent(9), AfterSnapshot::AwaitAck);
         assert!(replica.is_online() && !replica.is_streaming());
-        assert!(replica.on_ack(50, None, 10), "this one opens the stream");
+        assert!(replica.on_ack(50, 10), "this one opens the stream");
         assert!(replica.is_streaming());
-        assert!(!replica.on_ack(60, None, 11));
+        assert!(!replica.on_ack(60, 11));
     }
 
     #[test]
@@ -351,11 +343,10 @@ mod tests {
     #[test]
     fn acks_only_move_forward_but_always_prove_life() {
         let mut replica = online();
-        replica.on_ack(100, Some(90), 1000);
-        replica.on_ack(80, None, 5000);
+        replica.on_ack(100, 1000);
+        replica.on_ack(80, 5000);
         assert_eq!(replica.acked(), 100);
         assert!(replica.has_applied(100) && !replica.has_applied(101));
-        assert!(replica.has_fsynced(90) && !replica.has_fsynced(91));
         assert_eq!(replica.lag_s(6999), 1);
         replica.on_newline(6999);
         assert_eq!(replica.lag_s(6999), 0);

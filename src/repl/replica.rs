@@ -188,7 +188,7 @@ impl Handshake {
         // After a marked snapshot the primary sends nothing before the first ACK, so that the
         // stream cannot stick to the mark. After a plain SYNC it is the only ACK.
         if ack_at_once && closed.is_none() {
-            out.push(Step::Send(ack(synced.map_or(0, |(_, offset)| offset), None)));
+            out.push(Step::Send(ack(synced.map_or(0, |(_, offset)| offset))));
         }
         self.io_at = now;
         self.state = State::Streaming { resumable: synced.is_some() };

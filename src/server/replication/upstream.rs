@@ -154,7 +154,7 @@ impl Server {
                 let streaming = attempt.handshake.link_state() == LinkState::Connected;
                 if streaming && attempt.acks && attempt.next_ack <= now {
                     attempt.next_ack = now + ACK_MS;
-                    out.send(conn, ack(offset, None));
+                    out.send(conn, ack(offset));
                 }
                 self.take_steps(conn, steps, out);
             }
@@ -513,7 +513,7 @@ impl Server {
     pub(in crate::server) fn acknowledge(&mut self, out: &mut Outbox) {
         let offset = self.replication.history.offset();
         if let Some(conn) = self.replication.upstream.as_ref().and_then(Upstream::conn) {
-            out.send(conn, ack(offset, None));
+            out.send(conn, ack(offset));
         }
     }
 
