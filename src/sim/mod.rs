@@ -159,7 +159,7 @@ impl SimWorld {
         };
         process.accepted += 1;
         let conn = ConnId::accepted(process.accepted);
-        process.conns.insert(conn, NodeConn { side, told_unsent: 0 });
+        process.conns.insert(conn, NodeConn { side, told_unsent: 0, is_unread: false });
         let peer = Endpoint::new(HOST, side.caller_port());
         self.inform(node, News::Accepted { conn, peer });
         self.network.answer(side, Some(End::Node(node, conn)), &mut self.queue);

@@ -53,6 +53,8 @@ pub(super) struct NodeConn {
     pub(super) side: SideId,
     /// The unsent bytes that the machine knows of.
     pub(super) told_unsent: usize,
+    /// The machine does not want what arrives now.
+    pub(super) is_unread: bool,
 }
 
 /// An input as it waits for its turn.

@@ -55,6 +55,13 @@ impl SimWorld {
                     self.network.close(gone.side, how == Closing::Flush, &mut self.queue);
                 }
             }
+            Output::Read { conn, on } => {
+                let known = self.process(node).and_then(|process| process.conns.get_mut(&conn));
+                if let Some(known) = known {
+                    known.is_unread = !on;
+                    self.inform(node, News::Readable { conn });
+                }
+            }
             Output::Dial { conn, to } => self.dial(node, conn, &to),
             Output::StartJob { id, job } => self.start_job(node, id, job),
             Output::FeedJob { id, data } => self.on_job(node, id, |job| job.feed(data)),
@@ -119,7 +126,7 @@ impl SimWorld {
             None => SideId::NOWHERE,
         };
         if let Some(process) = self.process(node) {
-            process.conns.insert(conn, NodeConn { side, told_unsent: 0 });
+            process.conns.insert(conn, NodeConn { side, told_unsent: 0, is_unread: false });
         }
         if side == SideId::NOWHERE {
             self.inform(node, News::Closed { conn, reason: REFUSED });

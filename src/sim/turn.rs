@@ -162,7 +162,7 @@ impl SimWorld {
 
     /// Gives a machine what can be read of a connection, until it closes it or freezes.
     fn read(&mut self, node: NodeId, conn: ConnId) {
-        while let Some(NodeConn { side, .. }) = self.conn(node, conn) {
+        while let Some(NodeConn { side, is_unread: false, .. }) = self.conn(node, conn) {
             let now = self.queue.now();
             if self.process(node).is_some_and(|process| process.is_frozen(now)) {
                 if let Some(process) = self.process(node) {

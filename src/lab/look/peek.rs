@@ -2,8 +2,8 @@
 
 use crate::base::number;
 use crate::base::text::quoted;
-use crate::keyspace::types::StreamId;
 use crate::keyspace::Value;
+use crate::keyspace::types::StreamId;
 
 /// Bytes of one string that are shown.
 const TEXT_BYTES_MAX: usize = 4_096;

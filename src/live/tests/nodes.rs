@@ -404,3 +404,33 @@ fn a_node_lends_its_data_also_while_it_is_paused() {
     bench.world.resume(node);
     assert!(lent(&mut bench));
 }
+
+#[test]
+fn who_reads_nothing_is_not_waited_for_with_any_number_of_bytes() {
+    const MEGABYTES: usize = 300;
+    let mut bench = Bench::new();
+    let node = bench.start(Arc::new(|_| {
+        puppet(|_, input, out, _| {
+            if let Input::Received { conn, data } = input {
+                if data == b"much" {
+                    let piece = Bytes::from(vec![0; 1 << 20]);
+                    (0..MEGABYTES).for_each(|_| out.send(conn, piece.clone()));
+                    out.push(Output::Close { conn, how: Closing::Flush });
+                } else {
+                    out.send(conn, data.to_vec());
+                }
+            }
+        })
+    }));
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, bench.world.port(node))).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    client.write_all(b"much").unwrap();
+    // Until the first of it is here the request was not read.
+    client.read_exact(&mut [0]).unwrap();
+    bench.echoes(node, "and others");
+    let (mut got, mut piece) = (1, vec![0; 1 << 20]);
+    while let Ok(read @ 1..) = client.read(&mut piece) {
+        got += read;
+    }
+    assert!(got < MEGABYTES << 20);
+}

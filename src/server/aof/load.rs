@@ -16,6 +16,7 @@ use crate::machine::{
 use crate::persist::aof::{AofError, Entry, Fault, Manifest, Part, Reader};
 use crate::persist::rdb::{Decoder, Encoder};
 use crate::resp::Reply;
+use crate::server::arranging::Change;
 use crate::server::blocking::Blocked;
 use crate::server::jobs::Work;
 use crate::server::table::Run;
@@ -539,7 +540,7 @@ impl Server {
             path
         };
         (self.aof.manifest, self.aof.file) = (Some(manifest), file);
-        out.push(Output::Arrange(steps));
+        self.arrange(Change::Log, steps, out);
     }
 
     /// The files are ready, or cannot be.

@@ -46,7 +46,7 @@ pub struct Aof {
     /// The file that is written to.
     file: String,
     /// The database that the log is in; `None` forces a SELECT.
-    selected: Option<usize>,
+    pub(super) selected: Option<usize>,
     /// Seconds since the epoch of the last annotation.
     annotated_s: i64,
     /// What is not written yet.
@@ -73,15 +73,6 @@ impl Aof {
             State::Off => false,
             State::Waiting => self.rewrite.has_snapshot(),
             State::On => true,
-        }
-    }
-
-    /// Puts the log into a database.
-    pub fn select(&mut self, db: usize) {
-        if self.selected != Some(db) {
-            self.selected = Some(db);
-            let words = [b"SELECT".to_vec(), db.to_string().into_bytes()];
-            crate::resp::write_command(&mut self.buffer, &words);
         }
     }
 

@@ -79,6 +79,10 @@ pub struct Config {
     pub masteruser: String,
     /// `replica-read-only`
     pub replica_read_only: bool,
+    /// `replica-ignore-maxmemory`
+    pub replica_ignore_maxmemory: bool,
+    /// `replica-ignore-disk-write-errors`
+    pub replica_ignore_disk_write_errors: bool,
     /// `replica-serve-stale-data`
     pub replica_serve_stale_data: bool,
     /// `replica-priority`
@@ -235,6 +239,8 @@ impl Default for Config {
             masterauth: String::new(),
             masteruser: String::new(),
             replica_read_only: true,
+            replica_ignore_maxmemory: true,
+            replica_ignore_disk_write_errors: false,
             replica_serve_stale_data: true,
             replica_priority: 100,
             replica_announced: true,
