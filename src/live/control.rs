@@ -22,7 +22,8 @@ struct Orders {
     killed: Option<Death>,
     paused: bool,
     stop: bool,
-    data_is_asked: bool,
+    /// How many times the data was asked for; each is answered.
+    data_asked: usize,
     ended: bool,
 }
 
@@ -78,7 +79,7 @@ impl Control {
 
     /// Asks for the node's data.
     pub(super) fn ask_data(&self) {
-        self.order(|orders| orders.data_is_asked = true);
+        self.order(|orders| orders.data_asked += 1);
     }
 
     fn order(&self, give: impl FnOnce(&mut Orders)) {
@@ -119,7 +120,8 @@ impl Control {
         }
         loop {
             let is_parked = orders.paused && orders.killed.is_none();
-            if std::mem::take(&mut orders.data_is_asked) {
+            if orders.data_asked > 0 {
+                orders.data_asked -= 1;
                 drop(orders);
                 show(Show::Data);
                 orders = self.lock();

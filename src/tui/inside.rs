@@ -110,7 +110,7 @@ impl Ui {
     }
 }
 
-/// The keys of the selected node, unless it is a Sentinel.
+/// The keys of the selected node.
 pub(super) fn keys_of_selected(ui: &Ui, view: &LabView) -> Option<Ask> {
     let node = ui.node(view)?.name.clone();
     Some(Ask::Keys { node, pattern: String::new(), sort: Sort::default() })

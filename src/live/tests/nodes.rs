@@ -383,16 +383,20 @@ fn the_first_signal_asks_a_node_alone_to_stop_and_the_second_ends_it() {
 }
 
 #[test]
-fn a_node_lends_its_data_also_while_it_is_paused() {
+fn a_node_lends_its_data_as_often_as_it_is_asked_also_while_it_is_paused() {
     let mut bench = Bench::new();
     let node = bench.add(echo());
     bench.world.start(node).unwrap();
     let lent = |bench: &mut Bench| {
-        bench.world.ask_data(node);
+        let mut asked = 2;
+        (0..asked).for_each(|_| bench.world.ask_data(node));
         let until = bench.world.now().mono + 20_000;
         while let Some(event) = bench.world.poll(until) {
             if matches!(event, WorldEvent::Data { node: of, data: None } if of == node) {
-                return true;
+                asked -= 1;
+                if asked == 0 {
+                    return true;
+                }
             }
         }
         false
