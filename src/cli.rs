@@ -123,7 +123,11 @@ fn list() -> anyhow::Result<Outcome> {
 fn check(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::Success;
     for name in &args.topologies {
-        match load(name) {
+        let checked = load(name).and_then(|topology| {
+            replab::lab::check(&topology)?;
+            Ok(topology)
+        });
+        match checked {
             Ok(topology) => {
                 print_warnings(&topology);
                 writeln!(std::io::stdout(), "{name}: {}", verdict(&topology))?;

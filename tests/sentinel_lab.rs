@@ -353,6 +353,112 @@ fn one_sentinel_watches_several_primaries_and_their_failovers_are_told_apart() {
     );
     let least = |at: usize| took(&told.summary.failovers[at], Phase::Detect).1;
     assert_eq!((least(0), least(1)), (500, 800));
+    let mut epochs: Vec<_> = told.summary.failovers.iter().map(|failover| failover.epoch).collect();
+    epochs.sort_unstable();
+    assert_eq!(epochs, [Some(1), Some(2)]);
+}
+
+#[test]
+fn a_failover_is_dated_by_the_doubt_of_who_led_it() {
+    let before: [&[&str]; 2] = [
+        &["isolate s3", "expect s3 sees=sdown within 3s"],
+        // A dead Sentinel doubts no more.
+        &[
+            "isolate s3",
+            "expect s3 sees=sdown within 3s",
+            "kill s3",
+            "heal",
+            "restart s3",
+            "expect s3 sees=ok knows-sentinels=2 within 5s",
+        ],
+    ];
+    for script in before {
+        let script =
+            [script, &["wait 2s", "kill alpha", "expect mymaster failovers=1 within 8s"]].concat();
+        let told = Told::of(1, THREE, &script);
+        let killed = |row: &&Entry| {
+            row.node.as_deref() == Some("alpha") && matches!(row.event, Event::Killed { .. })
+        };
+        let killed = told.rows.iter().find(killed).map(|row| row.t_ms);
+        let failover = told.failover();
+        assert_eq!((failover.cause.as_str(), Some(failover.began_ms)), ("killed", killed));
+        assert!(took(failover, Phase::Detect).0 >= 900, "{failover:?}");
+    }
+}
+
+#[test]
+fn a_delay_that_nobody_would_take_for_a_failure_is_no_cause() {
+    let link = |sentinel| format!("[links.\"alpha<->{sentinel}\"]\ndelay = \"10ms\"\n");
+    let debug = "[servers.alpha]\nenable-debug-command = \"yes\"";
+    let slow = THREE.replace("[servers.alpha]", debug) + &["s1", "s2", "s3"].map(link).concat();
+    let script = ["wait 2s", "redis alpha DEBUG SLEEP 4", "expect mymaster failovers=1 within 9s"];
+    let told = Told::of(1, &slow, &script);
+    let failover = told.failover();
+    assert_eq!(failover.cause, "slow, and nobody broke it");
+    assert!(failover.began_ms > 2000, "{failover:?}");
+}
+
+#[test]
+fn a_failover_that_came_to_nothing_is_told_as_given_up() {
+    let alone = THREE.replace("quorum = 2", "quorum = 1");
+    let told = Told::of(
+        1,
+        &alone,
+        &[
+            "kill s2",
+            "kill s3",
+            "pause alpha",
+            "expect s1 failover=wait_start within 5s",
+            "resume alpha",
+            "expect mymaster sees=ok aborted=-failover-abort-not-elected within 2s",
+        ],
+    );
+    let given_up = FailoverState::Aborted("-failover-abort-not-elected".to_owned());
+    assert_eq!(told.failover().state, given_up);
+
+    let told = Told::of(
+        1,
+        &alone,
+        &[
+            "kill s2",
+            "kill s3",
+            "pause alpha",
+            "expect s1 failover=wait_start within 5s",
+            "kill s1",
+            "expect mymaster aborted=died within 1s",
+        ],
+    );
+    assert_eq!(told.summary.failovers.len(), 1);
+}
+
+#[test]
+fn votes_are_split_one_at_a_time() {
+    let script = [
+        "split-vote mymaster",
+        "split-vote mymaster",
+        "expect mymaster failovers=1 within 60s",
+        "wait 1s",
+        "split-vote mymaster",
+        "expect mymaster failovers=2 within 60s",
+    ];
+    let told = Told::of(1, THREE, &script);
+    let refused = |row: &&Entry| matches!(row.event, Event::Refused { .. });
+    let refused: Vec<_> = told.rows.iter().filter(refused).map(|row| row.event.text()).collect();
+    assert_eq!(
+        refused,
+        ["refused: split-vote mymaster: the vote about mymaster is still being split"]
+    );
+}
+
+#[test]
+fn who_watches_several_primaries_is_not_asked_about_the_primary() {
+    let two = THREE.to_owned()
+        + "[monitors.other]\nprimary = \"alpha\"\nquorum = 2\n\
+           [[steps]]\nat = \"1s\"\nexpect = \"s1 epoch=0 sees=ok\"\n";
+    let wrong = Topology::parse("test.toml", &two).expect_err("of which?").to_string();
+    let expected = "`sees` is about one primary, and this Sentinel watches mymaster, other; ask of one \
+                    of these, as in `mymaster sees=ok`";
+    assert!(wrong.contains(expected), "{wrong}");
 }
 
 #[test]

@@ -1,93 +1,35 @@
 //! Our Sentinels and real ones in one quorum, over real servers and over ours.
 
-#![allow(clippy::expect_used, clippy::panic, dead_code, reason = "a test fails by panicking")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[allow(dead_code, unused_imports, reason = "each file of tests uses its part of the kit")]
 mod kit;
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
 use kit::Kind::{Ours, Real};
-use kit::{Client, Kind, Node, eventually};
-use replab::live::LiveWorld;
+use kit::{Kind, Node, Program, eventually};
 use replab::resp::Answer;
-use replab::sentinel::{Config, Sentinel};
-use replab::world::{Birth, NodeSpec, World};
-use tempfile::TempDir;
+use replab::sentinel::Config;
 
-/// A Sentinel of either kind, ended when dropped.
-struct Watcher {
-    port: u16,
-    dir: TempDir,
-    run: Run,
-}
-
-enum Run {
-    Ours(Box<LiveWorld>),
-    Real(Child),
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        if let Run::Real(child) = &mut self.run {
-            drop(child.kill());
-            drop(child.wait());
-        }
-    }
-}
+/// A Sentinel of either kind.
+struct Watcher(Program);
 
 impl Watcher {
     fn start(kind: Kind, primary: u16, quorum: usize) -> Self {
-        let dir = tempfile::Builder::new().prefix("replab-mixed-").tempdir().expect("a directory");
         let text = format!(
             "# kept\nsentinel monitor mm 127.0.0.1 {primary} {quorum}\n\
              sentinel down-after-milliseconds mm 1000\nsentinel failover-timeout mm 10000\n"
         );
-        Self::from_text(kind, dir, &text)
+        Self::from_text(kind, &text)
     }
 
-    fn from_text(kind: Kind, dir: TempDir, text: &str) -> Self {
-        let file = dir.path().join("sentinel.conf");
-        std::fs::write(&file, text).expect("a file");
-        let (port, run) = match kind {
-            Real => {
-                let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-                let port = listener.local_addr().expect("an address").port();
-                drop(listener);
-                let child = Command::new("redis-sentinel")
-                    .arg(&file)
-                    .args(["--port", &port.to_string(), "--logfile", "log"])
-                    .current_dir(dir.path())
-                    .stdout(Stdio::null())
-                    .spawn()
-                    .expect("redis-sentinel runs");
-                (port, Run::Real(child))
-            }
-            Ours => {
-                let mut world = LiveWorld::new(1).expect("a world");
-                let config = Config::parse(text).expect("a good file");
-                let build = Arc::new(move |birth: Birth| {
-                    let seed = birth.seed ^ u64::from(birth.port);
-                    Box::new(Sentinel::new(config.clone(), birth.port, seed))
-                        as Box<dyn replab::machine::Machine>
-                });
-                let dir = Some(dir.path().to_owned());
-                let node = world.add(NodeSpec { name: "s".to_owned(), port: 0, dir, build });
-                let node = node.expect("a port");
-                world.start(node).expect("starts");
-                (world.port(node), Run::Ours(Box::new(world)))
-            }
-        };
-        let watcher = Self { port, dir, run };
-        eventually("a Sentinel that answers", || Client::connect(watcher.port).is_ok());
-        watcher
+    fn from_text(kind: Kind, text: &str) -> Self {
+        Self(Program::sentinel(kind, text))
     }
 
     fn ask(&self, words: &[&str]) -> Answer {
-        Client::connect(self.port).expect("a connection").call(words)
+        self.0.client().call(words)
     }
 
     fn primary(&self) -> String {
@@ -118,7 +60,7 @@ impl Watcher {
     }
 
     fn file(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("sentinel.conf")).expect("a file")
+        std::fs::read_to_string(self.0.dir().join("sentinel.conf")).expect("a file")
     }
 }
 
@@ -251,8 +193,7 @@ fn what_clients_read_is_what_the_real_one_says() {
             differing.push(format!("{line}\nours: {mine}\nreal: {theirs}"));
         }
     }
-    let (mut mine, mut theirs) =
-        [&ours, &real].map(|w| Client::connect(w.port).expect("a connection")).into();
+    let (mut mine, mut theirs) = (ours.0.client(), real.0.client());
     for client in [&mut mine, &mut theirs] {
         assert!(matches!(client.call(&["HELLO", "3"]), Answer::Map(_)));
     }
@@ -287,12 +228,17 @@ fn each_reads_the_file_that_the_other_wrote() {
     let (our_id, real_id) = (ours.ask(&["SENTINEL", "MYID"]), real.ask(&["SENTINEL", "MYID"]));
     drop((ours, real));
     assert!(ours_wrote.starts_with("# kept\n"), "{ours_wrote}");
-    let dir = || tempfile::tempdir().expect("a directory");
-    let real = Watcher::from_text(Real, dir(), &ours_wrote);
+    let real = Watcher::from_text(Real, &elsewhere(&ours_wrote));
     assert_eq!(real.ask(&["SENTINEL", "MYID"]), our_id);
     assert!(real.knows(1, 1), "{ours_wrote}");
     let config = Config::parse(&real_wrote).expect("the real one's file");
-    let ours = Watcher::from_text(Ours, dir(), &real_wrote);
+    let ours = Watcher::from_text(Ours, &elsewhere(&real_wrote));
     assert_eq!(ours.ask(&["SENTINEL", "MYID"]), real_id);
     assert_eq!((config.monitors[0].replicas.len(), config.monitors[0].peers.len()), (1, 1));
+}
+
+/// The file of another directory.
+fn elsewhere(text: &str) -> String {
+    let lines = text.split_inclusive('\n').filter(|line| !line.starts_with("dir "));
+    lines.collect()
 }

@@ -10,7 +10,7 @@ use replab::resp::{Answer, command, read_answer};
 use replab::sentinel::{self, Sentinel};
 use replab::server::{Config, Server};
 use replab::sim::SimWorld;
-use replab::world::{Birth, ClientId, LinkPolicy, NodeId, NodeSpec, World, WorldEvent};
+use replab::world::{Birth, ClientId, Exit, LinkPolicy, NodeId, NodeSpec, World, WorldEvent};
 
 /// `down-after-milliseconds` of most tests.
 const D: u64 = 1000;
@@ -31,6 +31,7 @@ struct Lab {
     sentinels: Vec<NodeId>,
     happened: Vec<Happened>,
     received: HashMap<ClientId, Vec<u8>>,
+    ended: Vec<(NodeId, Exit)>,
 }
 
 impl Lab {
@@ -41,6 +42,7 @@ impl Lab {
             sentinels: Vec::new(),
             happened: Vec::new(),
             received: HashMap::new(),
+            ended: Vec::new(),
         };
         for index in 0..servers {
             let node = lab.server(index);
@@ -100,6 +102,9 @@ impl Lab {
                 }
                 WorldEvent::ClientReceived { client, data } => {
                     self.received.entry(client).or_default().extend_from_slice(&data);
+                }
+                WorldEvent::Exited { node, exit } if self.world.is_disk_full(node) => {
+                    self.ended.push((node, exit));
                 }
                 WorldEvent::Exited { node, exit } => panic!("{node:?} ended: {exit:?}"),
                 _ => {}
@@ -402,6 +407,24 @@ fn hostile_hellos_change_nothing() {
 }
 
 #[test]
+fn a_vote_that_cannot_be_saved_is_not_given() {
+    let mut lab = Lab::new(16, 1, 1, &[]);
+    let (node, primary) = (lab.sentinels[0], lab.world.port(lab.servers[0]).to_string());
+    let [anna, berta] = ["a", "b"].map(|letter| letter.repeat(40));
+    let vote = |id| ["SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", primary.as_str(), "7", id];
+    lab.world.fill_disk(node, true);
+    let client = lab.world.connect(node);
+    lab.world.send(client, command(&vote(anna.as_str())));
+    lab.run(100);
+    assert_eq!((lab.received.get(&client), &lab.ended), (None, &vec![(node, Exit::Code(1))]));
+    lab.world.fill_disk(node, false);
+    lab.world.start(node).expect("starts");
+    let client = lab.world.connect(node);
+    let answer = lab.ask(client, &vote(berta.as_str()));
+    assert!(answer.to_string().contains(&berta), "{answer}");
+}
+
+#[test]
 fn a_sentinel_that_moved_has_moved_for_all_primaries() {
     let mut lab = Lab::new(15, 2, 1, &["sentinel monitor nn 127.0.0.1 1 1"]);
     let (node, primary) = (lab.sentinels[0], lab.world.port(lab.servers[0]));
@@ -423,6 +446,12 @@ fn a_sentinel_that_moved_has_moved_for_all_primaries() {
     );
     let monitors = lab.beliefs(node).expect("runs").monitors;
     assert!(monitors.iter().all(|m| m.peers[0].addr.port == 1002), "{monitors:?}");
+    let peers = lab.ask(client, &["SENTINEL", "SENTINELS", "nn"]);
+    let Answer::Array(peers) = peers else { panic!("{peers}") };
+    let Some(Answer::Array(fields)) = peers.first() else { panic!("{peers:?}") };
+    let bulk = |text: &str| Answer::Bulk(text.into());
+    let at = fields.iter().position(|field| *field == bulk("link-refcount")).expect("a field");
+    assert_eq!(fields[at + 1], bulk("2"), "both primaries use the link");
 }
 
 /// Kills the primary of a lab at some moment. How many replicas were promoted since, and how often

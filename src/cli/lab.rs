@@ -9,16 +9,15 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use replab::lab::action::ScriptOrder;
 use replab::lab::topology::Topology;
 use replab::lab::view::NodeRow;
-use replab::lab::{Action, Entry, Lab, Remote, Summary, machines};
+use replab::lab::{Action, Entry, Lab, Remote, Summary, check, machines};
 use replab::live::{LiveWorld, watch_signals};
 use replab::machine::Millis;
 use replab::report::{Json, Text};
 use replab::script::{self, Line};
-use replab::server::Config;
 use replab::sim::SimWorld;
 use replab::sim::trial::failover::failover_trial;
 use replab::sim::trial::{Failure, chain_trial};
@@ -34,7 +33,7 @@ const SIM_DEFAULT_MS: Millis = 10_000;
 
 /// `replab [TOPOLOGY]`
 pub(super) fn screen(topology: &Topology, args: &TuiArgs) -> anyhow::Result<Outcome> {
-    check_nodes(topology)?;
+    check(topology)?;
     let world = LiveWorld::new(seed())?;
     let nudge = world.nudge();
     let mut lab = Lab::new(world, topology, &machines()).map_err(explain)?;
@@ -67,7 +66,7 @@ fn theme(asked: Theme) -> ThemeName {
 /// `replab run`
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let topology = load(&args.topology)?.with_port_offset(args.port_offset)?;
-    check_nodes(&topology)?;
+    check(&topology)?;
     let world = LiveWorld::new(seed())?;
     let lab = Lab::new(world, &topology, &machines()).map_err(explain)?;
     let is_stopped = Arc::new(AtomicBool::new(false));
@@ -91,7 +90,7 @@ pub(super) fn sim(args: &SimArgs) -> anyhow::Result<Outcome> {
         return trials(seeds, if args.sentinels { failover_trial } else { chain_trial });
     };
     let topology = load(name)?;
-    check_nodes(&topology)?;
+    check(&topology)?;
     let lab = Lab::new(SimWorld::new(args.seed), &topology, &machines())?;
     let for_ms = args.for_ms.or(topology.steps.is_empty().then_some(SIM_DEFAULT_MS));
     tell(lab, args.json, for_ms, &mut || Line::End, &|| false)
@@ -125,15 +124,6 @@ fn trials(seeds: Range<u64>, trial: fn(u64) -> Result<(), Failure>) -> anyhow::R
 pub(super) fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
-}
-
-/// Whether every node can be configured as the topology says.
-fn check_nodes(topology: &Topology) -> anyhow::Result<()> {
-    for server in &topology.servers {
-        Config::from_directives(&server.config)
-            .with_context(|| format!("server {}", server.name))?;
-    }
-    Ok(())
 }
 
 fn explain(error: WorldError) -> anyhow::Error {

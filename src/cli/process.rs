@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use replab::live::{Serve, serve_one};
+use replab::live::{Serve, UnixSocket, serve_one};
 use replab::machine::LogLevel;
 use replab::server::{Config, REDIS_VERSION};
 use replab::world::{Factory, WorldError};
@@ -35,7 +35,7 @@ pub(super) fn run(config: &Config, role: RoleMark, build: Factory) -> anyhow::Re
         name: "server".to_owned(),
         host: address(&setting("bind"))?,
         port: config.port,
-        unix: Some(PathBuf::from(setting("unixsocket"))).filter(|p| !p.as_os_str().is_empty()),
+        unix: unix_socket(&setting("unixsocket"), &setting("unixsocketperm")),
         dir: std::env::current_dir()?,
         seed: super::lab::seed(),
         build,
@@ -75,6 +75,12 @@ fn address(bind: &str) -> anyhow::Result<IpAddr> {
         Some(address) => Ok(address.with_context(|| format!("bind {bind}: not an address"))?),
         None => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
     }
+}
+
+/// `unixsocket` and `unixsocketperm`, where 0 leaves it to the system.
+fn unix_socket(path: &str, mode: &str) -> Option<UnixSocket> {
+    let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode != 0);
+    (!path.is_empty()).then(|| UnixSocket { path: PathBuf::from(path), mode })
 }
 
 fn least_level(word: &str) -> LogLevel {

@@ -31,6 +31,9 @@ impl CommandError {
     pub const STALE: Self = Self::fixed(
         "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
     );
+    /// No memory is left, as far as `maxmemory` goes.
+    pub const OUT_OF_MEMORY: Self =
+        Self::fixed("OOM command not allowed when used memory > 'maxmemory'.");
     /// An index beyond the end.
     pub const OUT_OF_RANGE: Self = Self::fixed("ERR index out of range");
 

@@ -251,7 +251,7 @@ fn look_up(call: &mut Call<'_>, pattern: &[u8], item: &Blob) -> Option<Blob> {
         None => (after, None),
     };
     match (call.read(&[before, item, after].concat())?, field) {
-        (Value::Hash(hash), Some(field)) => hash.get(field).cloned(),
+        (Value::Hash(hash), Some(field)) => hash.get(field).map(Blob::from),
         (value, None) => value.as_text(),
         _ => None,
     }

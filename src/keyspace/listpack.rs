@@ -113,9 +113,10 @@ impl Listpack {
         self.0.capacity()
     }
 
-    /// Gives back what is reserved for more elements.
+    /// Gives back what is reserved for more elements: by a copy, since an allocator that shrinks in
+    /// place keeps the rest.
     pub fn shrink(&mut self) {
-        self.0.shrink_to_fit();
+        self.0 = self.0.as_slice().to_vec();
     }
 
     /// The element at a position, and the position of the next; `None` at the end.

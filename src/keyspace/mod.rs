@@ -8,8 +8,8 @@
 //! thousandth of the keys), later writes to it are as cheap as ever. BGSAVE, a full resync and the
 //! key browser all read one snapshot type, on another thread, while the node serves.
 //!
-//! The weak spot: a collection is one value. The first write to a huge collection after a snapshot
-//! copies that collection.
+//! A collection is one value, but the large ones are trees whose nodes are shared ([`types`]): the
+//! first write to a huge one after a snapshot copies some nodes, not a million elements.
 //!
 //! # Expiry
 //!

@@ -9,14 +9,15 @@
 //! nothing but the links' delays
 //! these are the least times of the phases. On a link without delay they are 0.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::faults::{Faults, describe};
+use super::faults::{Fault, Faults, Pair, describe};
 use super::nodes::Node;
 use super::view::{
     FailoverReport, FailoverState, MonitorRow, NodeKind, NodeStatus, Phase, PhaseTime,
 };
 use crate::machine::Millis;
+use crate::world::LinkPolicy;
 
 /// Failovers that are kept; what comes after them is only in the journal.
 pub(super) const FAILOVERS_MAX: usize = 200;
@@ -26,6 +27,12 @@ const CAUSE_AGE_MS_MAX: Millis = 5_000;
 
 /// The cause of a failover that nobody's fault began.
 const ORDERED: &str = "ordered";
+
+/// The cause where the lab knows none.
+const UNKNOWN: &str = "slow, and nobody broke it";
+
+/// Why a failover was given up whose Sentinels are dead: they could not say it.
+const DIED: &str = "died";
 
 /// What the lab knows.
 #[derive(Clone, Copy)]
@@ -49,21 +56,38 @@ pub(super) struct Failovers {
 /// What the Sentinels of a primary said since all of them last thought it well.
 #[derive(Default)]
 struct Watch {
-    began: Option<(Millis, String)>,
-    first_doubt: Option<Millis>,
+    /// When somebody ordered a failover.
+    ordered: Option<Millis>,
     /// Sentinels that doubt.
-    doubting: BTreeSet<usize>,
+    doubting: BTreeMap<usize, Doubt>,
     /// When each one saw that enough of them do.
     agreed: BTreeMap<usize, Millis>,
-    /// Sentinels that stood for election.
-    stood: BTreeSet<usize>,
-    /// The failover that goes on.
+    /// Sentinels that stood for election, and the epoch of the last.
+    stood: BTreeMap<usize, Option<u64>>,
+    /// The failover that goes on, or was given up.
     open: Option<Open>,
+}
+
+/// A Sentinel thinks that the primary is down.
+struct Doubt {
+    at: Millis,
+    /// Since when there was a reason, and which.
+    began: Millis,
+    cause: String,
+}
+
+/// How a failover came about.
+struct Origin {
+    began: Millis,
+    cause: String,
+    /// When a Sentinel first doubted for that reason.
+    doubted: Option<Millis>,
 }
 
 /// When what happened in the failover that goes on.
 struct Open {
     report: usize,
+    doubted: Option<Millis>,
     elected: Option<Millis>,
     promoted: Option<Millis>,
     told: BTreeMap<usize, Millis>,
@@ -77,9 +101,7 @@ impl Failovers {
     /// Somebody ordered a failover.
     pub fn order(&mut self, monitor: &str, now: Millis) {
         let watch = self.watches.entry(monitor.to_owned()).or_default();
-        if watch.doubting.is_empty() {
-            watch.began = Some((now, ORDERED.to_owned()));
-        }
+        watch.ordered = Some(now);
     }
 
     /// The newest failover of this primary whose losses are not counted though it is complete, and
@@ -116,14 +138,20 @@ impl Failovers {
         let watch = self.watches.entry(monitor.to_owned()).or_default();
         let about_primary = text.starts_with("master ");
         match event {
-            "+sdown" if about_primary => watch.doubt(truth, row, node, text),
+            "+sdown" if about_primary => self.doubt(truth, row, node, text),
             "-sdown" if about_primary => watch.trust(node),
+            // It begins without an opinion.
+            "+monitor" => watch.trust(node),
+            "+reset-master" | "-monitor" => {
+                watch.trust(node);
+                self.abort(monitor, node, event);
+            }
             "+odown" if about_primary => {
                 watch.agreed.entry(node).or_insert(now);
             }
             "+try-failover" => {
-                watch.stood.insert(node);
-                self.open(truth, row, text);
+                watch.stood.insert(node, self.epochs.get(&node).copied());
+                self.open(truth, row, node, text);
             }
             "+elected-leader" => self.lead(now, monitor, node),
             "+selected-slave" | "+promoted-slave" => {
@@ -140,33 +168,65 @@ impl Failovers {
         let mut complete = Vec::new();
         for row in truth.monitors {
             let Some(watch) = self.watches.get_mut(&row.name) else { continue };
+            let is_dead = |at: &usize| matches!(truth.nodes[*at].status, NodeStatus::Dead(..));
+            watch.doubting.retain(|at, _| !is_dead(at));
             let Some(open) = &watch.open else { continue };
             let Some(report) = self.reports.get_mut(open.report) else { continue };
             report.phases = watch.phases(truth, row, report, open);
             if open.promoted.is_some() && open.is_told(truth, row, report) {
                 report.state = FailoverState::Complete;
                 complete.push(report.clone());
-                *watch = Watch::default();
+                let doubting = std::mem::take(&mut watch.doubting);
+                *watch = Watch { doubting, ..Watch::default() };
+            } else if report.state == FailoverState::Running
+                && open.promoted.is_none()
+                && watch.doubting.is_empty()
+                && watch.stood.keys().all(is_dead)
+            {
+                report.state = FailoverState::Aborted(DIED.to_owned());
             }
         }
         complete
     }
 
-    /// A Sentinel stands for election: a failover begins, or a given-up one goes on.
-    fn open(&mut self, truth: Truth<'_>, row: &MonitorRow, text: &str) {
+    /// A Sentinel thinks that the primary is down. What was given up before is over.
+    fn doubt(&mut self, truth: Truth<'_>, row: &MonitorRow, node: usize, text: &str) {
+        let cause = primary_in(truth.nodes, text).and_then(|at| cause(truth, row, at, node));
+        let (began, cause) = cause.unwrap_or_else(|| (truth.now, UNKNOWN.to_owned()));
         let Some(watch) = self.watches.get_mut(&row.name) else { return };
-        if let Some(report) = watch.open.as_ref().and_then(|open| self.reports.get_mut(open.report))
+        let report = watch.open.as_ref().and_then(|open| self.reports.get(open.report));
+        let goes_on = report.is_some_and(|report| report.state == FailoverState::Running);
+        if watch.doubting.is_empty() && !goes_on {
+            *watch = Watch::default();
+        }
+        watch.doubting.insert(node, Doubt { at: truth.now, began, cause });
+    }
+
+    /// A Sentinel stands for election: a failover begins, or a given-up one goes on.
+    fn open(&mut self, truth: Truth<'_>, row: &MonitorRow, node: usize, text: &str) {
+        let Some(watch) = self.watches.get_mut(&row.name) else { return };
+        let ordered = watch.ordered.take().unwrap_or(truth.now);
+        let origin = watch.doubt_of(node).unwrap_or_else(|| Origin {
+            began: ordered,
+            cause: ORDERED.to_owned(),
+            doubted: None,
+        });
+        if let Some(open) = &mut watch.open
+            && let Some(report) = self.reports.get_mut(open.report)
         {
             report.state = FailoverState::Running;
+            if report.leader.is_none() {
+                open.date(report, origin);
+            }
             return;
         }
-        let (began_ms, cause) =
-            watch.began.clone().unwrap_or_else(|| (truth.now, ORDERED.to_owned()));
         if self.reports.len() == FAILOVERS_MAX {
             return;
         }
         let report = self.reports.len();
-        watch.open = Some(Open { report, elected: None, promoted: None, told: BTreeMap::new() });
+        let Origin { began: began_ms, cause, doubted } = origin;
+        watch.open =
+            Some(Open { report, doubted, elected: None, promoted: None, told: BTreeMap::new() });
         self.reports.push(FailoverReport {
             monitor: row.name.clone(),
             epoch: None,
@@ -183,13 +243,16 @@ impl Failovers {
     }
 
     fn lead(&mut self, now: Millis, monitor: &str, node: usize) {
-        let epoch = self.epochs.get(&node).copied();
         let Some((watch, report)) = self.current(monitor) else { return };
+        let origin = watch.doubt_of(node);
         if let Some(open) = &mut watch.open {
             open.elected = Some(now);
+            if let Some(origin) = origin {
+                open.date(report, origin);
+            }
         }
         report.leader = Some(node);
-        report.epoch = epoch;
+        report.epoch = watch.stood.get(&node).copied().flatten();
         report.state = FailoverState::Running;
     }
 
@@ -203,6 +266,9 @@ impl Failovers {
     }
 
     fn tell(&mut self, truth: Truth<'_>, monitor: &str, node: usize, text: &str) {
+        if let Some(watch) = self.watches.get_mut(monitor) {
+            watch.doubting.remove(&node);
+        }
         let Some((watch, report)) = self.current(monitor) else { return };
         // Somebody else may be told first, when the leader died on the way.
         if let Some(open) = &mut watch.open {
@@ -230,24 +296,17 @@ impl Failovers {
 }
 
 impl Watch {
-    fn doubt(&mut self, truth: Truth<'_>, row: &MonitorRow, node: usize, text: &str) {
-        if self.doubting.is_empty() && self.open.is_none() {
-            let cause = primary_in(truth.nodes, text).and_then(|at| cause(truth, row, at));
-            let unknown = || (truth.now, "slow, and nobody broke it".to_owned());
-            self.began = Some(cause.unwrap_or_else(unknown));
-            self.first_doubt = Some(truth.now);
-        }
-        self.doubting.insert(node);
-    }
-
-    /// When nobody doubts any more, a failover that did nothing is over.
     fn trust(&mut self, node: usize) {
         self.doubting.remove(&node);
         self.agreed.remove(&node);
-        let is_past = self.open.as_ref().is_some_and(|open| open.promoted.is_some());
-        if self.doubting.is_empty() && !is_past {
-            *self = Self::default();
-        }
+    }
+
+    /// Why this Sentinel doubts, and when the first did so for no older reason.
+    fn doubt_of(&self, node: usize) -> Option<Origin> {
+        let Doubt { began, cause, .. } = self.doubting.get(&node)?;
+        let doubts = self.doubting.values().map(|doubt| doubt.at);
+        let doubted = doubts.filter(|at| at >= began).min();
+        Some(Origin { began: *began, cause: cause.clone(), doubted })
     }
 
     fn phases(
@@ -259,7 +318,7 @@ impl Watch {
     ) -> [PhaseTime; 5] {
         let is_ordered = report.cause == ORDERED;
         let began = report.began_ms;
-        let doubt = if is_ordered { Some(began) } else { self.first_doubt };
+        let doubt = if is_ordered { Some(began) } else { open.doubted };
         let agreed = report.leader.and_then(|leader| self.agreed.get(&leader));
         let agreed = if is_ordered { Some(began) } else { agreed.copied() };
         let told = open.told.values().max().copied();
@@ -275,6 +334,11 @@ impl Watch {
 }
 
 impl Open {
+    fn date(&mut self, report: &mut FailoverReport, origin: Origin) {
+        self.doubted = origin.doubted;
+        (report.began_ms, report.cause) = (origin.began, origin.cause);
+    }
+
     /// Whether every Sentinel that runs and hears the leader follows the new primary.
     fn is_told(&self, truth: Truth<'_>, row: &MonitorRow, report: &FailoverReport) -> bool {
         let is_cut = |a, b| truth.faults.policy((a, b)).cut || truth.faults.policy((b, a)).cut;
@@ -286,19 +350,31 @@ impl Open {
     }
 }
 
-/// What the lab did to a primary before its Sentinels doubted, and when.
-fn cause(truth: Truth<'_>, row: &MonitorRow, primary: usize) -> Option<(Millis, String)> {
+/// What the lab did to a primary before this Sentinel doubted, and when.
+fn cause(
+    truth: Truth<'_>,
+    row: &MonitorRow,
+    primary: usize,
+    sentinel: usize,
+) -> Option<(Millis, String)> {
     let node = &truth.nodes[primary];
     match &node.status {
         NodeStatus::Dead(since, why) => return Some((*since, why.clone())),
         NodeStatus::Paused(since) => return Some((*since, "paused".to_owned())),
         NodeStatus::Running => {}
     }
-    let touches = |(a, b): (usize, usize)| {
-        (a == primary && row.sentinels.contains(&b)) || (b == primary && row.sentinels.contains(&a))
+    let between =
+        |(pair, _): &(Pair, &Fault)| *pair == (primary, sentinel) || *pair == (sentinel, primary);
+    let faults = || truth.faults.iter().filter(between);
+    let latest = |policy: LinkPolicy| policy.delay_ms + policy.jitter_ms;
+    let round_trip: Millis = faults().map(|(_, fault)| latest(fault.policy)).sum();
+    let is_enough = |policy: LinkPolicy| {
+        policy.cut || policy.bytes_per_s > 0 || round_trip >= row.down_after_ms
     };
-    let faults = truth.faults.iter().filter(|(pair, _)| touches(*pair));
-    let first = faults.map(|(_, fault)| (fault.since_ms, describe(&fault.policy))).min();
+    let first = faults()
+        .filter(|(_, fault)| is_enough(fault.policy))
+        .map(|(_, fault)| (fault.since_ms, describe(&fault.policy)))
+        .min();
     let lately = || {
         let oldest = truth.now.saturating_sub(row.down_after_ms + CAUSE_AGE_MS_MAX);
         node.last_fault.clone().filter(|(at, _)| *at >= oldest)

@@ -141,6 +141,22 @@ impl Faults {
         changes
     }
 
+    /// Ends now what was to end at `at_ms`, if nothing was set in its place.
+    pub fn end(
+        &mut self,
+        pair: Pair,
+        aspect: Aspect,
+        at_ms: Millis,
+        now_ms: Millis,
+    ) -> Option<Change> {
+        let fault = self.links.get_mut(&pair)?;
+        let old = fault.policy;
+        let is_it = |end: &End| end.aspect == aspect && end.at_ms == at_ms;
+        let end = fault.ends.iter().position(is_it).map(|at| fault.ends.remove(at))?;
+        aspect.copy(end.before, &mut fault.policy);
+        self.settle(pair, old, now_ms)
+    }
+
     pub fn next_end_ms(&self) -> Option<Millis> {
         self.links.values().filter_map(Fault::heals_at_ms).min()
     }
@@ -213,6 +229,20 @@ mod tests {
         assert_eq!(faults.expire(1_100), []);
         assert_eq!(faults.expire(2_200), [((0, 1), SLOW)]);
         assert_eq!(faults.next_end_ms(), None);
+    }
+
+    #[test]
+    fn a_fault_that_ends_early_takes_nothing_along_that_was_set_after_it() {
+        let mut faults = Faults::default();
+        faults.set((0, 1), Aspect::Delay, SLOW, 0, Some(50));
+        faults.set((2, 3), Aspect::Delay, SLOW, 0, Some(50));
+        faults.set((2, 3), Aspect::Delay, SLOW, 10, None);
+        assert_eq!(
+            faults.end((0, 1), Aspect::Delay, 50, 20),
+            Some(((0, 1), LinkPolicy::default()))
+        );
+        assert_eq!(faults.end((2, 3), Aspect::Delay, 50, 20), None);
+        assert_eq!(faults.policy((2, 3)), SLOW);
     }
 
     #[test]

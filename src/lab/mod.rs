@@ -87,7 +87,7 @@ pub use self::audit::Audited;
 pub use self::complete::complete;
 pub use self::faults::describe;
 pub use self::journal::{Entry, Event};
-pub use self::nodes::{Build, machines};
+pub use self::nodes::{Build, Unfit, check, machines};
 pub use self::parse::ParseError;
 pub use self::remote::{Nudge, Remote};
 pub use self::rows::{ACTIONS, ActionRow};

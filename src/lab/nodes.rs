@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::topology::{MonitorSpec, SentinelSpec, ServerSpec, Topology};
 use super::view::{MonitorRow, NodeKind, NodeStatus};
-use crate::machine::{Machine, Millis, NodeView};
+use crate::machine::{Input, LogLevel, Machine, Millis, NodeView, Now, Outbox, Output};
 use crate::sentinel::{self, Sentinel, Timing};
 use crate::server::config::{ConfigFile, file};
 use crate::server::{self, Server};
@@ -17,23 +17,79 @@ use crate::world::{Birth, NodeId, NodeSpec, World, WorldError};
 pub type Build =
     Arc<dyn Fn(NodeKind, &[(String, String)], Birth) -> Box<dyn Machine> + Send + Sync>;
 
-/// Makes real servers and Sentinels, of directives that were checked when the file was read.
+/// Makes real servers and Sentinels. One whose directives cannot be followed says so and ends.
 pub fn machines() -> Build {
     Arc::new(|kind, directives, birth| -> Box<dyn Machine> {
         match kind {
             NodeKind::Server => {
-                let mut config = server::Config::from_directives(directives).unwrap_or_default();
+                let mut config = match server::Config::from_directives(directives) {
+                    Ok(config) => config,
+                    Err(error) => return Box::new(Refused { kind, why: error.to_string() }),
+                };
                 let lines = directives.iter().map(|(name, value)| format!("{name} {value}\n"));
                 let (name, text) = ("redis.conf".to_owned(), lines.collect());
                 config.file = Some(ConfigFile { name, text });
                 Box::new(Server::new(config, birth.port, birth.seed))
             }
-            NodeKind::Sentinel => {
-                let config = sentinel::Config::from_directives(directives).unwrap_or_default();
-                Box::new(Sentinel::new(config, birth.port, birth.seed))
-            }
+            NodeKind::Sentinel => match sentinel::Config::from_directives(directives) {
+                Ok(config) => Box::new(Sentinel::new(config, birth.port, birth.seed)),
+                Err(error) => Box::new(Refused { kind, why: error.to_string() }),
+            },
         }
     })
+}
+
+/// A node that refused its configuration: its life is one line of log.
+struct Refused {
+    kind: NodeKind,
+    why: String,
+}
+
+impl Machine for Refused {
+    fn step(&mut self, _: Now, _: Input<'_>, out: &mut Outbox) {
+        let text = format!("*** FATAL CONFIG FILE ERROR ***\n{}", self.why);
+        out.log(LogLevel::Warning, text);
+        out.push(Output::Exit { code: 1 });
+    }
+
+    fn deadline(&self) -> Option<Millis> {
+        None
+    }
+
+    fn view(&self, _: Now) -> NodeView {
+        match self.kind {
+            NodeKind::Server => NodeView::Server(Box::default()),
+            NodeKind::Sentinel => NodeView::Sentinel(Box::default()),
+        }
+    }
+}
+
+/// A node that cannot be configured as its topology says.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// A server.
+    #[error("server {0}: {1}")]
+    Server(String, server::ConfigError),
+    /// A Sentinel.
+    #[error("Sentinel {0}: {1}")]
+    Sentinel(String, sentinel::ConfigError),
+}
+
+/// Whether every node can be configured as the topology says.
+///
+/// # Errors
+/// The first that cannot, and why.
+pub fn check(topology: &Topology) -> Result<(), Unfit> {
+    for spec in &topology.servers {
+        server::Config::from_directives(&spec.config)
+            .map_err(|error| Unfit::Server(spec.name.clone(), error))?;
+    }
+    for spec in &topology.sentinels {
+        let directives = SentinelBirth::of(spec, topology).directives(|_| Some(1));
+        sentinel::Config::from_directives(&directives)
+            .map_err(|error| Unfit::Sentinel(spec.name.clone(), error))?;
+    }
+    Ok(())
 }
 
 /// Why a node is dead that the lab did not start yet.
@@ -103,7 +159,7 @@ pub(super) fn add(
             name: spec.name.clone(),
             port: spec.port.unwrap_or(0),
             dir: spec.dir.clone(),
-            build: birth_of_sentinel(spec.clone(), topology, Arc::clone(&ports), Arc::clone(build)),
+            build: birth_of_sentinel(spec, topology, Arc::clone(&ports), Arc::clone(build)),
         };
         nodes.push(added(world, node, NodeKind::Sentinel, &spec.config, spec.auto_restart)?);
     }
@@ -171,30 +227,53 @@ fn birth_of_server(
 /// A Sentinel with the monitors that name it. What it wrote into its directory before is followed
 /// in place of these directives.
 fn birth_of_sentinel(
-    spec: SentinelSpec,
+    spec: &SentinelSpec,
     topology: &Topology,
     ports: Ports,
     build: Build,
 ) -> crate::world::Factory {
-    let watches = |monitor: &&MonitorSpec| monitor.sentinels.contains(&spec.name);
-    let monitors: Vec<MonitorSpec> = topology.monitors.iter().filter(watches).cloned().collect();
-    let timing = match topology.sentinel_timing {
-        Timing::Fast => "fast",
-        Timing::Redis => "redis",
-    };
+    let sentinel = SentinelBirth::of(spec, topology);
     Arc::new(move |birth| {
-        let mut directives = spec.config.clone();
+        let port = |name: &str| ports.get().and_then(|ports| ports.get(name)).copied();
+        build(NodeKind::Sentinel, &sentinel.directives(port), birth)
+    })
+}
+
+/// What the topology says of one Sentinel.
+struct SentinelBirth {
+    config: Vec<(String, String)>,
+    timing: Timing,
+    monitors: Vec<MonitorSpec>,
+}
+
+impl SentinelBirth {
+    fn of(spec: &SentinelSpec, topology: &Topology) -> Self {
+        let watches = |monitor: &&MonitorSpec| monitor.sentinels.contains(&spec.name);
+        Self {
+            config: spec.config.clone(),
+            timing: topology.sentinel_timing,
+            monitors: topology.monitors.iter().filter(watches).cloned().collect(),
+        }
+    }
+
+    /// Its sentinel.conf; `port` finds servers by name.
+    fn directives(&self, port: impl Fn(&str) -> Option<u16>) -> Vec<(String, String)> {
+        let timing = match self.timing {
+            Timing::Fast => "fast",
+            Timing::Redis => "redis",
+        };
+        let mut directives = self.config.clone();
         directives.push(("sentinel-timing".to_owned(), timing.to_owned()));
-        for MonitorSpec { name, primary, quorum, config, .. } in &monitors {
-            let port = ports.get().and_then(|ports| ports.get(primary)).copied().unwrap_or(0);
+        for MonitorSpec { name, primary, quorum, config, .. } in &self.monitors {
+            let port = port(primary).unwrap_or(0);
             let value = format!("{name} 127.0.0.1 {port} {quorum}");
             directives.push(("sentinel monitor".to_owned(), value));
             directives.extend(config.iter().map(|(statement, value)| {
                 (format!("sentinel {statement}"), format!("{name} {value}"))
             }));
         }
-        build(NodeKind::Sentinel, &directives, birth)
-    })
+        directives
+    }
 }
 
 /// What the file says of each watched primary.
@@ -210,4 +289,34 @@ pub(super) fn monitors(topology: &Topology, nodes: &[Node]) -> Vec<MonitorRow> {
         })
     };
     topology.monitors.iter().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check, machines};
+    use crate::lab::topology::Topology;
+    use crate::lab::view::NodeKind;
+    use crate::machine::{Input, Now, Outbox, Output};
+    use crate::world::Birth;
+
+    #[test]
+    fn a_node_whose_configuration_is_wrong_ends_instead_of_running_with_another() {
+        let wrong = [("sentinel monitor".to_owned(), "mm nowhere".to_owned())];
+        for kind in [NodeKind::Server, NodeKind::Sentinel] {
+            let mut machine = machines()(kind, &wrong, Birth { port: 1, seed: 1 });
+            let mut out = Outbox::new();
+            machine.step(Now::default(), Input::Started, &mut out);
+            let last = out.drain().last();
+            assert!(matches!(last, Some(Output::Exit { code: 1 })), "{kind:?}: {last:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_of_a_sentinel_may_be_several_words() {
+        let text = "[servers.a]\n[monitors.m]\nprimary = \"a\"\nquorum = 1\n\
+                    [sentinels.s]\nrequirepass = \"two words\"\nsentinel-pass = \"two words\"\n\
+                    announce-ip = \"\"\n";
+        let topology = Topology::parse("test.toml", text).unwrap();
+        assert!(check(&topology).is_ok(), "{:?}", check(&topology));
+    }
 }

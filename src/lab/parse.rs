@@ -51,6 +51,10 @@ pub fn claim(text: &str) -> Result<Claim, ParseError> {
     let mut words = split(text)?;
     words.usage = "NODE FIELD=VALUE…, or lab FIELD=VALUE…";
     let claim = read_claim(&mut words)?;
+    if let Some(within) = words.take_if(|word| word == "within") {
+        return Err(ParseError::new(within.span, "`within` is not of the claim")
+            .help("it is a key of the step: within = \"3s\""));
+    }
     words.end()?;
     Ok(claim)
 }

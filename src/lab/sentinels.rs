@@ -31,8 +31,8 @@ pub(super) struct SplitVote {
     monitor: String,
     /// How many Sentinels shall stand.
     candidates: usize,
-    /// The links between them, and what they were before.
-    links: Vec<(Pair, LinkPolicy)>,
+    /// The links between them, slow until it gives up.
+    links: Vec<Pair>,
     gives_up_at: Millis,
 }
 
@@ -100,11 +100,13 @@ impl<W: World> Lab<W> {
         if let Action::Failover { .. } = action {
             // One is enough, and two would be in each other's way.
             asked.truncate(1);
-            let now = self.now_ms();
-            self.failovers.order(name, now);
         }
         if asked.is_empty() {
             return Err(format!("no Sentinel of {name} runs"));
+        }
+        if let Action::Failover { .. } = action {
+            let now = self.now_ms();
+            self.failovers.order(name, now);
         }
         self.did(action, by);
         for at in asked {
@@ -118,6 +120,9 @@ impl<W: World> Lab<W> {
     /// itself, before it is asked for its vote.
     fn split_vote(&mut self, action: &Action, by: &'static str, name: &str) -> Result<(), String> {
         let row = self.find_monitor(name)?;
+        if let Some(SplitVote { monitor, .. }) = &self.split {
+            return Err(format!("the vote about {monitor} is still being split"));
+        }
         let runs = |at: &usize| self.nodes[*at].status == NodeStatus::Running;
         let running: Vec<usize> = row.sentinels.iter().copied().filter(runs).collect();
         let Some(primary) = self.believed_primary(&row) else {
@@ -136,7 +141,6 @@ impl<W: World> Lab<W> {
         let now = self.now_ms();
         let others = |a: usize| running.iter().filter(move |b| **b != a).map(move |b| (a, *b));
         let pairs: Vec<Pair> = running.iter().flat_map(|a| others(*a)).collect();
-        let links = pairs.iter().map(|pair| (*pair, self.faults.policy(*pair))).collect();
         let gives_up_at = now + row.down_after_ms + SPLIT_MS_MAX;
         let late = LinkPolicy { delay_ms: SPLIT_DELAY_MS, ..LinkPolicy::default() };
         let set = |pair: &Pair| self.faults.set(*pair, Aspect::Delay, late, now, Some(gives_up_at));
@@ -145,7 +149,7 @@ impl<W: World> Lab<W> {
         self.kill(primary, false);
         self.remember(Undo::Start(primary));
         let (monitor, candidates) = (name.to_owned(), running.len());
-        self.split = Some(SplitVote { monitor, candidates, links, gives_up_at });
+        self.split = Some(SplitVote { monitor, candidates, links: pairs, gives_up_at });
         Ok(())
     }
 
@@ -156,10 +160,8 @@ impl<W: World> Lab<W> {
         else {
             return;
         };
-        let back = |(pair, before): &(Pair, LinkPolicy)| {
-            self.faults.set(*pair, Aspect::Delay, *before, now, None)
-        };
-        let changes: Vec<_> = split.links.iter().filter_map(back).collect();
+        let heal = |pair: &Pair| self.faults.end(*pair, Aspect::Delay, split.gives_up_at, now);
+        let changes: Vec<_> = split.links.iter().filter_map(heal).collect();
         self.apply(changes);
     }
 

@@ -45,6 +45,10 @@ pub(super) struct Conn {
     pub(super) told: usize,
     /// The machine closed it, and what is queued is still to be sent.
     pub(super) is_closing: bool,
+    /// That was not done at once.
+    pub(super) is_lingering: bool,
+    /// The machine does not want what arrives now.
+    pub(super) is_unread: bool,
     /// Whether it is on the node's list of connections to flush.
     pub(super) is_touched: bool,
 }
@@ -94,6 +98,8 @@ impl Conn {
             unsent: 0,
             told: 0,
             is_closing: false,
+            is_lingering: false,
+            is_unread: false,
             is_touched: false,
         }
     }

@@ -76,10 +76,12 @@ impl Files {
         let mut temporary = path.clone().into_os_string();
         temporary.push(".tmp");
         let temporary = PathBuf::from(temporary);
-        let mut file = File::create(&temporary)?;
-        file.write_all(data)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
+        let written = File::create(&temporary).and_then(|mut file| {
+            file.write_all(data)?;
+            file.sync_all()?;
+            fs::rename(&temporary, &path)
+        });
+        written.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
         sync_dir(&path)
     }
 

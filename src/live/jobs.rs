@@ -37,6 +37,8 @@ const SCRIPT_LOOK: Duration = Duration::from_millis(20);
 const READ_BYTES: usize = 64 << 10;
 /// Least time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// Bytes after which there is a report in any case: some nodes wait for it.
+const PROGRESS_BYTES: u64 = 4 << 20;
 
 /// The jobs of one node.
 pub(super) struct Jobs {
@@ -49,7 +51,8 @@ pub(super) struct Jobs {
 /// A job seen from its node.
 struct Running {
     desk: Arc<Desk>,
-    thread: JoinHandle<()>,
+    /// `None` if there was none to be had.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Jobs {
@@ -70,12 +73,20 @@ impl Jobs {
             ready: Arc::clone(&self.ready),
             keys_done: 0,
             last_progress: Instant::now(),
+            bytes_told: 0,
         };
         let name = format!("{}job", crash::THREAD_PREFIX);
-        match thread::Builder::new().name(name).spawn(move || work.run(task)) {
-            Ok(thread) => drop(self.running.insert(id, Running { desk, thread })),
-            Err(error) => drop(self.post.send((id, JobEvent::Failed(words(&error))))),
-        }
+        let spawned = thread::Builder::new().name(name).spawn(move || work.run(task));
+        self.enter(id, desk, spawned);
+    }
+
+    /// Notes a job that was started. If it was not, it has failed.
+    fn enter(&mut self, id: JobId, desk: Arc<Desk>, spawned: io::Result<JoinHandle<()>>) {
+        let thread = spawned.map_err(|error| {
+            drop(self.post.send((id, JobEvent::Failed(words(&error)))));
+            self.ring();
+        });
+        self.running.insert(id, Running { desk, thread: thread.ok() });
     }
 
     /// Gives input to a job; `None` is its end.
@@ -114,6 +125,11 @@ impl Jobs {
         None
     }
 
+    /// There may be more news.
+    pub(super) fn ring(&self) {
+        self.ready.wake_owner();
+    }
+
     fn at_desk(&self, id: JobId, give: impl FnOnce(&mut DeskState)) {
         if let Some(job) = self.running.get(&id) {
             job.desk.order(give);
@@ -128,7 +144,7 @@ impl Drop for Jobs {
             job.desk.cancel();
         }
         for (_, job) in self.running.drain() {
-            drop(job.thread.join());
+            drop(job.thread.map(JoinHandle::join));
         }
     }
 }
@@ -200,7 +216,8 @@ enum Task {
     SaveChunks(Encoder, Duration),
     LoadFile(PathBuf, Decoder, Duration),
     LoadStream(Option<PathBuf>, Decoder, Duration),
-    ReadFile(PathBuf),
+    /// Opened already: what bears the name by now may not be what the node meant.
+    ReadFile(io::Result<Option<File>>),
     SyncLog(io::Result<LogSync>),
     Discard(Keyspace),
     Script(String, Vec<String>, Duration),
@@ -241,7 +258,7 @@ impl Task {
             Job::RunScript { path, args, limit_ms } => {
                 Self::Script(path, args, Duration::from_millis(limit_ms))
             }
-            Job::ReadFile { name } => Self::ReadFile(files.path(&name)),
+            Job::ReadFile { name } => Self::ReadFile(open(&files.path(&name))),
             Job::SyncLog { name } => Self::SyncLog(files.log_sync(&name)),
         }
     }
@@ -269,6 +286,8 @@ struct Work {
     ready: Arc<Ready>,
     keys_done: u64,
     last_progress: Instant,
+    /// Bytes at the last report.
+    bytes_told: u64,
 }
 
 impl Work {
@@ -299,7 +318,7 @@ impl Work {
             Task::LoadStream(copy_to, decoder, delay) => {
                 self.load_stream(copy_to.as_deref(), decoder, delay)
             }
-            Task::ReadFile(path) => self.read_file(&path),
+            Task::ReadFile(opened) => self.read_file(opened?),
             Task::SyncLog(log) => {
                 log?.run()?;
                 Ok(JobOutcome::Synced)
@@ -402,8 +421,8 @@ impl Work {
         Ok(JobOutcome::Loaded(Box::new(loaded)))
     }
 
-    fn read_file(&mut self, path: &Path) -> Done {
-        let Some(mut file) = open(path)? else { return Ok(JobOutcome::NoFile) };
+    fn read_file(&mut self, opened: Option<File>) -> Done {
+        let Some(mut file) = opened else { return Ok(JobOutcome::NoFile) };
         let mut bytes = 0;
         loop {
             let mut buffer = vec![0; READ_BYTES];
@@ -450,8 +469,9 @@ impl Work {
     }
 
     fn progress(&mut self, bytes: u64, bytes_total: Option<u64>) {
-        if self.last_progress.elapsed() >= PROGRESS_EVERY {
-            self.last_progress = Instant::now();
+        let is_far = bytes - self.bytes_told >= PROGRESS_BYTES;
+        if is_far || self.last_progress.elapsed() >= PROGRESS_EVERY {
+            (self.last_progress, self.bytes_told) = (Instant::now(), bytes);
             self.tell(JobEvent::Progress { bytes, bytes_total, keys: self.keys_done });
         }
     }
@@ -482,4 +502,18 @@ fn stand_back() {
 /// With a delay after each key, keys are done one by one.
 fn keys_per_chunk(delay: Duration) -> usize {
     if delay.is_zero() { KEYS_PER_CHUNK } else { 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_gets_no_thread_has_failed() {
+        let mut jobs = Jobs::new(Arc::default());
+        let refused = io::Error::from(io::ErrorKind::WouldBlock);
+        jobs.enter(JobId(1), Arc::default(), Err(refused));
+        assert!(matches!(jobs.next(), Some((JobId(1), JobEvent::Failed(_)))));
+        assert!(jobs.next().is_none());
+    }
 }

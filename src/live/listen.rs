@@ -1,8 +1,10 @@
 //! Ports: kept for a node while it is down, open while it runs.
 
+use std::fs::Permissions;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -16,6 +18,15 @@ use crate::machine::Endpoint;
 
 /// Connections that the kernel keeps for a node that does not accept them (`tcp-backlog`).
 const BACKLOG: i32 = 511;
+
+/// A socket for clients on the same host.
+#[derive(Debug, Clone)]
+pub struct UnixSocket {
+    /// Its file (`unixsocket`).
+    pub path: PathBuf,
+    /// Who may use it (`unixsocketperm`), unless the system's own rule is to hold.
+    pub mode: Option<u32>,
+}
 
 /// A port of a node. It stays bound while the node is down, so that nobody else gets it, but it is
 /// listened on only while the node runs.
@@ -104,9 +115,14 @@ impl Listener {
     }
 
     /// Within a runtime. An old socket file is replaced.
-    pub(super) fn unix(path: &Path) -> io::Result<Self> {
+    pub(super) fn unix(socket: &UnixSocket) -> io::Result<Self> {
+        let path = &socket.path;
         drop(std::fs::remove_file(path));
-        Ok(Self::Unix(UnixListener::bind(path)?, path.to_owned()))
+        let listener = UnixListener::bind(path)?;
+        if let Some(mode) = socket.mode {
+            std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+        }
+        Ok(Self::Unix(listener, path.clone()))
     }
 
     /// The next connection, its peer and its local address.

@@ -5,9 +5,10 @@
 //! queued is written, each connection with as few system calls as possible. Between rounds it
 //! sleeps until a connection rings, a job has news, an order comes, or its one timer fires.
 
+mod lingering;
 mod outputs;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Sleep;
 
+use self::lingering::Lingering;
 use super::clock::{Clock, stopwatch};
 use super::conn::{Conn, Dialling, Stream};
 use super::control::{Control, Death, Order, Show};
@@ -31,6 +33,8 @@ use crate::world::WorldEvent;
 const READ_BYTES: usize = 64 << 10;
 /// Full reads of one connection in one round, so that no client starves the others.
 const READS_PER_ROUND: usize = 4;
+/// News of jobs in one round, so that a job that has much to say starves nobody.
+const JOB_NEWS_PER_ROUND: usize = 4;
 /// Rounds in a row without asking the system for news.
 const ROUNDS_IN_A_ROW: usize = 4;
 /// Connections taken from a listener in one round.
@@ -85,6 +89,8 @@ pub(super) struct Node {
     ready: Vec<Token>,
     /// Connections with something to write.
     touched: Vec<ConnId>,
+    /// Closed connections whose last bytes have not left, by when they are looked at again.
+    lingering: VecDeque<Lingering>,
     /// What the machine must hear in the next round.
     news: Vec<News>,
     is_started: bool,
@@ -128,6 +134,7 @@ impl Node {
             jobs: Jobs::new(Arc::clone(ready)),
             buffer: vec![0; READ_BYTES].into(),
             touched: Vec::new(),
+            lingering: VecDeque::new(),
             news: Vec::new(),
             is_started: false,
             pictured: 0,
@@ -165,6 +172,7 @@ impl Node {
             self.is_changed = true;
         }
         self.flush();
+        self.drop_lingering();
         !self.news.is_empty()
     }
 
@@ -197,12 +205,12 @@ impl Node {
     }
 
     fn hear_jobs(&mut self) -> bool {
-        let mut is_busy = false;
-        while let Some((id, event)) = self.jobs.next() {
+        for heard in 0..JOB_NEWS_PER_ROUND {
+            let Some((id, event)) = self.jobs.next() else { return heard > 0 };
             self.step(Input::Job { id, event });
-            is_busy = true;
         }
-        is_busy
+        self.jobs.ring();
+        true
     }
 
     fn serve_ready(&mut self) -> bool {
@@ -260,7 +268,8 @@ impl Node {
         self.touch(id);
         let mut is_busy = self.finish_dial(id);
         for _ in 0..READS_PER_ROUND {
-            let Some(conn) = self.conns.get_mut(&id).filter(|conn| !conn.is_closing) else {
+            let is_read = |conn: &&mut Conn| !conn.is_closing && !conn.is_unread;
+            let Some(conn) = self.conns.get_mut(&id).filter(is_read) else {
                 return is_busy;
             };
             match conn.poll_read(&mut self.buffer) {
@@ -317,6 +326,8 @@ impl Node {
                 Ok(()) if conn.is_closing => {
                     if conn.unsent == 0 {
                         self.conns.remove(&id);
+                    } else {
+                        self.let_linger(id);
                     }
                 }
                 Ok(()) if conn.unsent != conn.told => self.news.push(News::Unsent(id)),
@@ -368,7 +379,8 @@ impl Node {
             Some(until)
         } else {
             let picture = self.is_changed.then_some(self.pictured + VIEW_EVERY_MS);
-            self.machine.deadline().into_iter().chain(picture).min()
+            let lingering = self.next_lingering();
+            self.machine.deadline().into_iter().chain(picture).chain(lingering).min()
         };
         if next != self.armed {
             self.armed = next;

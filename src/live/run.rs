@@ -11,7 +11,7 @@ use super::conn::Dialling;
 use super::control::Control;
 use super::crash;
 use super::files::Files;
-use super::listen::{Listener, Port};
+use super::listen::{Listener, Port, UnixSocket};
 use super::node::{Ended, Node, Picture, Surroundings};
 use crate::machine::{Endpoint, Machine, NodeView};
 use crate::world::{Exit, NodeId, WorldEvent};
@@ -29,7 +29,7 @@ pub(super) struct Launch {
     pub(super) build: Box<dyn FnOnce() -> Box<dyn Machine> + Send>,
     pub(super) port: Arc<Port>,
     /// A Unix socket to listen on as well.
-    pub(super) unix: Option<PathBuf>,
+    pub(super) unix: Option<UnixSocket>,
     pub(super) dir: PathBuf,
     pub(super) clock: Clock,
     pub(super) dial: Box<dyn Fn(&Endpoint) -> Dialling + Send>,
@@ -100,8 +100,8 @@ impl Launch {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let within = runtime.enter();
         let mut listeners = vec![Listener::tcp(listener)?];
-        if let Some(path) = &self.unix {
-            listeners.push(Listener::unix(path)?);
+        if let Some(socket) = &self.unix {
+            listeners.push(Listener::unix(socket)?);
         }
         let (post, number) = (self.post, self.number);
         let around = Surroundings {

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use super::clock::Clock;
 use super::crash;
 use super::fabric::dial_plainly;
-use super::listen::Port;
+use super::listen::{Port, UnixSocket};
 use super::run::{Launch, Post, Run};
 use super::signals::watch_signals;
 use crate::machine::LogLevel;
@@ -27,7 +27,7 @@ pub struct Serve {
     /// TCP port; 0 for a free one.
     pub port: u16,
     /// A Unix socket to listen on as well.
-    pub unix: Option<PathBuf>,
+    pub unix: Option<UnixSocket>,
     /// Directory for its files.
     pub dir: PathBuf,
     /// Seed of its dice.

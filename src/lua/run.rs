@@ -55,7 +55,6 @@ pub enum Progress {
 }
 
 /// What a run and the functions of the host share. Only one of them is at work at any time.
-#[derive(Debug)]
 pub(super) struct Desk {
     question: Mutex<Option<Ask>>,
     answer: Mutex<Option<Told>>,
@@ -63,6 +62,8 @@ pub(super) struct Desk {
     killed_at: Mutex<Option<Place>>,
     resp3: AtomicBool,
     pub dice: Mutex<Lrand48>,
+    /// The stack of the run that ended last: to map a new one takes longer than most scripts.
+    spare: Mutex<Option<DefaultStack>>,
 }
 
 /// A name of a source, and a line in it.
@@ -71,6 +72,12 @@ pub(super) type Place = (String, usize);
 /// What is in a drawer that one alone opens at a time.
 pub(super) fn open<T>(drawer: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     drawer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
 }
 
 impl Desk {
@@ -82,7 +89,17 @@ impl Desk {
             killed_at: Mutex::default(),
             resp3: AtomicBool::default(),
             dice: Mutex::default(),
+            spare: Mutex::default(),
         }
+    }
+
+    /// A stack for a run.
+    fn stack(&self) -> Result<DefaultStack, String> {
+        if let Some(spare) = open(&self.spare).take() {
+            return Ok(spare);
+        }
+        DefaultStack::new(STACK_BYTES)
+            .map_err(|error| format!("ERR no stack for a script: {error}"))
     }
 
     fn clear(&self) {
@@ -161,9 +178,8 @@ impl Run {
         body: impl FnOnce(&Voice) -> Result<Value, String> + 'static,
     ) -> Result<Self, String> {
         desk.clear();
-        let stack = DefaultStack::new(STACK_BYTES)
-            .map_err(|error| format!("ERR no stack for a script: {error}"))?;
-        let coroutine = Coroutine::with_stack(stack, move |voice: &Voice, _: Told| body(voice));
+        let coroutine =
+            Coroutine::with_stack(desk.stack()?, move |voice: &Voice, _: Told| body(voice));
         Ok(Self { coroutine: Some(SendWrapper::new(coroutine)), desk: Arc::clone(desk) })
     }
 
@@ -178,7 +194,8 @@ impl Run {
         match coroutine.resume(told) {
             CoroutineResult::Yield(ask) => Progress::Asks(ask),
             CoroutineResult::Return(result) => {
-                self.coroutine = None;
+                let ended = self.coroutine.take().map(SendWrapper::take);
+                *open(&self.desk.spare) = ended.map(Coroutine::into_stack);
                 Progress::Ended(result)
             }
         }

@@ -11,6 +11,8 @@ pub struct ScriptFlags {
     pub no_writes: bool,
     /// It may run on a replica without a link.
     pub allow_stale: bool,
+    /// It may run when no memory is left.
+    pub allow_oom: bool,
     /// It has no first line: what it does decides, command by command.
     pub compatible: bool,
 }
@@ -52,7 +54,8 @@ impl<'a> Shebang<'a> {
                 match flag {
                     "no-writes" => flags.no_writes = true,
                     "allow-stale" => flags.allow_stale = true,
-                    "allow-oom" | "no-cluster" | "allow-cross-slot-keys" => {}
+                    "allow-oom" => flags.allow_oom = true,
+                    "no-cluster" | "allow-cross-slot-keys" => {}
                     _ => return Err(format!("ERR Unexpected flag in script shebang: {flag}")),
                 }
             }

@@ -48,7 +48,7 @@ pub enum Job {
     },
     /// Lets go of data, which takes long if there is much.
     Discard(Keyspace),
-    /// Reads a file in chunks.
+    /// Reads in chunks a file as it is when the job is given out, whatever takes its name later.
     ReadFile {
         /// File name.
         name: String,
@@ -136,6 +136,13 @@ pub struct StreamHead {
     pub offset: u64,
     /// The database that the stream is in; -1 if the next command must SELECT.
     pub selected_db: i64,
+}
+
+impl StreamHead {
+    /// The database that the stream is in, if a node with so many has it.
+    pub fn selected(&self, databases: usize) -> Option<usize> {
+        usize::try_from(self.selected_db).ok().filter(|db| *db < databases)
+    }
 }
 
 /// News of a job.

@@ -207,6 +207,15 @@ pub enum Output {
         /// The bytes; shared, so that ten replicas cost one copy.
         data: Bytes,
     },
+    /// Whether bytes that arrive on a connection are wanted; they are unless this says otherwise.
+    /// Unwanted ones stay in the network, and in the end hold up who sends them. Of the end of such a
+    /// connection the machine may hear late.
+    Read {
+        /// The connection.
+        conn: ConnId,
+        /// Whether they are wanted from now on.
+        on: bool,
+    },
     /// Closes a connection.
     Close {
         /// The connection.

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::ReplId;
 use crate::machine::Endpoint;
+use crate::resp::command;
 
 /// What a replica says of itself and asks for.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ pub(super) enum Sent {
 impl Introduction {
     /// The first word, alone: the primary may not be one, or not ready.
     pub(super) fn ping() -> Bytes {
-        command(&[b"PING"])
+        command(&["PING"])
     }
 
     /// All that needs no answer before the next, in one go.
@@ -87,38 +88,7 @@ impl Introduction {
     }
 }
 
-/// `REPLCONF ACK`: the last byte applied, and the last one safe on disk if there is an AOF.
-pub fn ack(offset: u64, fsynced: Option<u64>) -> Bytes {
-    let offset = offset.to_string();
-    let fsynced = fsynced.map(|offset| offset.to_string());
-    let mut words: Vec<&[u8]> = vec![b"REPLCONF", b"ACK", offset.as_bytes()];
-    if let Some(fsynced) = &fsynced {
-        words.extend([b"FACK", fsynced.as_bytes()]);
-    }
-    command(&words)
-}
-
-fn command(words: &[&[u8]]) -> Bytes {
-    let mut wire = BytesMut::new();
-    wire.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
-    for word in words {
-        wire.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        wire.extend_from_slice(word);
-        wire.extend_from_slice(b"\r\n");
-    }
-    wire.freeze()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn acks_may_carry_what_is_safe_on_disk() {
-        assert_eq!(ack(100, None), "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$3\r\n100\r\n");
-        assert_eq!(
-            ack(7, Some(5)),
-            "*5\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$1\r\n7\r\n$4\r\nFACK\r\n$1\r\n5\r\n"
-        );
-    }
+/// `REPLCONF ACK`: the last byte applied.
+pub fn ack(offset: u64) -> Bytes {
+    command(&["REPLCONF", "ACK", &offset.to_string()])
 }

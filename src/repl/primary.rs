@@ -18,7 +18,6 @@ pub struct Replica {
     pub cursor: u64,
     used_sync: bool,
     acked: u64,
-    fsynced: Option<u64>,
     heard_at: Millis,
     over_soft_limit_since: Option<Millis>,
 }
@@ -37,6 +36,8 @@ pub enum Stage {
     Transferring {
         /// Since when its connection takes no more bytes.
         stuck_since: Option<Millis>,
+        /// Bytes that waited in it at the last look.
+        unsent_bytes: usize,
     },
     /// The snapshot file is being sent.
     SendFile,
@@ -87,7 +88,6 @@ impl Replica {
             cursor: 0,
             used_sync,
             acked: 0,
-            fsynced: None,
             heard_at: now,
             over_soft_limit_since: None,
         }
@@ -129,10 +129,9 @@ impl Replica {
     }
 
     /// `REPLCONF ACK`. Answers whether this ACK opens the stream.
-    pub fn on_ack(&mut self, offset: u64, fsynced: Option<u64>, now: Millis) -> bool {
+    pub fn on_ack(&mut self, offset: u64, now: Millis) -> bool {
         self.heard_at = now;
         self.acked = self.acked.max(offset);
-        self.fsynced = self.fsynced.max(fsynced);
         let opens = self.stage == Stage::Online { streaming: false };
         if opens {
             self.stage = Stage::Online { streaming: true };
@@ -176,11 +175,6 @@ impl Replica {
         self.is_online() && !self.used_sync && self.acked >= offset
     }
 
-    /// Whether its disk has the stream up to `offset`: what WAITAOF counts.
-    pub fn has_fsynced(&self, offset: u64) -> bool {
-        self.is_online() && self.fsynced.is_some_and(|fsynced| fsynced >= offset)
-    }
-
     /// Whole seconds since it was heard: `lag=` in INFO, 0 unless it is online.
     pub fn lag_s(&self, now: Millis) -> u64 {
         if self.is_online() { now.saturating_sub(self.heard_at) / 1000 } else { 0 }
@@ -196,7 +190,7 @@ impl Replica {
         let late = |since: Millis| now.saturating_sub(since) > timeout_ms;
         let phase = match self.stage {
             Stage::Online { .. } if !self.used_sync && late(self.heard_at) => "streaming sync",
-            Stage::Transferring { stuck_since: Some(since) } if late(since) => "full sync",
+            Stage::Transferring { stuck_since: Some(since), .. } if late(since) => "full sync",
             _ => return None,
         };
         Some(format!("Disconnecting timedout replica ({phase}): {}", self.name()))
@@ -269,7 +263,7 @@ mod tests {
     use super::*;
     use crate::base::rng::Dice;
 
-    const TRANSFER: Stage = Stage::Transferring { stuck_since: None };
+    const TRANSFER: Stage = Stage::Transferring { stuck_since: None, unsent_bytes: 0 };
 
     fn history() -> History {
         let mut history = History::new(&mut Dice::new(1), Stream::new(1 << 20));
@@ -303,9 +297,9 @@ mod tests {
         replica.begin_snapshot(&history(), TRANSFER);
         assert_eq!(replica.snapshot_sent(9), AfterSnapshot::AwaitAck);
         assert!(replica.is_online() && !replica.is_streaming());
-        assert!(replica.on_ack(50, None, 10), "this one opens the stream");
+        assert!(replica.on_ack(50, 10), "this one opens the stream");
         assert!(replica.is_streaming());
-        assert!(!replica.on_ack(60, None, 11));
+        assert!(!replica.on_ack(60, 11));
     }
 
     #[test]
@@ -349,11 +343,10 @@ mod tests {
     #[test]
     fn acks_only_move_forward_but_always_prove_life() {
         let mut replica = online();
-        replica.on_ack(100, Some(90), 1000);
-        replica.on_ack(80, None, 5000);
+        replica.on_ack(100, 1000);
+        replica.on_ack(80, 5000);
         assert_eq!(replica.acked(), 100);
         assert!(replica.has_applied(100) && !replica.has_applied(101));
-        assert!(replica.has_fsynced(90) && !replica.has_fsynced(91));
         assert_eq!(replica.lag_s(6999), 1);
         replica.on_newline(6999);
         assert_eq!(replica.lag_s(6999), 0);
@@ -377,7 +370,7 @@ mod tests {
         );
         replica.stage = TRANSFER;
         assert_eq!(replica.timed_out(60_001, 60_000), None, "only while its connection is stuck");
-        replica.stage = Stage::Transferring { stuck_since: Some(1) };
+        replica.stage = Stage::Transferring { stuck_since: Some(1), unsent_bytes: 1 };
         assert!(replica.timed_out(60_002, 60_000).unwrap().contains("(full sync)"));
         assert_eq!(waiting(Announced::default()).timed_out(1_000_000, 60_000), None);
     }

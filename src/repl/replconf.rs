@@ -44,8 +44,6 @@ pub enum Replconf {
     Ack {
         /// The last byte the replica applied.
         offset: u64,
-        /// The last one safe on its disk, if it said so.
-        fsynced: Option<u64>,
     },
     /// Never replied to; from the primary it asks for an ACK at once.
     GetAck,
@@ -83,7 +81,7 @@ impl Announced {
     /// Takes the words after `REPLCONF`. Options before one in error are in force, as in Redis.
     pub fn replconf<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Result<Replconf, ReplconfError> {
         let (pairs, []) = words.as_chunks::<2>() else { return Err(ReplconfError::Syntax) };
-        for (at, [option, value]) in pairs.iter().enumerate() {
+        for [option, value] in pairs {
             let (option, value) = (option.as_ref(), value.as_ref());
             match option.to_ascii_lowercase().as_slice() {
                 b"listening-port" => {
@@ -97,7 +95,7 @@ impl Announced {
                 b"capa" if value.eq_ignore_ascii_case(b"eof") => self.eof = true,
                 b"capa" if value.eq_ignore_ascii_case(b"psync2") => self.psync2 = true,
                 b"capa" => {}
-                b"ack" => return Ok(ack(value, pairs.get(at + 1))),
+                b"ack" => return Ok(ack(value)),
                 b"getack" => return Ok(Replconf::GetAck),
                 b"rdb-only" => {
                     self.rdb_only = match parse_i64(value) {
@@ -123,13 +121,9 @@ impl Announced {
     }
 }
 
-fn ack<W: AsRef<[u8]>>(offset: &[u8], next: Option<&[W; 2]>) -> Replconf {
-    let number = |text| parse_i64(text).and_then(|offset| u64::try_from(offset).ok());
-    let Some(offset) = number(offset) else { return Replconf::Nothing };
-    let fsynced = next
-        .filter(|[option, _]| option.as_ref().eq_ignore_ascii_case(b"fack"))
-        .and_then(|[_, value]| number(value.as_ref()));
-    Replconf::Ack { offset, fsynced }
+fn ack(offset: &[u8]) -> Replconf {
+    let offset = parse_i64(offset).and_then(|offset| u64::try_from(offset).ok());
+    offset.map_or(Replconf::Nothing, |offset| Replconf::Ack { offset })
 }
 
 fn content(words: &[u8]) -> Result<Content, ReplconfError> {
@@ -218,9 +212,8 @@ mod tests {
 
     #[test]
     fn acks_are_never_replied_to() {
-        assert_eq!(say("ack 50").0, Ok(Replconf::Ack { offset: 50, fsynced: None }));
-        assert_eq!(say("ACK 50 FACK 40").0, Ok(Replconf::Ack { offset: 50, fsynced: Some(40) }));
-        assert_eq!(say("ack 5 zz 1").0, Ok(Replconf::Ack { offset: 5, fsynced: None }));
+        assert_eq!(say("ack 50").0, Ok(Replconf::Ack { offset: 50 }));
+        assert_eq!(say("ack 5 zz 1").0, Ok(Replconf::Ack { offset: 5 }));
         assert_eq!(say("ack x").0, Ok(Replconf::Nothing));
         assert_eq!(say("getack *").0, Ok(Replconf::GetAck));
     }

@@ -164,6 +164,19 @@ impl Handshake {
         }
     }
 
+    /// The snapshot is being loaded: a primary that is not read from meanwhile is not silent.
+    pub fn on_load_progress(&mut self, now: Millis) {
+        self.io_at = now;
+    }
+
+    /// Stream bytes that came while the snapshot loads.
+    pub fn held_bytes(&self) -> usize {
+        match &self.state {
+            State::Loading { held, .. } => held.len(),
+            _ => 0,
+        }
+    }
+
     /// The snapshot is loaded: the stream begins, or is resumed if the link ended meanwhile.
     pub fn on_loaded(&mut self, now: Millis, out: &mut Vec<Step>) {
         let State::Loading { synced, ack_at_once, held, closed, .. } = &mut self.state else {
@@ -175,7 +188,7 @@ impl Handshake {
         // After a marked snapshot the primary sends nothing before the first ACK, so that the
         // stream cannot stick to the mark. After a plain SYNC it is the only ACK.
         if ack_at_once && closed.is_none() {
-            out.push(Step::Send(ack(synced.map_or(0, |(_, offset)| offset), None)));
+            out.push(Step::Send(ack(synced.map_or(0, |(_, offset)| offset))));
         }
         self.io_at = now;
         self.state = State::Streaming { resumable: synced.is_some() };

@@ -179,7 +179,8 @@ impl Request {
     }
 
     fn read_inline(&mut self, input: &[u8]) -> Result<bool, ProtocolError> {
-        let Some(newline) = memchr::memchr(b'\n', input) else {
+        // Redis looks for the end of a line in a C string: a NUL before it hides it.
+        let Some(newline) = memchr::memchr2(b'\n', 0, input).filter(|at| input[*at] != 0) else {
             return incomplete(input.len(), ProtocolError::InlineTooBig);
         };
         let line = input[..newline].strip_suffix(b"\r").unwrap_or(&input[..newline]);
@@ -201,8 +202,9 @@ impl Request {
 }
 
 /// Splits a line into words as an inline request is split (quotes, `\n`, `\xff`); `None` if quotes
-/// are unbalanced. Configuration files are read by the same rule.
+/// are unbalanced. Configuration files are read by the same rule. A NUL ends the line.
 pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let line = &line[..memchr::memchr(0, line).unwrap_or(line.len())];
     let mut words = Vec::new();
     let mut rest = line.trim_ascii_start();
     while !rest.is_empty() {
@@ -222,7 +224,7 @@ fn unquote<'a>(input: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
             [b'"', ref inside @ ..] => return closed(double_quoted(inside, word)?),
             [b'\'', ref inside @ ..] => return closed(single_quoted(inside, word)?),
             [byte, ref after @ ..] => {
-                if byte.is_ascii_whitespace() || byte == 0 {
+                if byte.is_ascii_whitespace() {
                     return Some(rest);
                 }
                 word.push(byte);
@@ -308,7 +310,7 @@ fn incomplete(pending: usize, too_big: ProtocolError) -> Result<bool, ProtocolEr
 
 #[cfg(test)]
 mod tests {
-    use super::{Limits, ProtocolError, Request};
+    use super::{Limits, ProtocolError, Request, split_words};
 
     /// Feeds `input` in pieces of `step` bytes and returns every request's words.
     fn read_all(input: &[u8], step: usize) -> Result<Vec<Vec<Vec<u8>>>, ProtocolError> {
@@ -370,6 +372,15 @@ mod tests {
         assert_eq!(read_all(&count, 1000), Err(ProtocolError::CountTooBig));
         let bulk = [b"*1\r\n$".as_slice(), &vec![b'1'; 70_000]].concat();
         assert_eq!(read_all(&bulk, 1000), Err(ProtocolError::BulkTooBig));
+    }
+
+    #[test]
+    fn a_nul_hides_the_end_of_an_inline_request_and_ends_a_line_of_a_file() {
+        assert_eq!(read_all(b"PING \0\r\nPING\r\n", 99), Ok(words(&[])));
+        let long = [b"a\0\n".as_slice(), &[b'x'; 70_000]].concat();
+        assert_eq!(read_all(&long, 1000), Err(ProtocolError::InlineTooBig));
+        assert_eq!(split_words(b"port \0 1"), Some(vec![b"port".to_vec()]));
+        assert_eq!(split_words(b"\0"), Some(vec![]));
     }
 
     #[test]

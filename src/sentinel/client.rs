@@ -25,6 +25,10 @@ pub struct Client {
     pub authenticated: bool,
     /// Replies to be sent at the end of the turn.
     pub reply: Reply,
+    /// Bytes of replies that have not left this node yet.
+    pub unsent_bytes: usize,
+    /// Since when more of them than the soft limit wait.
+    pub slow_since: Option<Millis>,
     /// To be closed once its replies are sent.
     pub closing: bool,
     /// Channels it listens to.
@@ -108,6 +112,8 @@ impl Sentinel {
             name: String::new(),
             authenticated: self.common.globals.requirepass.is_empty(),
             reply: Reply::default(),
+            unsent_bytes: 0,
+            slow_since: None,
             closing: false,
             channels: BTreeSet::new(),
             patterns: BTreeSet::new(),
@@ -152,6 +158,7 @@ impl Sentinel {
                     let words = request.words(&input[taken..]);
                     if !words.is_empty() {
                         cmd::run(self, conn, &words);
+                        self.check_output(conn);
                     }
                     taken += bytes;
                 }

@@ -4,6 +4,7 @@
 //! them, whatever their order in the file.
 
 use super::monitor::Settings;
+use super::rewrite::quoted;
 use super::timing::Timing;
 use crate::machine::{Endpoint, Millis};
 use crate::resp::request::split_words;
@@ -174,8 +175,9 @@ impl Config {
             };
             let words = split_words(line.as_bytes())
                 .ok_or_else(|| fail("Unbalanced quotes in configuration line"))?;
-            let words: Vec<String> =
+            let mut words: Vec<String> =
                 words.iter().map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+            lower_names(&mut words);
             statements.push((rank(&words), words, fail));
         }
         // Stable: within a rank the file's order holds.
@@ -187,11 +189,17 @@ impl Config {
         Ok(config)
     }
 
-    /// A configuration from directives by name and value, as a lab has them:
-    /// (`sentinel down-after-milliseconds`, `mymaster 1000`).
+    /// A configuration from directives by name and value, as a lab has them. What is said of a
+    /// primary is several words (`sentinel down-after-milliseconds`, `mymaster 1000`), all else is
+    /// one, whatever it holds (`requirepass`, `two words`).
     pub fn from_directives(directives: &[(String, String)]) -> Result<Self, ConfigError> {
-        let lines: Vec<String> = directives.iter().map(|(n, v)| format!("{n} {v}")).collect();
-        Self::parse(&(lines.join("\n") + "\n"))
+        let line = |(name, value): &(String, String)| match name.strip_prefix("sentinel ") {
+            Some(statement) if statement == "monitor" || is_about_a_primary(statement) => {
+                format!("{name} {value}\n")
+            }
+            _ => format!("{name} {}\n", quoted(value)),
+        };
+        Self::parse(&directives.iter().map(line).collect::<String>())
     }
 
     fn apply(&mut self, words: &[&str]) -> Outcome {
@@ -223,7 +231,8 @@ impl Config {
                 Ok(())
             }
             [name, values @ ..] => {
-                self.server.push((name.to_ascii_lowercase(), values.join(" ")));
+                let values: Vec<_> = values.iter().map(|value| quoted(value)).collect();
+                self.server.push(((*name).to_owned(), values.join(" ")));
                 Ok(())
             }
             [] => Ok(()),
@@ -363,6 +372,18 @@ fn positive(ms: &str) -> Result<Millis, &'static str> {
     time(ms).filter(|ms| *ms > 0).ok_or("negative or zero time parameter.")
 }
 
+/// Directives and statements may be written in any case.
+fn lower_names(words: &mut [String]) {
+    if let Some((name, rest)) = words.split_first_mut() {
+        name.make_ascii_lowercase();
+        if name == "sentinel"
+            && let Some(statement) = rest.first_mut()
+        {
+            statement.make_ascii_lowercase();
+        }
+    }
+}
+
 /// Globals first, then monitors, then what is said of them. Epochs and ids come with the globals.
 fn rank(words: &[String]) -> u8 {
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
@@ -418,6 +439,14 @@ mod tests {
     use super::{Config, Timing};
 
     #[test]
+    fn what_concerns_the_process_keeps_its_quotes() {
+        let config =
+            Config::parse("port 26400\nlogfile \"\"\ndir \"/a dir\"\n").expect("well-formed");
+        let server: Vec<_> = config.server.iter().map(|(n, v)| format!("{n} {v}")).collect();
+        assert_eq!(server, ["port 26400", "logfile \"\"", "dir \"/a dir\""]);
+    }
+
+    #[test]
     fn the_order_in_the_file_does_not_matter() {
         let config = Config::parse(
             "sentinel down-after-milliseconds mm 1000\n# a comment\nport 26400\n\
@@ -451,6 +480,40 @@ mod tests {
                 format!("Reading the configuration file, at line 3\n>>> '{line}'\n{reason}")
             );
         }
+    }
+
+    #[test]
+    fn names_of_directives_have_no_case() {
+        let config = Config::parse(
+            "RequirePass Secret\nSENTINEL Down-After-Milliseconds Mm 1000\nPort 26400\n\
+             Sentinel MONITOR Mm 127.0.0.1 6379 2\n",
+        )
+        .expect("well-formed");
+        assert_eq!(config.globals.requirepass, "Secret");
+        let m = &config.monitors[0];
+        assert_eq!((m.name.as_str(), m.settings.down_after), ("Mm", 1000));
+        assert_eq!(config.server, [("port".to_owned(), "26400".to_owned())]);
+    }
+
+    #[test]
+    fn a_value_of_a_directive_is_one_word_whatever_it_holds() {
+        let directives = [
+            ("requirepass", "two words"),
+            ("sentinel sentinel-pass", "a \"quoted\" one"),
+            ("sentinel announce-ip", ""),
+            ("sentinel monitor", "mm 127.0.0.1 6379 2"),
+            ("sentinel rename-command", "mm CONFIG guessed"),
+        ];
+        let config = Config::from_directives(
+            &directives.map(|(name, value)| (name.to_owned(), value.to_owned())),
+        )
+        .expect("all of it can be followed");
+        let globals = &config.globals;
+        assert_eq!(
+            [&globals.requirepass, &globals.sentinel_pass, &globals.announce_ip],
+            ["two words", "a \"quoted\" one", ""]
+        );
+        assert_eq!(config.monitors[0].settings.command("CONFIG"), "guessed");
     }
 
     #[test]

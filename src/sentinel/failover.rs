@@ -222,7 +222,7 @@ impl Common {
         let (now, epoch) = (self.now.mono, self.current_epoch.saturating_add(1));
         let timeout = match self.globals.timing {
             Timing::Redis => self.periods.election_timeout,
-            Timing::Fast => 300 + self.chance_ms(300),
+            Timing::Fast => (300 + self.chance_ms(300)).min(self.periods.election_timeout),
         };
         let until = now + timeout.min(m.settings.failover_timeout);
         m.failover = Failover::Waiting { epoch, since: now, forced, until };
@@ -449,5 +449,29 @@ impl Common {
             let wait = self.patience(m) + ELECTED_PATIENCE;
             m.no_failover_before = m.no_failover_before.min(self.now.mono + wait);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::machine::Input;
+    use crate::sentinel::testing::Bench;
+
+    #[test]
+    fn an_election_ends_at_the_latest_after_the_election_timeout() {
+        let file = "sentinel monitor mm 127.0.0.1 6379 1\nsentinel known-replica mm 10.0.0.2 1\n\
+                    sentinel down-after-milliseconds mm 100\n\
+                    sentinel known-sentinel mm 10.0.0.3 1 ffffffffffffffffffffffffffffffffffffffff\n";
+        let mut bench = Bench::new(file);
+        bench.ask("SENTINEL DEBUG ELECTION-TIMEOUT 50");
+        let mut at = |event: &str| {
+            while !bench.sentences.iter().any(|(told, _)| *told == event) && bench.now < 20_000 {
+                bench.now += 1;
+                bench.step(Input::Tick);
+                bench.step(Input::Turn);
+            }
+            bench.now
+        };
+        assert_eq!(at("+try-failover") + 50, at("-failover-abort-not-elected"));
     }
 }

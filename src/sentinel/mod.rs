@@ -10,8 +10,9 @@
 //!
 //! Inputs only change what is known. At the end of the turn every watched primary about which
 //! something changed, or for which something is due, is looked after; then the file is written if
-//! need be; and only then leaves what was written to others. A vote is therefore on disk before it
-//! is told.
+//! need be; and only when that is done leaves what was written to others. A vote is therefore on disk
+//! before it is told. A Sentinel that cannot write its file ends: whatever it said afterwards it
+//! could deny after a restart.
 //!
 //! # The file
 //!
@@ -27,7 +28,8 @@
 //! * peers that say a primary is not down are asked again after 25 to 100 ms, not after 1 s;
 //! * Sentinels stand for election in the order of their ids, 10 ms apart, and stand down when
 //!   another one stands first; an election that nobody won is repeated after 0.3 to 0.6 s and a
-//!   growing pause, not after twice `failover-timeout`, and so is one whose winner died;
+//!   growing pause, not after twice `failover-timeout`, and so is one whose winner died
+//!   (ELECTION-TIMEOUT of SENTINEL DEBUG can only make it shorter);
 //! * a winner that brings no new primary is waited for 3 s, then ever longer up to twice
 //!   `failover-timeout`; and a primary that answered again is failed over at once when it dies again;
 //! * a replica that was told to become primary and says that it is still a replica is given up at
@@ -41,6 +43,9 @@
 //!   as by the real program, where `down-after-milliseconds` is about a second.)
 //!
 //! With either timing:
+//! * every client is closed that leaves unread what the real program lets a subscriber leave unread
+//!   (`limits.rs`);
+//! * a Sentinel whose file cannot be written ends with code 1, instead of going on with a warning;
 //! * votes are counted in the epoch of their election, so that many primaries can fail at once, and
 //!   an election is not refused for the epoch of another primary's;
 //! * time is monotonic; TILT is for stalls;
@@ -61,6 +66,7 @@ mod hello;
 mod info;
 mod instance;
 mod learn;
+mod limits;
 mod link;
 mod monitor;
 mod rewrite;
@@ -69,6 +75,8 @@ mod select;
 mod start;
 mod step;
 mod switch;
+#[cfg(test)]
+mod testing;
 mod tilt;
 mod timing;
 mod view;
@@ -81,7 +89,7 @@ use self::common::Common;
 pub use self::config::{Config, ConfigError};
 use self::monitor::{Monitor, Name};
 pub use self::timing::{Periods, Timing};
-use crate::machine::{Input, LogLevel, Machine, Millis, NodeView, Now, Outbox, Output};
+use crate::machine::{FileStep, Input, LogLevel, Machine, Millis, NodeView, Now, Outbox, Output};
 
 /// A Sentinel.
 #[derive(Debug)]
@@ -125,14 +133,25 @@ impl Sentinel {
             return;
         }
         self.attend();
-        self.common.run_scripts();
         self.drop_unused_links();
         if std::mem::take(&mut self.common.unsaved) {
             self.save();
+        } else {
+            self.speak();
         }
+    }
+
+    /// Others are told what there is to tell; all of it is saved.
+    fn speak(&mut self) {
+        self.common.run_scripts();
         self.common.links.flush(&mut self.common.out);
         self.publish_events();
+        self.check_outputs();
         self.clients.flush(&mut self.common.out);
+        self.plan_wake();
+    }
+
+    fn plan_wake(&mut self) {
         let scripts = self.common.scripts.next_at();
         let now = self.common.now.mono;
         self.wake = match self.common.globals.timing {
@@ -175,11 +194,22 @@ impl Sentinel {
         }
     }
 
-    /// Writes the file.
+    /// Writes the file. What is to be told waits for the outcome.
     fn save(&mut self) {
         self.text = self.rewritten();
         let data = bytes::Bytes::from(self.text.clone());
-        self.common.out.push(Output::WriteFile { name: self.file.clone(), data });
+        let write = FileStep::Write { name: self.file.clone(), data };
+        self.common.out.push(Output::Arrange(vec![write]));
+    }
+
+    /// The file was written, or could not be.
+    fn on_saved(&mut self, saved: Result<(), String>) {
+        let Err(reason) = saved else { return self.speak() };
+        let text = format!(
+            "WARNING: Sentinel was not able to save the new configuration on disk!!!: {reason}"
+        );
+        self.common.out.log(LogLevel::Warning, text);
+        self.common.out.push(Output::Exit { code: 1 });
     }
 
     /// Something about every primary may have changed.
@@ -207,7 +237,9 @@ impl Machine for Sentinel {
             Input::Closed { conn, .. } if conn.is_dialled() => self.on_link_closed(conn),
             Input::Closed { conn, .. } => self.clients.remove(conn),
             Input::Job { id, event } => self.on_job(id, event),
-            Input::Unsent { .. } | Input::LogFailed { .. } | Input::Arranged(_) | Input::Tick => {}
+            Input::Arranged(saved) => self.on_saved(saved),
+            Input::Unsent { conn, bytes } => self.on_unsent(conn, bytes),
+            Input::LogFailed { .. } | Input::Tick => {}
             Input::Turn => self.end_turn(),
             Input::Stop => {
                 let text = "User requested shutdown...";

@@ -95,7 +95,7 @@ fn monitor_statements(m: &Monitor, statements: &mut Vec<String>) {
 }
 
 /// A word as it stands in the file.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\');
     if !word.is_empty() && word.bytes().all(plain) {
         return word.to_owned();

@@ -171,14 +171,17 @@ mod tests {
             let mut out = Outbox::new();
             self.sentinel.step(now, input, &mut out);
             self.sentinel.step(now, Input::Turn, &mut out);
-            let mut no_file = None;
+            let mut next = None;
             for output in out.drain() {
                 match output {
                     Output::StartJob { id, job: Job::RunScript { args, .. } } => {
                         self.begun.push(self.now);
                         self.running.insert(id, args[1].clone());
                     }
-                    Output::StartJob { id, .. } => no_file = Some(id),
+                    Output::StartJob { id, .. } => {
+                        next = Some(Input::Job { id, event: JobEvent::Done(JobOutcome::NoFile) });
+                    }
+                    Output::Arrange(_) => next = Some(Input::Arranged(Ok(()))),
                     Output::Emit(Fact::Sentinel { event, text, .. })
                         if event.starts_with("-script") =>
                     {
@@ -187,8 +190,8 @@ mod tests {
                     _ => {}
                 }
             }
-            if let Some(id) = no_file {
-                self.step(Input::Job { id, event: JobEvent::Failed("no file".to_owned()) });
+            if let Some(next) = next {
+                self.step(next);
             }
         }
 

@@ -95,9 +95,15 @@ impl Sentinel {
                 loading.bytes.extend_from_slice(&bytes);
             }
             JobEvent::Progress { .. } => {}
-            JobEvent::Done(JobOutcome::NoFile) | JobEvent::Failed(_) => {
+            JobEvent::Done(JobOutcome::NoFile) => {
                 let config = loading.config.clone();
                 self.begin(config);
+            }
+            // What it promised may be in there.
+            JobEvent::Failed(reason) => {
+                let text = format!("Fatal error, can't open config file '{}': {reason}", self.file);
+                self.common.out.log(LogLevel::Warning, text);
+                self.common.out.push(Output::Exit { code: 1 });
             }
             JobEvent::Done(_) => {
                 let text = String::from_utf8_lossy(&loading.bytes).into_owned();

@@ -42,11 +42,13 @@ impl Common {
             self.tilt.expected = Some(now.mono);
             let was_on = self.tilt.since.replace(now.mono).is_some();
             if !was_on {
+                let cause = if late > self.periods.tilt_trigger {
+                    format!("It stood still for {late} ms")
+                } else {
+                    "The wall clock went back".to_owned()
+                };
                 self.event_alone(Event::Tilt, "#tilt mode entered", || {
-                    format!(
-                        "It stood still for {late} ms, so it decides nothing until it has seen how \
-                         things are."
-                    )
+                    format!("{cause}, so it decides nothing until it has seen how things are.")
                 });
             }
         } else if self.tilt.since.is_some_and(|since| now.since(since) > self.periods.tilt) {
@@ -55,5 +57,24 @@ impl Common {
                 "It trusts what it sees again.".to_owned()
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::machine::Input;
+    use crate::sentinel::testing::Bench;
+
+    #[test]
+    fn it_says_why_it_does_not_trust_itself() {
+        let why = |shift: fn(&mut Bench)| {
+            let mut bench = Bench::new("");
+            shift(&mut bench);
+            bench.step(Input::Tick);
+            let (_, sentence) = bench.sentences.pop().expect("an event");
+            sentence.split(", so").next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(why(|bench| bench.now += 5000), "It stood still for 4000 ms");
+        assert_eq!(why(|bench| bench.wall_behind = 5000), "The wall clock went back");
     }
 }

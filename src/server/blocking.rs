@@ -13,7 +13,7 @@ use super::Server;
 use super::awaited::KeyWait;
 use super::client::ClientKind;
 use super::table::Command;
-use crate::command::flags;
+use crate::command::{CommandError, flags};
 use crate::machine::{ConnId, Millis, Outbox};
 use crate::resp::Reply;
 
@@ -33,6 +33,10 @@ pub enum Blocked {
     Keys(Box<KeyWait>),
     /// SAVE: the snapshot file to be written.
     Save,
+    /// CONFIG REWRITE: the file to be written.
+    Rewrite,
+    /// SHUTDOWN: the node to end, or not to.
+    Shutdown,
     /// EVAL: the script to end.
     Script,
     /// DEBUG LOADAOF: the log to be read.
@@ -47,7 +51,7 @@ impl Blocked {
         match self {
             Self::Replicas { until, .. } => *until,
             Self::Keys(wait) => wait.until,
-            Self::Save | Self::Loading | Self::Script | Self::Paused => None,
+            _ => None,
         }
     }
 
@@ -70,6 +74,11 @@ impl Waits {
     /// When the first wait ends by itself.
     pub fn next_end(&self) -> Option<Millis> {
         self.until.first().map(|(until, _)| *until)
+    }
+
+    /// How many do not wait for ever.
+    pub fn limited(&self) -> usize {
+        self.until.len()
     }
 
     /// Those who wait for replicas.
@@ -98,18 +107,28 @@ pub enum PauseKind {
     All,
 }
 
-/// The pauses in force, by [`PauseReason`].
+/// The pauses in force.
 #[derive(Debug, Default)]
-pub struct Pauses([Option<(PauseKind, Millis)>; 3]);
+pub struct Pauses {
+    /// By [`PauseReason`].
+    by: [Option<(PauseKind, Millis)>; 3],
+    /// Whose next request waits for their end, in the order in which those arrived.
+    postponed: Vec<ConnId>,
+}
 
 impl Pauses {
     fn kind(&self) -> Option<PauseKind> {
-        self.0.iter().flatten().map(|(kind, _)| *kind).max()
+        self.by.iter().flatten().map(|(kind, _)| *kind).max()
+    }
+
+    /// Whether commands that may write wait, if no more. Then nothing expires either.
+    pub fn is_on(&self) -> bool {
+        self.kind().is_some()
     }
 
     /// When the next one ends by itself.
     pub fn next_end(&self) -> Option<Millis> {
-        self.0.iter().flatten().map(|(_, until)| *until).min()
+        self.by.iter().flatten().map(|(_, until)| *until).min()
     }
 }
 
@@ -121,39 +140,35 @@ impl Server {
 
     /// Commands of this kind wait. A pause of the same reason is only ever made longer and wider.
     pub(super) fn pause(&mut self, reason: PauseReason, kind: PauseKind, until: Millis) {
-        let slot = &mut self.pauses.0[reason as usize];
+        let slot = &mut self.pauses.by[reason as usize];
         *slot = Some(slot.map_or((kind, until), |(k, u)| (k.max(kind), u.max(until))));
     }
 
-    /// Ends a pause; what waited for it runs now unless another pause holds it.
-    pub fn unpause(&mut self, reason: PauseReason, out: &mut Outbox) {
-        if self.pauses.0[reason as usize].take().is_some() {
-            self.resume_paused(out);
+    /// Ends a pause; what waited for it runs at the end of the turn unless another pause holds it.
+    pub fn unpause(&mut self, reason: PauseReason) {
+        if self.pauses.by[reason as usize].take().is_some() {
+            self.resume_postponed();
         }
-    }
-
-    /// Whether commands that may write wait.
-    pub fn writes_paused(&self) -> bool {
-        self.pauses.kind().is_some()
     }
 
     /// Ends the pauses whose time has come.
-    pub(super) fn end_pauses(&mut self, out: &mut Outbox) {
+    pub(super) fn end_pauses(&mut self) {
         let now = self.now.mono;
         let mut ended = false;
-        for slot in &mut self.pauses.0 {
+        for slot in &mut self.pauses.by {
             ended |= slot.take_if(|(_, until)| *until <= now).is_some();
         }
         if ended {
-            self.resume_paused(out);
+            self.resume_postponed();
         }
     }
 
-    fn resume_paused(&mut self, out: &mut Outbox) {
-        for conn in self.clients.ids(|c| c.blocked == Some(Blocked::Paused)) {
-            if let Some(client) = self.clients.get_mut(conn) {
-                client.blocked = None;
-                self.feed(conn, &[], out);
+    fn resume_postponed(&mut self) {
+        for conn in std::mem::take(&mut self.pauses.postponed) {
+            if let Some(client) = self.clients.get_mut(conn)
+                && client.blocked.take_if(|b| *b == Blocked::Paused).is_some()
+            {
+                self.unblocked.push(conn);
             }
         }
     }
@@ -174,6 +189,7 @@ impl Server {
             return false;
         }
         client.blocked = Some(Blocked::Paused);
+        self.pauses.postponed.push(conn);
         true
     }
 
@@ -188,7 +204,7 @@ impl Server {
                 self.waits.for_replicas.insert(conn);
             }
             Blocked::Keys(wait) => self.awaited.add(conn, wait),
-            Blocked::Save | Blocked::Loading | Blocked::Script | Blocked::Paused => {}
+            _ => {}
         }
         client.blocked = Some(blocked);
         self.track_touched();
@@ -207,6 +223,17 @@ impl Server {
         self.unblocked.push(conn);
     }
 
+    /// The wait of a client for the end of its command is over.
+    pub(super) fn unblock_with(&mut self, conn: ConnId, result: &Result<(), CommandError>) {
+        if let Err(error) = result {
+            self.stats.count_error(error.code());
+        }
+        self.unblock(conn, |reply| match result {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(error.text()),
+        });
+    }
+
     /// A client waits no longer, or is gone.
     pub(super) fn forget_wait(&mut self, conn: ConnId, blocked: &Blocked) {
         if let Some(until) = blocked.until() {
@@ -217,15 +244,17 @@ impl Server {
                 self.waits.for_replicas.remove(&conn);
             }
             Blocked::Keys(wait) => self.awaited.remove(wait),
-            Blocked::Save | Blocked::Loading | Blocked::Script | Blocked::Paused => {}
+            _ => {}
         }
         self.track_touched();
     }
 
-    /// Runs what clients asked for while they waited.
+    /// Runs what clients asked for while they waited, and what that makes others run.
     pub(super) fn run_unblocked(&mut self, out: &mut Outbox) {
-        for conn in std::mem::take(&mut self.unblocked) {
-            self.feed(conn, &[], out);
+        while !self.unblocked.is_empty() {
+            for conn in std::mem::take(&mut self.unblocked) {
+                self.feed(conn, &[], out);
+            }
         }
     }
 
@@ -284,5 +313,56 @@ impl Server {
     fn unblock_with_error(&mut self, conn: ConnId, text: &'static str) {
         self.stats.count_error("UNBLOCKED");
         self.unblock(conn, |reply| reply.error(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::Bench;
+
+    #[test]
+    fn what_a_pause_held_back_runs_in_the_order_of_its_arrival() {
+        let mut bench = Bench::new(&[]);
+        let (first, second, me) = (bench.connect(), bench.connect(), bench.connect());
+        bench.ask(me, "CLIENT PAUSE 500 WRITE");
+        bench.send(second, b"APPEND k b\r\n");
+        bench.send(first, b"APPEND k a\r\n");
+        bench.advance(600);
+        assert_eq!(bench.ask(me, "GET k"), "\"ba\"");
+    }
+
+    #[test]
+    fn what_a_pause_held_back_does_not_run_inside_of_a_block() {
+        let mut bench = Bench::new(&[]);
+        let (writer, me) = (bench.connect(), bench.connect());
+        bench.ask(me, "CLIENT PAUSE 100000 WRITE");
+        bench.send(writer, b"SET k v\r\n");
+        let block = b"MULTI\r\nCLIENT UNPAUSE\r\nGET k\r\nEXEC\r\n";
+        let answers = bench.send(me, block);
+        assert!(answers.ends_with(b"*2\r\n+OK\r\n$-1\r\n"), "{answers:?}");
+        assert_eq!(bench.received(writer), "+OK\r\n");
+    }
+
+    #[test]
+    fn nothing_expires_during_a_pause() {
+        let mut bench = Bench::new(&[]);
+        let me = bench.connect();
+        bench.ask(me, "SET k v PX 100");
+        bench.ask(me, "CLIENT PAUSE 1000 WRITE");
+        bench.advance(500);
+        assert_eq!(bench.ask(me, "GET k"), "(nil)");
+        assert!(bench.server.keyspace.db(0).contains(b"k"));
+        bench.advance(1000);
+        assert!(!bench.server.keyspace.db(0).contains(b"k"));
+    }
+
+    #[test]
+    fn who_is_let_go_by_who_was_let_go_does_not_wait_for_the_next_turn() {
+        let mut bench = Bench::new(&[]);
+        let (one, two, me) = (bench.connect(), bench.connect(), bench.connect());
+        bench.send(one, b"BLPOP a 0\r\nRPUSH b 1\r\n");
+        bench.send(two, b"BLPOP b 0\r\nSET k v\r\n");
+        bench.ask(me, "RPUSH a 1");
+        assert_eq!(bench.ask(me, "GET k"), "\"v\"");
     }
 }

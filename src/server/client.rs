@@ -182,6 +182,11 @@ impl Clients {
         self.map.remove(&conn)
     }
 
+    /// All connections in any order.
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.map.values().map(|c| &**c)
+    }
+
     /// All connections in the order of their ids.
     pub fn in_order(&self) -> Vec<&Client> {
         self.those(|_| true)

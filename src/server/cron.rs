@@ -13,20 +13,30 @@ const EXPIRED_KEYS_MAX: usize = 1000;
 impl Server {
     /// When the machine wants to be woken.
     pub(super) fn next_deadline(&self) -> Millis {
+        if self.scripting.is_running() {
+            // Time passes between the turns of a script, also where it is simulated.
+            return self.now.mono + 1;
+        }
+        if !self.unblocked.is_empty() {
+            // Let go by the end of the turn itself.
+            return self.now.mono;
+        }
         let waiter = self.waits.next_end().unwrap_or(self.next_cron);
         let pause = self.pauses.next_end().unwrap_or(self.next_cron);
         let log = self.aof.resume_at().unwrap_or(self.next_cron);
-        // Time passes between the turns of a script, also where it is simulated.
-        let script = if self.scripting.is_running() { self.now.mono + 1 } else { self.next_cron };
-        self.next_cron.min(waiter).min(pause).min(log).min(script)
+        self.next_cron.min(waiter).min(pause).min(log)
     }
 
     /// The deadline has passed.
     pub(super) fn tick(&mut self, out: &mut Outbox) {
         self.play(out);
         self.tend_script(out);
+        if self.scripting.is_running() {
+            // The data holds half of a unit: no key may go, and no snapshot may be taken.
+            return;
+        }
         self.end_waits();
-        self.end_pauses(out);
+        self.end_pauses();
         if self.now.mono < self.next_cron {
             return;
         }
@@ -53,9 +63,10 @@ impl Server {
         self.flush(out);
     }
 
-    /// Deletes keys whose time has come. A replica waits for its primary to say so, but for its own.
+    /// Deletes keys whose time has come. A replica waits for its primary to say so, but for its own;
+    /// a pause keeps the data as it is.
     fn expire_keys(&mut self) {
-        if self.is_loading() {
+        if self.is_loading() || self.pauses.is_on() {
             return;
         }
         if self.is_replica() {

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::blocking::Blocked;
 use super::client::{Client, ClientKind, ReplyMode};
 use super::scripting::{BUSY, Meanwhile};
-use super::table::{self, Command, Run};
+use super::table::{Command, Run};
 use super::transaction::effective_flags;
 use super::{Ask, Server};
 use crate::command::{Call, CommandError, ExpiryRule, flags};
@@ -146,7 +146,8 @@ impl Server {
         }
         let Some(client) = self.clients.get_mut(conn) else { return };
         client.active = self.now.mono;
-        client.reply_mode = match client.reply_mode {
+        let mode_before = client.reply_mode;
+        client.reply_mode = match mode_before {
             ReplyMode::SkipNext => ReplyMode::Skip,
             ReplyMode::Skip => ReplyMode::On,
             mode => mode,
@@ -156,21 +157,30 @@ impl Server {
         self.run_command(conn, words, out);
         if let Some(client) = self.clients.get_mut(conn) {
             client.hush(before);
+            if client.blocked == Some(Blocked::Paused) {
+                // It is read again.
+                client.reply_mode = mode_before;
+            }
         }
+        self.check_replica_output(conn, out);
     }
 
     /// Looks a command up, refuses it or runs it.
     fn run_command(&mut self, conn: ConnId, words: &[&[u8]], out: &mut Outbox) {
-        let command = match table::find(words) {
+        let found = self.config.renames.find(words);
+        if let Some(client) = self.clients.get_mut(conn) {
+            client.last_command = found.as_ref().ok().map(|command| command.name.as_str());
+        }
+        let command = match found {
             Ok(command) => command,
             Err(error) => return self.reject(conn, words, &error),
         };
-        if let Some(client) = self.clients.get_mut(conn) {
-            client.last_command = Some(&command.name);
-        }
         if let Err(error) = self.check(conn, command) {
             self.stats.commands[command.index].rejected += 1;
             return self.reject(conn, words, &error);
+        }
+        if self.is_ended_by_log(conn, command, out) {
+            return;
         }
         if self.postpone(conn, command) || self.queue(conn, command, words) {
             return;
@@ -235,6 +245,8 @@ impl Server {
     ) -> Result<(), CommandError> {
         let classes = self.event_classes();
         let takes_local_writes = self.takes_local_writes();
+        // What a script that began before the pause writes must not meet hidden keys.
+        let is_kept = self.pauses.is_on() && !self.scripting.is_running();
         let Some(client) = self.clients.get_mut(conn) else { return Ok(()) };
         let from_primary = client.kind == ClientKind::Primary;
         let db = client.db;
@@ -251,7 +263,7 @@ impl Server {
             dice: &mut self.dice,
             expiry: if from_primary {
                 ExpiryRule::Ignore
-            } else if self.replication.follows().is_some() {
+            } else if self.replication.follows().is_some() || is_kept {
                 ExpiryRule::Hide
             } else {
                 ExpiryRule::Delete
@@ -285,6 +297,7 @@ impl Server {
         if command.is(flags::NO_MULTI) && client.transaction.is_some() {
             return Err(CommandError::fixed("ERR Command not allowed inside a transaction"));
         }
+        self.check_memory(client, command)?;
         if (is_write || command.name == "ping") && !from_primary {
             self.check_disk_error()?;
         }

@@ -71,7 +71,7 @@ impl Server {
     pub(super) fn on_job(&mut self, id: JobId, event: JobEvent, out: &mut Outbox) {
         match event {
             JobEvent::Chunk(data) => match self.jobs.works.get_mut(&id) {
-                Some(Work::Transfer) => self.on_transfer_chunk(&data, out),
+                Some(Work::Transfer) => self.on_transfer_chunk(id, &data, out),
                 Some(Work::Send(sending)) => {
                     sending.untaken += data.len();
                     let conn = sending.conn;
@@ -81,11 +81,11 @@ impl Server {
                 Some(Work::ReadManifest) => self.on_manifest_chunk(&data),
                 _ => {}
             },
-            JobEvent::Progress { bytes, bytes_total, .. } => {
-                if let Some(Work::LoadAtStart) = self.jobs.works.get(&id) {
-                    self.on_load_progress(bytes, bytes_total);
-                }
-            }
+            JobEvent::Progress { bytes, bytes_total, .. } => match self.jobs.works.get(&id) {
+                Some(Work::LoadAtStart) => self.on_load_progress(bytes, bytes_total),
+                Some(Work::LoadFromPrimary) => self.on_upstream_progress(id, bytes, out),
+                _ => {}
+            },
             JobEvent::Done(outcome) => self.on_job_over(id, Ok(outcome), out),
             JobEvent::Failed(reason) => self.on_job_over(id, Err(reason), out),
         }
@@ -97,9 +97,9 @@ impl Server {
             (Some(Work::LoadFromPrimary), outcome) => self.on_upstream_load(id, outcome, out),
             (Some(Work::Save), outcome) => self.on_saved(id, outcome, out),
             (Some(Work::Transfer), Ok(JobOutcome::Saved { bytes })) => {
-                self.on_transfer_done(bytes, out);
+                self.on_transfer_done(id, bytes, out);
             }
-            (Some(Work::Transfer), _) => self.on_transfer_failed(out),
+            (Some(Work::Transfer), _) => self.on_transfer_failed(id, out),
             (Some(Work::LoadLog), outcome) => self.on_log_read(outcome, out),
             (Some(Work::ReadManifest), outcome) => self.on_manifest_read(outcome, out),
             (Some(Work::RewriteLog), outcome) => self.on_base_written(outcome, out),

@@ -29,6 +29,23 @@ impl Server {
         }
     }
 
+    /// Closes a replica that asked for something: a reply would be in the middle of its stream.
+    /// Returns whether it did.
+    pub(super) fn check_replica_output(&mut self, conn: ConnId, out: &mut Outbox) -> bool {
+        let Some(client) = self.clients.get(conn) else { return false };
+        if client.kind != ClientKind::Replica || client.reply.is_empty() {
+            return false;
+        }
+        let command = client.last_command.unwrap_or("<unknown>");
+        let line = cmd::client_line(client, self.now);
+        out.log(
+            LogLevel::Warning,
+            format!("Replica generated a reply to command '{command}', disconnecting it: {line}"),
+        );
+        self.drop_client(conn, out);
+        true
+    }
+
     /// Closes an ordinary client whose unread output is beyond the limit of its class
     /// (`client-output-buffer-limit`). Returns whether it did.
     pub(super) fn check_output(&mut self, conn: ConnId, out: &mut Outbox) -> bool {

@@ -1,8 +1,16 @@
-//! What a node's memory goes to, as INFO and MEMORY STATS divide it.
+//! What a node's memory goes to, as INFO and MEMORY STATS divide it, and `maxmemory`.
+//!
+//! # Differences from Redis
+//!
+//! * Nothing is evicted: whatever `maxmemory-policy` says, commands that need memory are refused
+//!   when there is none.
 
 use super::Server;
 use super::client::{Client, ClientKind};
 use super::stats::CommandStats;
+use super::table::Command;
+use super::transaction::effective_flags;
+use crate::command::{CommandError, flags};
 
 /// Bytes by purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +49,8 @@ impl Memory {
 impl Server {
     /// What the node's memory goes to now.
     pub(super) fn memory(&self) -> Memory {
-        let clients = self.clients.in_order();
         let (replicas, others): (Vec<&Client>, Vec<&Client>) =
-            clients.into_iter().partition(|client| client.kind == ClientKind::Replica);
+            self.clients.iter().partition(|client| client.kind == ClientKind::Replica);
         let stream = &self.replication.history.stream;
         let buffers = stream.buffer_bytes() as u64;
         let backlog = match replicas.len() {
@@ -65,6 +72,35 @@ impl Server {
         }
     }
 
+    /// Whether more is used than `maxmemory` allows. What replicas still need of the stream does not
+    /// count: it goes when they have it.
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        let max = self.config.maxmemory;
+        if max == 0 || (self.is_replica() && self.config.replica_ignore_maxmemory) {
+            return false;
+        }
+        let memory = self.memory();
+        memory.used() - memory.replicas > max
+    }
+
+    /// OOM.
+    pub(super) fn check_memory(
+        &self,
+        client: &Client,
+        command: &Command,
+    ) -> Result<(), CommandError> {
+        const WITHOUT_MEMORY: [&str; 4] = ["exec", "discard", "quit", "reset"];
+        let adds_to_block =
+            client.transaction.is_some() && !WITHOUT_MEMORY.contains(&command.name.as_str());
+        let needs_memory =
+            effective_flags(command, client.transaction.as_ref()) & flags::DENYOOM != 0;
+        let from_primary = client.kind == ClientKind::Primary;
+        if (needs_memory || adds_to_block) && !from_primary && self.is_out_of_memory() {
+            return Err(CommandError::OUT_OF_MEMORY);
+        }
+        Ok(())
+    }
+
     /// Bytes accounted to this node.
     pub(super) fn memory_bytes(&self) -> u64 {
         self.memory().used()
@@ -74,6 +110,33 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use crate::server::testing::Bench;
+
+    #[test]
+    fn without_memory_what_needs_some_is_refused() {
+        let mut bench = Bench::new(&[("maxmemory", "1")]);
+        let conn = bench.connect();
+        let oom = "OOM command not allowed when used memory > 'maxmemory'.";
+        let refused = format!("(error) {oom}");
+        for (line, answer) in [
+            ("SET k v", refused.as_str()),
+            ("GET k", "(nil)"),
+            ("MULTI", "OK"),
+            ("GET k", &refused),
+            ("EXEC", "(error) EXECABORT Transaction discarded because of previous errors."),
+            ("DEL k", "(integer) 0"),
+        ] {
+            assert_eq!(bench.ask(conn, line), answer, "{line}");
+        }
+        let mut eval = |script| bench.send(conn, &crate::resp::command(&["EVAL", script, "0"]));
+        assert_eq!(eval("return 1"), ":1\r\n");
+        assert!(
+            eval("return redis.call('set', 'k', 'v')").starts_with(format!("-{oom}").as_bytes())
+        );
+        assert_eq!(eval("#!lua\nreturn 1"), format!("-{oom}\r\n"));
+        assert_eq!(eval("#!lua flags=allow-oom\nreturn redis.call('set', 'k', 'v')"), "+OK\r\n");
+        bench.ask(conn, "CONFIG SET maxmemory 0");
+        assert_eq!(bench.ask(conn, "SET k v"), "OK");
+    }
 
     #[test]
     fn every_part_is_felt_where_it_belongs() {

@@ -20,6 +20,7 @@
 //!   `latest_fork_usec` and copy-on-write sizes are 0.
 
 mod aof;
+mod arranging;
 mod awaited;
 pub mod blocking;
 mod client;
@@ -91,6 +92,7 @@ pub struct Server {
     /// An orderly end under way.
     shutdown: Option<shutdown::Shutdown>,
     jobs: Jobs,
+    changes: arranging::Changes,
     /// Clients whose wait is over: their further requests can be run.
     unblocked: Vec<ConnId>,
     stats: Stats,
@@ -156,6 +158,7 @@ impl Server {
             aof: aof::Aof::default(),
             shutdown: None,
             jobs: Jobs::default(),
+            changes: arranging::Changes::default(),
             unblocked: Vec::new(),
             stats: Stats::default(),
             pubsub: pubsub::PubSub::default(),
@@ -202,7 +205,9 @@ impl Server {
 
     /// The connection is gone, or about to be.
     fn forget_client(&mut self, conn: ConnId, reason: &str, out: &mut Outbox) {
-        self.abandon_script(conn, out);
+        if self.abandon_script(conn, out) {
+            return;
+        }
         let Some(mut client) = self.clients.remove(conn) else { return };
         self.forget_subscriptions(conn, std::mem::take(&mut client.subscriptions));
         self.forget_watched(conn, std::mem::take(&mut client.watched));
@@ -217,7 +222,7 @@ impl Server {
     /// Sends what was written during the turn.
     fn flush(&mut self, out: &mut Outbox) {
         for conn in self.clients.take_marked() {
-            if self.check_output(conn, out) {
+            if self.check_output(conn, out) || self.check_replica_output(conn, out) {
                 continue;
             }
             let Some(client) = self.clients.get_mut(conn) else { continue };

@@ -6,17 +6,19 @@
 
 use bytes::BytesMut;
 
+use super::arranging::Change;
 use super::blocking::Blocked;
 use super::cmd::InfoText;
 use super::jobs::Work;
+use super::propagate::Receiver;
 use super::{Ask, Server};
 use crate::command::CommandError;
 use crate::machine::{
-    Fact, Job, JobId, JobOutcome, Loaded, LogLevel, Millis, Outbox, Output, ReplicationMeta, Role,
-    SaveTarget, StreamHead,
+    Fact, FileStep, Job, JobId, JobOutcome, Loaded, LogLevel, Millis, Outbox, Output,
+    ReplicationMeta, Role, SaveTarget, StreamHead,
 };
 use crate::persist::rdb::{Decoder, Encoder, RdbError};
-use crate::resp::{Reply, write_command};
+use crate::resp::{Reply, command};
 
 /// After a failed save, the next automatic one is this far away.
 const RETRY_MS: Millis = 5000;
@@ -52,6 +54,13 @@ struct Save {
     began: Millis,
     /// Changes that the snapshot does not hold are those made since.
     changes_before: u64,
+}
+
+/// A save whose file is written, and not yet in its place.
+#[derive(Debug)]
+pub struct Saved {
+    save: Save,
+    bytes: u64,
 }
 
 impl Default for Persistence {
@@ -143,8 +152,11 @@ impl Server {
     }
 
     pub(super) fn on_load_progress(&mut self, bytes: u64, total: Option<u64>) {
+        let was_beginning = self.persistence.is_beginning();
         self.persistence.loading = Some((bytes.max(1), total));
-        self.serve_those_who_came_first();
+        if was_beginning {
+            self.serve_those_who_came_first();
+        }
     }
 
     /// Runs what clients asked for before it was known whether they must wait for the data.
@@ -218,15 +230,13 @@ impl Server {
         history.stream.open_backlog();
         if let Some(upstream) = &mut self.replication.upstream {
             upstream.resumable = true;
-            self.replication.selected = usize::try_from(head.selected_db).ok();
+            self.replication.selected = head.selected(self.config.databases);
             return;
         }
         self.shift_history(out);
         for (db, key) in expired {
             self.replication.select(*db);
-            let mut words = BytesMut::new();
-            write_command(&mut words, &[b"DEL".as_slice(), key]);
-            self.replication.feed(&words);
+            self.replication.feed(&command(&[b"DEL".as_slice(), key]));
         }
     }
 
@@ -264,6 +274,7 @@ impl Server {
     pub(super) fn begin_last_save(&mut self, out: &mut Outbox) -> JobId {
         if let Some(save) = self.persistence.save.take() {
             self.cancel_job(save.job, out);
+            self.on_transfer_failed(save.job, out);
         }
         self.start_save_job(out)
     }
@@ -289,32 +300,50 @@ impl Server {
         out: &mut Outbox,
     ) {
         let Some(save) = self.persistence.save.take_if(|save| save.job == job) else { return };
-        self.persistence.last_duration_s = (self.now.since(save.began) / 1000) as i64;
         match outcome {
             Ok(JobOutcome::Saved { bytes }) => {
                 let (from, to) = (self.temporary_file(), self.config.dbfilename.clone());
-                out.push(Output::Rename { from, to });
-                self.stats.unsaved_changes -= save.changes_before.min(self.stats.unsaved_changes);
-                self.persistence.last_save_s = self.now.wall_s();
-                self.persistence.last_ok = true;
-                self.persistence.saves += 1;
-                out.log(LogLevel::Notice, "DB saved on disk");
-                out.log(LogLevel::Notice, "Background saving terminated with success");
-                out.emit(Fact::SaveDone { bytes });
-                self.send_saved_file(bytes, out);
-                self.answer_savers(&Ok(()));
-                self.on_shutdown_save(job, true, out);
+                let place = vec![FileStep::Rename { from, to }];
+                self.arrange(Change::Snapshot(Saved { save, bytes }), place, out);
             }
             Ok(_) => {}
-            Err(reason) => {
-                self.persistence.last_ok = false;
-                out.log(LogLevel::Warning, format!("Background saving error: {reason}"));
-                out.emit(Fact::SaveFailed { reason: reason.clone() });
-                self.on_transfer_failed(out);
-                self.answer_savers(&Err(CommandError::new(format!("ERR {reason}"))));
-                self.on_shutdown_save(job, false, out);
-            }
+            Err(reason) => self.fail_save(&save, &reason, out),
         }
+    }
+
+    /// The snapshot file was put in its place, or not.
+    pub(super) fn on_snapshot_placed(
+        &mut self,
+        saved: Saved,
+        result: Result<(), String>,
+        out: &mut Outbox,
+    ) {
+        let Saved { save, bytes } = saved;
+        if let Err(reason) = result {
+            out.push(Output::Remove { name: self.temporary_file() });
+            return self.fail_save(&save, &reason, out);
+        }
+        self.persistence.last_duration_s = (self.now.since(save.began) / 1000) as i64;
+        self.stats.unsaved_changes -= save.changes_before.min(self.stats.unsaved_changes);
+        self.persistence.last_save_s = self.now.wall_s();
+        self.persistence.last_ok = true;
+        self.persistence.saves += 1;
+        out.log(LogLevel::Notice, "DB saved on disk");
+        out.log(LogLevel::Notice, "Background saving terminated with success");
+        out.emit(Fact::SaveDone { bytes });
+        self.send_saved_file(save.job, bytes, out);
+        self.answer_savers(&Ok(()));
+        self.on_shutdown_save(save.job, true, out);
+    }
+
+    fn fail_save(&mut self, save: &Save, reason: &str, out: &mut Outbox) {
+        self.persistence.last_duration_s = (self.now.since(save.began) / 1000) as i64;
+        self.persistence.last_ok = false;
+        out.log(LogLevel::Warning, format!("Background saving error: {reason}"));
+        out.emit(Fact::SaveFailed { reason: reason.to_owned() });
+        self.on_transfer_failed(save.job, out);
+        self.answer_savers(&Err(CommandError::new(format!("ERR {reason}"))));
+        self.on_shutdown_save(save.job, false, out);
     }
 
     /// Nobody needs the snapshot any more.
@@ -392,17 +421,19 @@ impl Server {
             self.reply(ask).simple("Background saving scheduled");
             return Ok(());
         }
-        self.begin_background_save(out);
+        if self.propagation.is_open() {
+            // Half of a block must not be in the file.
+            self.persistence.scheduled = true;
+        } else {
+            self.begin_background_save(out);
+        }
         self.reply(ask).simple("Background saving started");
         Ok(())
     }
 
     fn answer_savers(&mut self, result: &Result<(), CommandError>) {
         for conn in self.clients.ids(|c| c.blocked == Some(Blocked::Save)) {
-            self.unblock(conn, |reply| match result {
-                Ok(()) => reply.ok(),
-                Err(error) => reply.error(error.text()),
-            });
+            self.unblock_with(conn, result);
         }
     }
 

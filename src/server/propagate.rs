@@ -14,7 +14,7 @@ use super::Server;
 use crate::command::Replicate;
 use crate::keyspace::Blob;
 use crate::machine::Now;
-use crate::resp::write_command;
+use crate::resp::{command, write_command};
 
 /// What the current unit has done so far.
 #[derive(Debug, Default)]
@@ -50,14 +50,24 @@ struct Receivers {
 }
 
 /// A receiver of units.
-trait Receiver {
-    fn select(&mut self, db: usize);
+pub(super) trait Receiver {
+    /// The database that it is in; `None` forces a SELECT.
+    fn selected(&mut self) -> &mut Option<usize>;
+
+    /// Adds bytes.
     fn feed(&mut self, bytes: &[u8]);
+
+    /// Puts it into a database.
+    fn select(&mut self, db: usize) {
+        if self.selected().replace(db) != Some(db) {
+            self.feed(&command(&["SELECT", &db.to_string()]));
+        }
+    }
 }
 
 impl Receiver for super::Replication {
-    fn select(&mut self, db: usize) {
-        Self::select(self, db);
+    fn selected(&mut self) -> &mut Option<usize> {
+        &mut self.selected
     }
 
     fn feed(&mut self, bytes: &[u8]) {
@@ -66,8 +76,8 @@ impl Receiver for super::Replication {
 }
 
 impl Receiver for super::aof::Aof {
-    fn select(&mut self, db: usize) {
-        Self::select(self, db);
+    fn selected(&mut self) -> &mut Option<usize> {
+        &mut self.selected
     }
 
     fn feed(&mut self, bytes: &[u8]) {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::Server;
 use super::blocking::Blocked;
-use super::table::{self, Command};
+use super::table::Command;
 use crate::command::{CommandError, flags};
 use crate::lua::{Ask, Engine, Function, Progress, Run, ScriptFlags, Shebang, Told, Value};
 use crate::machine::{ConnId, LogLevel, Millis, Outbox};
@@ -47,6 +47,7 @@ struct Running {
     /// Its client is told when it ends; until then it can be interrupted.
     is_alone: bool,
     read_only: bool,
+    allow_oom: bool,
     has_written: bool,
     /// Whether it was said that it is slow.
     is_reported: bool,
@@ -54,6 +55,8 @@ struct Running {
     db: usize,
     turns: u32,
     to_kill: bool,
+    /// Its client is gone.
+    is_abandoned: bool,
 }
 
 impl Scripting {
@@ -126,11 +129,13 @@ impl Server {
             began: self.now.mono,
             is_alone,
             read_only: read_only || script.flags.no_writes,
+            allow_oom: script.flags.allow_oom,
             has_written: false,
             is_reported: false,
             db: self.clients.get(conn).map_or(0, |client| client.db),
             turns: 0,
             to_kill: false,
+            is_abandoned: false,
         });
         if is_alone {
             self.propagation.open(self.now);
@@ -163,6 +168,9 @@ impl Server {
             return Err(CommandError::fixed(
                 "READONLY You can not run script with write flag on readonly replica.",
             ));
+        }
+        if !said.allow_oom && self.is_out_of_memory() {
+            return Err(CommandError::OUT_OF_MEMORY);
         }
         self.check_disk_error()?;
         self.check_good_replicas()
@@ -220,7 +228,7 @@ impl Server {
                 self.propagation.restrict(Some(to));
                 Told::Done
             }
-            Ask::IsCommand(name) => Told::Known(table::by_name(&name).is_some()),
+            Ask::IsCommand(name) => Told::Known(self.config.renames.named(&name).is_some()),
             Ask::Busy => Told::Done,
         }
     }
@@ -255,7 +263,10 @@ impl Server {
 
     /// The refusals of a command from a script, in the order in which Redis checks them.
     fn find_for_script(&self, words: &[&[u8]]) -> Result<&'static Command, CommandError> {
-        let command = table::look_up(words)
+        let command = self
+            .config
+            .renames
+            .look_up(words)
             .map_err(|_| CommandError::fixed("ERR Unknown Redis command called from script"))?;
         if !command.fits(words.len()) {
             return Err(CommandError::fixed(
@@ -269,6 +280,10 @@ impl Server {
             return Err(CommandError::STALE);
         }
         let Some(running) = &self.scripting.running else { return Ok(command) };
+        let needs_memory = command.is(flags::DENYOOM) && !running.has_written && !running.allow_oom;
+        if needs_memory && self.is_out_of_memory() {
+            return Err(CommandError::OUT_OF_MEMORY);
+        }
         if running.read_only && command.flags & (flags::WRITE | flags::MAY_REPLICATE) != 0 {
             return Err(CommandError::fixed(
                 "ERR Write commands are not allowed from read-only scripts.",
@@ -290,6 +305,7 @@ impl Server {
     pub(super) fn tend_script(&mut self, out: &mut Outbox) {
         let Some(running) = &mut self.scripting.running else { return };
         let (conn, elapsed) = (running.conn, self.now.since(running.began));
+        let is_abandoned = running.is_abandoned;
         if elapsed >= self.config.busy_reply_threshold && !running.is_reported {
             running.is_reported = true;
             out.log(
@@ -307,25 +323,36 @@ impl Server {
         if let Err(error) = &result {
             self.stats.count_error(error.code());
         }
-        self.unblock(conn, |reply| match result {
-            Ok(value) => value.write(reply),
-            Err(error) => reply.error(error.text()),
-        });
+        if !is_abandoned {
+            self.unblock(conn, |reply| match result {
+                Ok(value) => value.write(reply),
+                Err(error) => reply.error(error.text()),
+            });
+        }
         self.end_command(conn);
+        if is_abandoned {
+            self.forget_client(conn, "", out);
+        }
         self.serve_those_who_came_first();
         self.apply_what_waited(out);
     }
 
-    /// The client of the running script is going: the script ends with it.
-    pub(super) fn abandon_script(&mut self, conn: ConnId, out: &mut Outbox) {
+    /// The client of the running script is going. The script ends with it, unless it has written:
+    /// then it goes on, and true is answered, because it still runs in its client's name.
+    pub(super) fn abandon_script(&mut self, conn: ConnId, out: &mut Outbox) -> bool {
         while let Some(running) = &mut self.scripting.running
             && running.conn == conn
         {
+            if running.has_written {
+                running.is_abandoned = true;
+                return true;
+            }
             running.to_kill = true;
             if self.go_on_with_script(out).is_some() {
                 self.end_command(conn);
             }
         }
+        false
     }
 
     /// SCRIPT KILL.

@@ -1,10 +1,11 @@
 //! Ending in order: SHUTDOWN and SIGTERM. Writes are paused, replicas may catch up, the log and the
 //! snapshot are completed.
 
-use super::blocking::PauseReason;
+use super::blocking::{Blocked, PauseReason};
+use super::scripting::BUSY;
 use super::{Ask, Server};
 use crate::command::CommandError;
-use crate::machine::{ConnId, Fact, JobId, LogLevel, Millis, Outbox, Output};
+use crate::machine::{Fact, JobId, LogLevel, Millis, Outbox, Output};
 
 /// An orderly end under way.
 #[derive(Debug)]
@@ -15,8 +16,6 @@ pub struct Shutdown {
     force: bool,
     /// The save before the end, once it runs.
     job: Option<JobId>,
-    cause: String,
-    by: Option<ConnId>,
 }
 
 impl Server {
@@ -43,21 +42,26 @@ impl Server {
                 return Err(CommandError::fixed("ERR No shutdown in progress."));
             }
             out.log(LogLevel::Notice, "Shutdown manually aborted.");
-            self.unpause(PauseReason::Shutdown, out);
+            self.give_up_shutdown();
             self.reply(ask).ok();
             return Ok(());
         }
+        if self.scripting.is_running() && !has("nosave") {
+            return Err(BUSY);
+        }
         let save = has("save") || (!has("nosave") && !self.config.save.is_empty());
         let wait_ms = if has("now") { 0 } else { self.config.shutdown_timeout * 1000 };
-        self.begin_shutdown_with("SHUTDOWN", save, has("force"), wait_ms, Some(ask.conn), out);
+        self.block(ask.conn, Blocked::Shutdown);
+        self.begin_shutdown_with("SHUTDOWN", save, has("force"), wait_ms, out);
         Ok(())
     }
 
-    /// SIGTERM: an orderly end.
+    /// SIGTERM: an orderly end, as `shutdown-on-sigterm` wants it.
     pub(super) fn begin_shutdown(&mut self, cause: &str, out: &mut Outbox) {
-        let save = !self.config.save.is_empty();
-        let wait_ms = self.config.shutdown_timeout * 1000;
-        self.begin_shutdown_with(cause, save, false, wait_ms, None, out);
+        let has = |flag| self.config.shutdown_on_sigterm.split(' ').any(|word| word == flag);
+        let save = has("save") || (!has("nosave") && !self.config.save.is_empty());
+        let wait_ms = if has("now") { 0 } else { self.config.shutdown_timeout * 1000 };
+        self.begin_shutdown_with(cause, save, has("force"), wait_ms, out);
     }
 
     fn begin_shutdown_with(
@@ -66,7 +70,6 @@ impl Server {
         save: bool,
         force: bool,
         wait_ms: Millis,
-        by: Option<ConnId>,
         out: &mut Outbox,
     ) {
         if self.shutdown.is_some() {
@@ -77,14 +80,8 @@ impl Server {
         self.pause_writes(Millis::MAX, PauseReason::Shutdown);
         // Asked of those that are behind only: the question is itself a part of the stream.
         self.replication.wants_acks |= !self.have_replicas_caught_up();
-        self.shutdown = Some(Shutdown {
-            until: self.now.mono + wait_ms,
-            save,
-            force,
-            job: None,
-            cause: cause.to_owned(),
-            by,
-        });
+        let until = self.now.mono + wait_ms;
+        self.shutdown = Some(Shutdown { until, save, force, job: None });
         self.tend_shutdown(out);
     }
 
@@ -107,8 +104,12 @@ impl Server {
             return;
         }
         let (save, force) = (shutdown.save, shutdown.force);
+        if save && self.propagation.is_open() {
+            // A script runs, and the snapshot would hold half of it.
+            return;
+        }
         if !self.end_log(force, out) {
-            return self.refuse_shutdown(out);
+            return self.refuse_shutdown();
         }
         if !save || self.is_loading() {
             self.finish_shutdown(out);
@@ -131,29 +132,84 @@ impl Server {
             return;
         }
         out.log(LogLevel::Warning, "Error trying to save the DB, can't exit.");
-        self.refuse_shutdown(out);
+        self.refuse_shutdown();
     }
 
-    fn refuse_shutdown(&mut self, out: &mut Outbox) {
-        let by = self.shutdown.take().and_then(|shutdown| shutdown.by);
-        self.unpause(PauseReason::Shutdown, out);
-        if let Some(client) = by.and_then(|conn| self.clients.get_mut(conn)) {
-            let conn = client.conn;
-            client.reply.error("ERR Errors trying to SHUTDOWN. Check logs.");
-            self.clients.mark(conn);
+    fn refuse_shutdown(&mut self) {
+        self.shutdown = None;
+        self.give_up_shutdown();
+    }
+
+    /// The node goes on: who wanted its end is told.
+    fn give_up_shutdown(&mut self) {
+        self.unpause(PauseReason::Shutdown);
+        let error = CommandError::fixed("ERR Errors trying to SHUTDOWN. Check logs.");
+        for conn in self.clients.ids(|client| client.blocked == Some(Blocked::Shutdown)) {
+            self.unblock_with(conn, &Err(error.clone()));
         }
     }
 
     fn finish_shutdown(&mut self, out: &mut Outbox) {
         self.sync_log_now(out);
-        let cause = self.shutdown.as_ref().map(|s| s.cause.clone());
-        out.log(
-            LogLevel::Warning,
-            format!(
-                "{} is now ready to exit, bye bye...",
-                if cause.is_some() { "Redis" } else { "Node" }
-            ),
-        );
+        out.log(LogLevel::Warning, "Redis is now ready to exit, bye bye...");
         out.push(Output::Exit { code: 0 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::machine::{Input, JobEvent, JobId, JobOutcome, Output};
+    use crate::server::testing::Bench;
+
+    fn exits(bench: &Bench) -> bool {
+        bench.outputs.iter().any(|output| matches!(output, Output::Exit { code: 0 }))
+    }
+
+    fn save_ends(bench: &mut Bench) {
+        let started = bench.outputs.iter().rev().find_map(|output| match output {
+            Output::StartJob { id, .. } => Some(*id),
+            _ => None,
+        });
+        let event = JobEvent::Done(JobOutcome::Saved { bytes: 10 });
+        bench.step(Input::Job { id: started.unwrap_or(JobId(0)), event });
+    }
+
+    const ERROR: &str = "-ERR Errors trying to SHUTDOWN. Check logs.\r\n";
+
+    #[test]
+    fn who_wants_the_end_waits_for_it() {
+        let mut bench = Bench::new(&[]);
+        let (one, other) = (bench.connect(), bench.connect());
+        assert_eq!(bench.send(one, b"SHUTDOWN\r\nPING\r\n"), "");
+        assert_eq!(bench.send(other, b"SHUTDOWN\r\n"), "");
+        assert!(!exits(&bench));
+        save_ends(&mut bench);
+        assert!(exits(&bench));
+        assert_eq!(bench.received(one), "");
+    }
+
+    #[test]
+    fn all_who_wanted_the_end_are_told_that_it_was_called_off() {
+        let mut bench = Bench::new(&[]);
+        let (one, two, other) = (bench.connect(), bench.connect(), bench.connect());
+        bench.send(one, b"SHUTDOWN\r\nPING\r\n");
+        bench.send(two, b"SHUTDOWN\r\n");
+        assert_eq!(bench.ask(other, "SHUTDOWN ABORT"), "OK");
+        assert_eq!(bench.received(one), format!("{ERROR}+PONG\r\n"));
+        assert_eq!(bench.received(two), ERROR);
+    }
+
+    #[test]
+    fn a_snapshot_that_is_not_in_its_place_is_no_reason_to_end() {
+        let mut bench = Bench::new(&[]);
+        let one = bench.connect();
+        bench.files_fail = true;
+        bench.send(one, b"SHUTDOWN\r\n");
+        save_ends(&mut bench);
+        assert!(!exits(&bench));
+        assert_eq!(bench.received(one), ERROR);
+        bench.send(one, b"SAVE\r\n");
+        save_ends(&mut bench);
+        assert_eq!(bench.received(one), "-ERR file: Is a directory\r\n");
     }
 }

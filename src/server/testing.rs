@@ -59,9 +59,10 @@ impl Bench {
         let mut out = Outbox::new();
         self.server.step(self.now, input, &mut out);
         let outputs: Vec<_> = out.drain().collect();
-        let is_arranging = outputs.iter().any(|output| matches!(output, Output::Arrange(_)));
+        let arranging = outputs.iter().filter(|output| matches!(output, Output::Arrange(_)));
+        let arranging = arranging.count();
         self.outputs.extend(outputs);
-        if is_arranging {
+        for _ in 0..arranging {
             let failed = self.files_fail.then(|| "file: Is a directory".to_owned());
             self.half_turn(Input::Arranged(failed.map_or(Ok(()), Err)));
         }

@@ -204,7 +204,7 @@ pub(super) fn effective_flags(command: &Command, transaction: Option<&Transactio
     const MUST_ALL_HAVE: Flags = flags::STALE | flags::LOADING;
     match transaction {
         Some(transaction) if command.name == "exec" => {
-            let any = transaction.flags_of_any() & flags::WRITE;
+            let any = transaction.flags_of_any() & (flags::WRITE | flags::DENYOOM);
             (command.flags | any) & (!MUST_ALL_HAVE | transaction.flags_of_all())
         }
         _ => command.flags,

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::base::rng::Dice;
 use crate::machine::Millis;
+use crate::sim::SimWorld;
 use crate::world::{LinkPolicy, NodeId, World, WorldError};
 
 /// A fault lasts at most a third of the whole time, and at most so long.
@@ -34,6 +35,10 @@ pub enum Fault {
     },
     /// Resets all connections between two nodes.
     Reset(NodeId, NodeId),
+    /// Nothing can be written to its disk any more.
+    DiskFull(NodeId),
+    /// It can again.
+    DiskFree(NodeId),
 }
 
 impl fmt::Display for Fault {
@@ -54,12 +59,14 @@ impl fmt::Display for Fault {
                 if *bytes_per_s > 0 { write!(f, " at {bytes_per_s} B/s") } else { Ok(()) }
             }
             Self::Reset(a, b) => write!(f, "reset {} {}", a.0, b.0),
+            Self::DiskFull(node) => write!(f, "disk-full {}", node.0),
+            Self::DiskFree(node) => write!(f, "disk-free {}", node.0),
         }
     }
 }
 
 /// Does one fault to a world.
-pub fn apply(world: &mut dyn World, fault: &Fault) -> Result<(), WorldError> {
+pub fn apply(world: &mut SimWorld, fault: &Fault) -> Result<(), WorldError> {
     match *fault {
         Fault::Kill(node) => world.kill(node),
         Fault::PowerLoss(node) => world.power_loss(node),
@@ -68,6 +75,8 @@ pub fn apply(world: &mut dyn World, fault: &Fault) -> Result<(), WorldError> {
         Fault::Resume(node) => world.resume(node),
         Fault::Link { from, to, policy } => world.set_link(from, to, policy),
         Fault::Reset(a, b) => world.reset_link(a, b),
+        Fault::DiskFull(node) => world.fill_disk(node, true),
+        Fault::DiskFree(node) => world.fill_disk(node, false),
     }
     Ok(())
 }
@@ -90,15 +99,20 @@ pub fn generate(seed: u64, nodes: usize, faults: usize, span: Millis) -> Vec<(Mi
     list
 }
 
-/// All that brings every one of `nodes` nodes back to life, and clears all links between them. Who
+/// All that brings every one of `nodes` nodes back to life, makes room on its disk, and clears all links between them. Who
 /// shrinks a list of faults does this at the end of each run, since a shrunk list may lack it.
 pub fn mend(nodes: usize) -> Vec<Fault> {
     let mut list = Vec::new();
     for node in (0..nodes).map(NodeId) {
-        list.extend([Fault::Resume(node), Fault::Start(node)]);
+        list.extend([Fault::DiskFree(node), Fault::Resume(node), Fault::Start(node)]);
         list.extend((0..nodes).map(NodeId).filter(|to| *to != node).map(|to| clear(node, to)));
     }
     list
+}
+
+/// The disk of `node` is full from `begin` to `end`. Who ended for it is started again.
+pub fn full_disk(node: NodeId, begin: Millis, end: Millis) -> [(Millis, Fault); 3] {
+    [(begin, Fault::DiskFull(node)), (end, Fault::DiskFree(node)), (end, Fault::Start(node))]
 }
 
 /// A partition of `nodes` nodes by dice: no byte passes between its two sides from `begin` to `end`.
@@ -187,6 +201,8 @@ mod tests {
                         broken.remove(&("link", from.0, to.0))
                     }
                     Fault::Link { from, to, .. } => broken.insert(("link", from.0, to.0)),
+                    Fault::DiskFull(node) => broken.insert(("disk", node.0, 0)),
+                    Fault::DiskFree(node) => broken.remove(&("disk", node.0, 0)),
                     Fault::Reset(..) => false,
                 };
             }

@@ -9,6 +9,7 @@ use crate::machine::FileStep;
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     files: BTreeMap<String, File>,
+    is_full: bool,
 }
 
 #[derive(Debug, Default)]
@@ -18,20 +19,39 @@ struct File {
     synced: Option<usize>,
 }
 
+/// Why nothing can be written to a full disk.
+const FULL: &str = "No space left on device";
+
 impl Disk {
+    /// Whether it is full: nothing can be written until it is not.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Fills it, or makes room.
+    pub(super) fn set_full(&mut self, is_full: bool) {
+        self.is_full = is_full;
+    }
+
+    fn room(&self) -> Result<(), String> {
+        if self.is_full { Err(FULL.to_owned()) } else { Ok(()) }
+    }
+
     /// Makes an empty file, or empties an old one.
     pub(super) fn create(&mut self, name: &str) {
         self.files.insert(name.to_owned(), File::default());
     }
 
     /// Writes at the end of a file, making it if need be.
-    pub(super) fn append(&mut self, name: &str, data: &[u8]) {
+    pub(super) fn append(&mut self, name: &str, data: &[u8]) -> Result<(), String> {
+        self.room()?;
         if !self.files.contains_key(name) {
             self.create(name);
         }
         if let Some(file) = self.files.get_mut(name) {
             Arc::make_mut(&mut file.data).extend_from_slice(data);
         }
+        Ok(())
     }
 
     /// Makes all of a file durable.
@@ -51,7 +71,9 @@ impl Disk {
     pub(super) fn arrange(&mut self, steps: Vec<FileStep>) -> Result<(), String> {
         for step in steps {
             match step {
-                FileStep::Write { name, data } => self.write(&name, &data),
+                FileStep::Write { name, data } => {
+                    self.write(&name, &data).map_err(|reason| format!("{name}: {reason}"))?;
+                }
                 FileStep::Rename { from, to } if !self.rename(&from, &to) => {
                     return Err(format!("{to}: No such file or directory"));
                 }
@@ -59,7 +81,7 @@ impl Disk {
                 FileStep::Truncate { name, len } => {
                     let data = self.read(&name).unwrap_or_default();
                     let kept = data[..data.len().min(len as usize)].to_vec();
-                    self.write(&name, &kept);
+                    self.replace(&name, &kept);
                 }
             }
         }
@@ -67,7 +89,13 @@ impl Disk {
     }
 
     /// Replaces a whole file, durably.
-    pub(super) fn write(&mut self, name: &str, data: &[u8]) {
+    pub(super) fn write(&mut self, name: &str, data: &[u8]) -> Result<(), String> {
+        self.room()?;
+        self.replace(name, data);
+        Ok(())
+    }
+
+    fn replace(&mut self, name: &str, data: &[u8]) {
         let file = File { data: Arc::new(data.to_vec()), synced: Some(data.len()) };
         self.files.insert(name.to_owned(), file);
     }
@@ -114,11 +142,11 @@ mod tests {
     #[test]
     fn a_power_loss_keeps_exactly_what_was_fsynced() {
         let mut disk = Disk::default();
-        disk.append("log", b"kept");
+        disk.append("log", b"kept").unwrap();
         disk.sync("log");
-        disk.append("log", b" lost");
-        disk.append("never-synced", b"lost");
-        disk.write("conf", b"whole");
+        disk.append("log", b" lost").unwrap();
+        disk.append("never-synced", b"lost").unwrap();
+        disk.write("conf", b"whole").unwrap();
         disk.lose_power();
         assert_eq!(disk.read("log"), Some(&b"kept"[..]));
         assert_eq!(disk.read("never-synced"), None);
@@ -128,12 +156,24 @@ mod tests {
     #[test]
     fn a_reader_keeps_the_file_it_opened() {
         let mut disk = Disk::default();
-        disk.write("dump", b"old");
+        disk.write("dump", b"old").unwrap();
         let open = disk.open("dump").unwrap();
-        disk.write("temp", b"new");
+        disk.write("temp", b"new").unwrap();
         assert!(disk.rename("temp", "dump"));
         assert_eq!(open.as_slice(), b"old");
         assert_eq!(disk.read("dump"), Some(&b"new"[..]));
         assert!(!disk.rename("temp", "dump"));
+    }
+
+    #[test]
+    fn a_full_disk_keeps_what_it_has_and_takes_nothing_more() {
+        let mut disk = Disk::default();
+        disk.write("conf", b"old").unwrap();
+        disk.set_full(true);
+        assert_eq!(disk.write("conf", b"new"), Err("No space left on device".to_owned()));
+        assert!(disk.append("conf", b"more").is_err());
+        assert_eq!(disk.read("conf"), Some(&b"old"[..]));
+        disk.set_full(false);
+        assert_eq!(disk.write("conf", b"new"), Ok(()));
     }
 }

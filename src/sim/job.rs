@@ -204,10 +204,10 @@ impl Running {
         (self.keys, self.bytes) = (encoder.keys(), encoder.bytes());
         match (chunk, &self.temporary) {
             (Some(chunk), None) => Step::Next(JobEvent::Chunk(chunk)),
-            (Some(chunk), Some(name)) => {
-                disk.append(name, &chunk);
-                Step::Next(self.progress(None))
-            }
+            (Some(chunk), Some(name)) => match disk.append(name, &chunk) {
+                Ok(()) => Step::Next(self.progress(None)),
+                Err(reason) => self.over(JobEvent::Failed(reason)),
+            },
             (None, _) => self.over(JobEvent::Done(JobOutcome::Saved { bytes: self.bytes })),
         }
     }
@@ -231,8 +231,10 @@ impl Running {
             Next::Later => return Step::Wait,
             Next::End => return self.loaded(),
         };
-        if let Some(name) = &self.temporary {
-            disk.append(name, &piece);
+        if let Some(name) = &self.temporary
+            && let Err(reason) = disk.append(name, &piece)
+        {
+            return self.over(JobEvent::Failed(reason));
         }
         if let Err(error) = decoder.feed(&piece) {
             return self.over(JobEvent::Failed(error.to_string()));

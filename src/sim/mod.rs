@@ -19,7 +19,8 @@
 //!
 //! Each node has a flat map of names to files, which outlives it. A power loss cuts each file to
 //! what was fsynced, and forgets files that never were: nothing becomes durable by itself, as it
-//! does after half a minute on a real system. `NodeSpec::dir` is not looked at.
+//! does after half a minute on a real system. A disk may be full ([`SimWorld::fill_disk`]).
+//! `NodeSpec::dir` is not looked at.
 //!
 //! # Chaos
 //!
@@ -108,6 +109,16 @@ impl SimWorld {
         self.nodes[node.0].disk.read(name)
     }
 
+    /// Fills a node's disk, so that nothing can be written to it, or makes room.
+    pub fn fill_disk(&mut self, node: NodeId, is_full: bool) {
+        self.nodes[node.0].disk.set_full(is_full);
+    }
+
+    /// Whether a node's disk is full.
+    pub fn is_disk_full(&self, node: NodeId) -> bool {
+        self.nodes[node.0].disk.is_full()
+    }
+
     fn clock(&self) -> Now {
         let mono = self.queue.now();
         Now { mono, wall_us: EPOCH_US + mono * 1000 }
@@ -148,7 +159,7 @@ impl SimWorld {
         };
         process.accepted += 1;
         let conn = ConnId::accepted(process.accepted);
-        process.conns.insert(conn, NodeConn { side, told_unsent: 0 });
+        process.conns.insert(conn, NodeConn { side, told_unsent: 0, is_unread: false });
         let peer = Endpoint::new(HOST, side.caller_port());
         self.inform(node, News::Accepted { conn, peer });
         self.network.answer(side, Some(End::Node(node, conn)), &mut self.queue);

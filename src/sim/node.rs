@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::disk::Disk;
 use super::job::Running;
 use super::network::SideId;
-use crate::machine::{ConnId, Endpoint, JobEvent, JobId, Machine, Millis, Outbox, Output};
+use crate::machine::{ConnId, Endpoint, Input, JobEvent, JobId, Machine, Millis, Outbox, Output};
 use crate::world::NodeSpec;
 
 /// A node, alive or not.
@@ -35,7 +35,7 @@ pub(super) struct Process {
     pub(super) orders: VecDeque<Output>,
     pub(super) outbox: Outbox,
     /// What became of its files, to be told before anything else.
-    pub(super) arranged: VecDeque<Result<(), String>>,
+    pub(super) of_files: VecDeque<Input<'static>>,
     /// Whether it was told something since the last turn.
     pub(super) owes_turn: bool,
     /// What the machine said last.
@@ -53,6 +53,8 @@ pub(super) struct NodeConn {
     pub(super) side: SideId,
     /// The unsent bytes that the machine knows of.
     pub(super) told_unsent: usize,
+    /// The machine does not want what arrives now.
+    pub(super) is_unread: bool,
 }
 
 /// An input as it waits for its turn.
@@ -96,7 +98,7 @@ impl Process {
             inbox: VecDeque::from([News::Started]),
             orders: VecDeque::new(),
             outbox: Outbox::new(),
-            arranged: VecDeque::new(),
+            of_files: VecDeque::new(),
             owes_turn: false,
             deadline: None,
             wake_at: None,

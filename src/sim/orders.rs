@@ -6,7 +6,7 @@ use super::network::{End, SideId};
 use super::node::{News, NodeConn};
 use super::queue::Event;
 use super::turn::{HOST, REFUSED};
-use crate::machine::{Closing, ConnId, Durable, Endpoint, Fact, Job, JobId, Millis, Output};
+use crate::machine::{Closing, ConnId, Durable, Endpoint, Fact, Input, Job, JobId, Millis, Output};
 use crate::world::{Exit, NodeId, WorldEvent};
 
 impl SimWorld {
@@ -55,6 +55,13 @@ impl SimWorld {
                     self.network.close(gone.side, how == Closing::Flush, &mut self.queue);
                 }
             }
+            Output::Read { conn, on } => {
+                let known = self.process(node).and_then(|process| process.conns.get_mut(&conn));
+                if let Some(known) = known {
+                    known.is_unread = !on;
+                    self.inform(node, News::Readable { conn });
+                }
+            }
             Output::Dial { conn, to } => self.dial(node, conn, &to),
             Output::StartJob { id, job } => self.start_job(node, id, job),
             Output::FeedJob { id, data } => self.on_job(node, id, |job| job.feed(data)),
@@ -65,7 +72,12 @@ impl SimWorld {
                     job.discard(&mut self.nodes[node.0].disk);
                 }
             }
-            Output::WriteFile { name, data } => self.nodes[node.0].disk.write(&name, &data),
+            Output::WriteFile { name, data } => {
+                if let Err(reason) = self.nodes[node.0].disk.write(&name, &data) {
+                    let fact = Fact::FileFailed { name, reason };
+                    self.reports.push_back(WorldEvent::Fact { node, fact });
+                }
+            }
             Output::Rename { from, to } => {
                 if !self.nodes[node.0].disk.rename(&from, &to) {
                     let reason = "No such file or directory".to_owned();
@@ -75,17 +87,25 @@ impl SimWorld {
             }
             Output::Remove { name } => self.nodes[node.0].disk.remove(&name),
             Output::AppendLog { name, data, sync } => {
-                let disk = &mut self.nodes[node.0].disk;
-                disk.append(&name, &data);
-                if sync != Durable::No {
-                    disk.sync(&name);
+                let place = &mut self.nodes[node.0];
+                match place.disk.append(&name, &data) {
+                    Ok(()) if sync == Durable::No => {}
+                    Ok(()) => place.disk.sync(&name),
+                    Err(reason) => {
+                        let Some(process) = &mut place.process else { return };
+                        if sync == Durable::OrStop {
+                            process.orders.clear();
+                        }
+                        let unwritten = data;
+                        process.of_files.push_back(Input::LogFailed { name, reason, unwritten });
+                    }
                 }
             }
             Output::Arrange(steps) => {
                 let place = &mut self.nodes[node.0];
                 let arranged = place.disk.arrange(steps);
                 if let Some(process) = &mut place.process {
-                    process.arranged.push_back(arranged);
+                    process.of_files.push_back(Input::Arranged(arranged));
                 }
             }
             Output::Log { level, text } => {
@@ -106,7 +126,7 @@ impl SimWorld {
             None => SideId::NOWHERE,
         };
         if let Some(process) = self.process(node) {
-            process.conns.insert(conn, NodeConn { side, told_unsent: 0 });
+            process.conns.insert(conn, NodeConn { side, told_unsent: 0, is_unread: false });
         }
         if side == SideId::NOWHERE {
             self.inform(node, News::Closed { conn, reason: REFUSED });

@@ -45,7 +45,7 @@ impl SimWorld {
     /// Tells a node all that came, a tick if it is due, and the end of the turn. True if it ticked.
     fn turn(&mut self, node: NodeId, now: Millis) -> bool {
         self.carry_out(node);
-        self.tell_arranged(node);
+        self.tell_of_files(node);
         let Some(process) = self.process(node) else { return false };
         let mut waiting = process.inbox.len();
         let mut tick_due = process.deadline.is_some_and(|at| at <= now);
@@ -162,7 +162,7 @@ impl SimWorld {
 
     /// Gives a machine what can be read of a connection, until it closes it or freezes.
     fn read(&mut self, node: NodeId, conn: ConnId) {
-        while let Some(NodeConn { side, .. }) = self.conn(node, conn) {
+        while let Some(NodeConn { side, is_unread: false, .. }) = self.conn(node, conn) {
             let now = self.queue.now();
             if self.process(node).is_some_and(|process| process.is_frozen(now)) {
                 if let Some(process) = self.process(node) {
@@ -189,17 +189,17 @@ impl SimWorld {
             Ok(()) => {
                 process.orders.extend(process.outbox.drain());
                 self.carry_out(node);
-                self.tell_arranged(node);
+                self.tell_of_files(node);
             }
             Err(panic) => self.end(node, Exit::Crashed(panic_text(&*panic)), false),
         }
     }
 
     /// Tells a node what became of its files.
-    fn tell_arranged(&mut self, node: NodeId) {
-        let next = |process: &mut Process| process.arranged.pop_front();
-        if let Some(result) = self.process(node).and_then(next) {
-            self.step(node, Input::Arranged(result));
+    fn tell_of_files(&mut self, node: NodeId) {
+        let next = |process: &mut Process| process.of_files.pop_front();
+        if let Some(news) = self.process(node).and_then(next) {
+            self.step(node, news);
         }
     }
 

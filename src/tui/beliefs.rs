@@ -201,7 +201,7 @@ fn news(view: &LabView) -> impl Iterator<Item = &Entry> {
 pub fn leader(view: &LabView, monitor: &str) -> Option<usize> {
     let leads = of_monitor(view, monitor).find(Belief::leads).map(|belief| belief.sentinel);
     leads.or_else(|| {
-        let last = view.failovers.last().filter(|last| last.monitor == monitor)?;
+        let last = view.failovers.iter().rev().find(|last| last.monitor == monitor)?;
         let took: Millis = last.phases.iter().filter_map(|time| time.took_ms).sum();
         last.leader.filter(|_| last.began_ms + took + NEWS_MS >= view.now_ms)
     })

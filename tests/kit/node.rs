@@ -42,7 +42,8 @@ pub struct Node {
     /// `requirepass`
     password: Option<String>,
     run: Run,
-    dir: TempDir,
+    /// Shared with whoever goes on with it.
+    dir: Arc<TempDir>,
 }
 
 enum Run {
@@ -92,6 +93,11 @@ impl Node {
         if let Some(rdb) = rdb {
             std::fs::write(dir.path().join("dump.rdb"), rdb).expect("a dump");
         }
+        Self::start_in(Arc::new(dir), kind, settings)
+    }
+
+    /// A node that goes on with what another one left.
+    pub fn start_in(dir: Arc<TempDir>, kind: Kind, settings: &[(&str, &str)]) -> Self {
         let settings: Vec<_> = SETTINGS.iter().chain(settings).copied().collect();
         let (port, run) = match kind {
             Kind::Real => start_real(dir.path(), &settings),
@@ -102,6 +108,11 @@ impl Node {
         let node = Self { kind, port, password, run, dir };
         node.await_ready();
         node
+    }
+
+    /// Whose code it runs.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Its port.
@@ -164,9 +175,19 @@ impl Node {
     }
 
     /// Ends it in order, with a snapshot, and returns that.
-    pub fn save_and_end(mut self) -> Vec<u8> {
+    pub fn save_and_end(self) -> Vec<u8> {
+        let dir = self.shut_down("SAVE");
+        std::fs::read(dir.path().join("dump.rdb")).expect("a dump")
+    }
+
+    /// Ends it in order, without a snapshot, and returns its directory.
+    pub fn end(self) -> Arc<TempDir> {
+        self.shut_down("NOSAVE")
+    }
+
+    fn shut_down(mut self, how: &str) -> Arc<TempDir> {
         // The reply to SHUTDOWN is the end of the connection.
-        let answer = self.client().try_call(&["SHUTDOWN", "SAVE"]);
+        let answer = self.client().try_call(&["SHUTDOWN", how]);
         assert!(answer.is_err(), "SHUTDOWN: {answer:?}");
         match &mut self.run {
             Run::Real(process) => drop(process.0.wait()),
@@ -174,7 +195,7 @@ impl Node {
                 eventually("the end", || world.view(*node).is_none());
             }
         }
-        std::fs::read(self.dir().join("dump.rdb")).expect("a dump")
+        Arc::clone(&self.dir)
     }
 
     fn await_ready(&self) {

@@ -25,6 +25,27 @@ impl Program {
         Self { kind, child, port, dir }.ready()
     }
 
+    /// A server with this redis.conf; else what it said before it ended.
+    pub fn server_of(kind: Kind, file: &str, words: &[&str]) -> Result<Self, String> {
+        let (port, dir) = (quiet_port(), directory());
+        let path = dir.path().join("redis.conf");
+        std::fs::write(&path, file).expect("a file");
+        let mut command = command(kind, "server");
+        command.arg(&path).args(words).args(["--port", &port.to_string()]);
+        command.args(["--bind", "127.0.0.1", "--dir"]).arg(dir.path());
+        let child = spawn(command, dir.path());
+        let mut program = Self { kind, child, port, dir };
+        let mut ended = false;
+        eventually("a program that answers or ends", || {
+            ended = program.child.try_wait().expect("a process").is_some();
+            ended || Client::connect(port).is_ok()
+        });
+        if !ended {
+            return Ok(program.ready());
+        }
+        Err(std::fs::read_to_string(program.dir().join("log")).expect("a log"))
+    }
+
     /// A Sentinel with this file.
     pub fn sentinel(kind: Kind, file: &str) -> Self {
         let (port, dir) = (quiet_port(), directory());
@@ -104,7 +125,8 @@ fn start_server(kind: Kind, port: u16, dir: &Path, settings: &[&str]) -> Child {
 
 fn spawn(mut command: Command, dir: &Path) -> Child {
     let log = std::fs::File::create(dir.join("log")).expect("a log");
-    command.current_dir(dir).stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
+    let errors = log.try_clone().expect("a log");
+    command.current_dir(dir).stdin(Stdio::null()).stdout(log).stderr(errors);
     command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 

@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 use replab::machine::{
-    ConnId, Endpoint, Fact, Input, JobEvent, Machine, Millis, Now, Outbox, Output, SentinelView,
+    ConnId, Endpoint, Fact, Input, JobEvent, JobOutcome, Machine, Millis, Now, Outbox, Output,
+    SentinelView,
 };
 use replab::resp::command;
 use replab::sentinel::{Config, Sentinel};
@@ -37,7 +38,7 @@ impl Bench {
             _ => None,
         });
         let id = job.expect("it reads its file");
-        bench.step(Input::Job { id, event: JobEvent::Failed("there is none".to_owned()) });
+        bench.step(Input::Job { id, event: JobEvent::Done(JobOutcome::NoFile) });
         bench.turn();
         let (peer, local) = (Endpoint::new("10.0.0.9", 5), Endpoint::new("127.0.0.1", 26379));
         bench.step(Input::Accepted { conn: CALLER, peer, local });
@@ -64,6 +65,9 @@ impl Bench {
                 Output::Exit { code } => panic!("it ended with {code}"),
                 _ => {}
             }
+        }
+        if outputs.iter().any(|output| matches!(output, Output::Arrange(_))) {
+            self.step(Input::Arranged(Ok(())));
         }
         outputs
     }
@@ -130,6 +134,26 @@ impl Bench {
             && m.peers.is_empty()
             && !ordered
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_overwritten() {
+    let config = Config::parse("sentinel monitor mm 127.0.0.1 6379 2\n").expect("a good file");
+    let mut sentinel = Sentinel::new(config, 26379, 1);
+    let mut after = |input: Input<'_>| {
+        let mut out = Outbox::new();
+        sentinel.step(Now::default(), input, &mut out);
+        out.drain().collect::<Vec<_>>()
+    };
+    let started = after(Input::Started);
+    let Some(Output::StartJob { id, .. }) = started.first() else { panic!("{started:?}") };
+    let event = JobEvent::Failed("Permission denied".to_owned());
+    let ended = after(Input::Job { id: *id, event });
+    let reason = "Fatal error, can't open config file 'sentinel.conf': Permission denied";
+    assert!(
+        matches!(&ended[..], [Output::Log { text, .. }, Output::Exit { code: 1 }] if text == reason),
+        "{ended:?}"
+    );
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn every_traitor_is_found_out() {
         (Treason::VotesForAll, 6, "one vote per epoch"),
         (Treason::ForgetsVotes, 0, "before it is saved"),
         (Treason::ForgetsEpochs, 0, "before they are saved"),
+        (Treason::TellsUnsaved, 0, "before they are saved"),
         (Treason::CriesWolf, 4, "one promotion per cause"),
         (Treason::StaysPrimary, 4, "not in sync"),
         (Treason::StaysReplica, 0, "not another primary"),

@@ -25,8 +25,7 @@ fn set_pairs(call: &mut Call<'_>, name: &str) -> Result<usize, CommandError> {
         return Err(CommandError::wrong_arity(name));
     }
     let added = call.edit_or_create(key, |hash: &mut Hash| {
-        let is_new =
-            |pair: &&[&[u8]]| hash.insert(Blob::from(pair[0]), Blob::from(pair[1])).is_none();
+        let is_new = |pair: &&[&[u8]]| hash.insert(pair[0], pair[1]);
         pairs.chunks_exact(2).filter(is_new).count()
     })?;
     call.changed_by(key, pairs.len() / 2);
@@ -46,9 +45,8 @@ pub(super) fn hsetnx(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 pub(super) fn hdel(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (key, fields) = (call.arg(1), &call.args[2..]);
-    let removed = call.edit(key, |hash: &mut Hash| {
-        fields.iter().filter(|field| hash.remove(field).is_some()).count()
-    })?;
+    let removed =
+        call.edit(key, |hash: &mut Hash| fields.iter().filter(|field| hash.remove(field)).count())?;
     let removed = removed.unwrap_or(0);
     call.changed_by(key, removed);
     if removed > 0 {
@@ -96,7 +94,7 @@ pub(super) fn hincrbyfloat(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn value_of(call: &mut Call<'_>, key: &[u8], field: &[u8]) -> Result<Option<Blob>, CommandError> {
-    Ok(call.peek_as::<Hash>(key)?.and_then(|hash| hash.get(field).cloned()))
+    Ok(call.peek_as::<Hash>(key)?.and_then(|hash| hash.get(field).map(Blob::from)))
 }
 
 fn set_field(
@@ -107,7 +105,7 @@ fn set_field(
     event: &'static str,
 ) -> Result<(), CommandError> {
     call.edit_or_create(key, |hash: &mut Hash| {
-        hash.insert(Blob::from(field), Blob::from(value));
+        hash.insert(field, value);
     })?;
     call.changed(key);
     call.notify(event::HASH, event, key);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::command::chance::{self, Draw};
 use crate::command::scan::{Walk, read_cursor};
 use crate::command::{Call, CommandError};
-use crate::keyspace::Blob;
 use crate::keyspace::types::Hash;
 use crate::resp::Protocol;
 
@@ -72,7 +71,7 @@ pub(super) fn hexists(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 pub(super) fn hstrlen(call: &mut Call<'_>) -> Result<(), CommandError> {
     let hash = hash(call)?;
-    call.reply.count(hash.get(call.arg(2)).map_or(0, Blob::len));
+    call.reply.count(hash.get(call.arg(2)).map_or(0, <[u8]>::len));
     Ok(())
 }
 

@@ -8,9 +8,9 @@
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as Slot;
 
+use super::index::Index;
+use super::rope::{self, Rope};
 use crate::keyspace::Blob;
 use crate::keyspace::value::blob_heap_bytes;
 
@@ -40,26 +40,32 @@ impl Payload for Blob {
     }
 }
 
-/// A map from byte strings.
+/// A map from byte strings. Copying one takes little time, whatever its size.
 #[derive(Debug, Clone)]
 pub(super) struct Dense<V> {
-    entries: Vec<(Blob, V)>,
-    /// Indices of entries, by the hash of their names.
-    index: HashTable<u32>,
+    entries: Rope<(Blob, V)>,
+    /// Indices of entries, by the hash of their names; empty while there are only a few.
+    index: Index,
     /// Bytes that names and payloads hold beside the tables.
     heap_bytes: usize,
 }
 
+/// Entries in order.
+pub(super) type Iter<'a, V> = rope::Iter<'a, (Blob, V)>;
+
+/// So many entries are found by looking at all.
+const UNINDEXED_MAX: usize = 8;
+
 impl<V> Default for Dense<V> {
     fn default() -> Self {
-        Self { entries: Vec::new(), index: HashTable::new(), heap_bytes: 0 }
+        Self { entries: Rope::default(), index: Index::default(), heap_bytes: 0 }
     }
 }
 
 impl<V: PartialEq> PartialEq for Dense<V> {
     /// Equal if they hold the same, in whatever order.
     fn eq(&self, other: &Self) -> bool {
-        let held = |name: &Blob| other.find(name).map(|at| &other.entries[at].1);
+        let held = |name: &Blob| other.find(name).and_then(|at| Some(&other.entries.get(at)?.1));
         self.entries.len() == other.entries.len()
             && self.entries.iter().all(|(name, value)| held(name) == Some(value))
     }
@@ -67,8 +73,14 @@ impl<V: PartialEq> PartialEq for Dense<V> {
 
 impl<V> Dense<V> {
     fn find(&self, name: &[u8]) -> Option<usize> {
-        let is_it = |at: &u32| self.entries[*at as usize].0 == *name;
-        self.index.find(hash(name), is_it).map(|at| *at as usize)
+        if self.index.is_empty() {
+            return self.entries.iter().position(|(held, _)| *held == *name);
+        }
+        self.index.find(hash(name), |at| self.has(at, name))
+    }
+
+    fn has(&self, at: usize, name: &[u8]) -> bool {
+        self.entries.get(at).is_some_and(|(held, _)| *held == *name)
     }
 }
 
@@ -82,7 +94,7 @@ impl<V: Payload> Dense<V> {
     }
 
     pub fn get(&self, name: &[u8]) -> Option<&V> {
-        self.find(name).map(|at| &self.entries[at].1)
+        self.entries.get(self.find(name)?).map(|(_, value)| value)
     }
 
     /// The entry at an index.
@@ -90,47 +102,48 @@ impl<V: Payload> Dense<V> {
         self.entries.get(index)
     }
 
-    pub fn iter(&self) -> std::slice::Iter<'_, (Blob, V)> {
+    pub fn iter(&self) -> Iter<'_, V> {
         self.entries.iter()
     }
 
     /// Adds an entry or replaces what it carries; returns what it carried.
     pub fn insert(&mut self, name: Blob, value: V) -> Option<V> {
-        let entries = &mut self.entries;
-        let is_it = |at: &u32| entries[*at as usize].0 == name;
-        let rehash = |at: &u32| hash(&entries[*at as usize].0);
         self.heap_bytes += value.heap_bytes();
-        match self.index.entry(hash(&name), is_it, rehash) {
-            Slot::Occupied(at) => {
-                let held = &mut entries[*at.get() as usize].1;
-                self.heap_bytes -= held.heap_bytes();
-                Some(std::mem::replace(held, value))
-            }
-            Slot::Vacant(slot) => {
-                slot.insert(entries.len() as u32);
-                self.heap_bytes += blob_heap_bytes(&name);
-                entries.push((name, value));
-                None
-            }
+        if let Some((_, held)) = self.find(&name).and_then(|at| self.entries.get_mut(at)) {
+            self.heap_bytes -= held.heap_bytes();
+            return Some(std::mem::replace(held, value));
         }
+        self.heap_bytes += blob_heap_bytes(&name);
+        let at = self.entries.len();
+        self.entries.push((name, value));
+        let hash_at = |at| self.entries.get(at).map_or(0, |(name, _)| hash(name));
+        if !self.index.is_empty() {
+            self.index.insert(hash_at(at), at, hash_at);
+        } else if at >= UNINDEXED_MAX {
+            (0..=at).for_each(|at| self.index.insert(hash_at(at), at, hash_at));
+        }
+        None
     }
 
     /// Removes an entry. Keeping the others in order takes time in proportion to their number.
     pub fn remove(&mut self, name: &[u8], keep_order: bool) -> Option<(Blob, V)> {
-        let entries = &self.entries;
-        let is_it = |at: &u32| entries[*at as usize].0 == *name;
-        let (at, _) = self.index.find_entry(hash(name), is_it).ok()?.remove();
-        let last = self.entries.len() as u32 - 1;
-        let removed = if keep_order {
-            self.index.iter_mut().filter(|other| **other > at).for_each(|other| *other -= 1);
-            self.entries.remove(at as usize)
-        } else {
-            let moved = hash(&self.entries[last as usize].0);
-            if let Some(index) = self.index.find_mut(moved, |other| *other == last) {
-                *index = at;
+        let at = self.find(name)?;
+        let last = self.entries.len() - 1;
+        if !self.index.is_empty() {
+            let entries = &self.entries;
+            let hash_at = |at| entries.get(at).map_or(0, |(name, _)| hash(name));
+            self.index.remove(hash(name), |other| other == at);
+            if keep_order {
+                self.index.close_gap(at);
+            } else if at != last {
+                self.index.moved(hash_at(last), last, at);
             }
-            self.entries.swap_remove(at as usize)
-        };
+        }
+        let removed =
+            if keep_order { self.entries.remove(at) } else { self.entries.swap_remove(at) }?;
+        if self.entries.len() <= UNINDEXED_MAX / 2 {
+            self.index = Index::default();
+        }
         self.heap_bytes -= blob_heap_bytes(&removed.0) + removed.1.heap_bytes();
         Some(removed)
     }
@@ -140,13 +153,11 @@ impl<V: Payload> Dense<V> {
         let len = self.entries.len();
         let left = if cursor == 0 { len } else { len.min(cursor as usize) };
         let rest = left.saturating_sub(count);
-        (self.entries[rest..left].iter().rev(), rest as u64)
+        (self.entries.range(rest..left).rev(), rest as u64)
     }
 
     pub fn heap_bytes(&self) -> usize {
-        let tables =
-            self.entries.capacity() * size_of::<(Blob, V)>() + self.index.allocation_size();
-        tables + self.heap_bytes
+        self.entries.table_bytes() + self.index.table_bytes() + self.heap_bytes
     }
 }
 

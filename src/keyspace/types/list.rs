@@ -1,15 +1,14 @@
-//! Lists: a ring of elements, quick at both ends and at every index.
+//! Lists: elements in a [`Rope`], quick at both ends and at every index.
 
-use std::collections::VecDeque;
-
+use super::rope::Rope;
 use crate::keyspace::Blob;
 use crate::keyspace::value::blob_heap_bytes;
 
 /// A list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct List {
-    items: VecDeque<Blob>,
-    /// Bytes that the elements hold beside the ring.
+    items: Rope<Blob>,
+    /// Bytes that the elements hold beside the tree.
     heap_bytes: usize,
 }
 
@@ -32,23 +31,23 @@ impl List {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.len() == 0
     }
 
     /// Adds an element at an end.
     pub fn push(&mut self, end: End, item: Blob) {
         self.heap_bytes += blob_heap_bytes(&item);
         match end {
-            End::Left => self.items.push_front(item),
-            End::Right => self.items.push_back(item),
+            End::Left => self.items.insert(0, item),
+            End::Right => self.items.push(item),
         }
     }
 
     /// Takes the element at an end.
     pub fn pop(&mut self, end: End) -> Option<Blob> {
         let item = match end {
-            End::Left => self.items.pop_front(),
-            End::Right => self.items.pop_back(),
+            End::Left => self.items.remove(0),
+            End::Right => self.items.remove(self.len().checked_sub(1)?),
         }?;
         self.heap_bytes -= blob_heap_bytes(&item);
         Some(item)
@@ -76,34 +75,29 @@ impl List {
 
     /// Removes elements equal to `item`: the first `max` seen from `end`.
     pub fn remove_equal(&mut self, item: &[u8], end: End, max: usize) -> usize {
-        let equal = self.items.iter().filter(|i| **i == *item).count();
-        let removed = equal.min(max);
-        // Seen from the head, those to go are the first ones or the last ones.
-        let (first, last) = match end {
-            End::Left => (0, removed),
-            End::Right => (equal - removed, equal),
+        let equal = self.items.iter().enumerate().filter(|(_, i)| **i == *item).map(|(at, _)| at);
+        let mut places: Vec<usize> = match end {
+            End::Left => equal.take(max).collect(),
+            End::Right => equal.rev().take(max).collect(),
         };
-        let mut nth = 0;
-        let mut freed = 0;
-        self.items.retain(|i| {
-            let goes = *i == *item && {
-                nth += 1;
-                (first..last).contains(&(nth - 1))
-            };
-            freed += if goes { blob_heap_bytes(i) } else { 0 };
-            !goes
-        });
-        self.heap_bytes -= freed;
-        removed
+        places.sort_unstable();
+        // From the back, so that the others stay where they are.
+        for place in places.iter().rev() {
+            let removed = self.items.remove(*place);
+            self.heap_bytes -= removed.as_ref().map_or(0, blob_heap_bytes);
+        }
+        places.len()
     }
 
     /// Keeps only the elements of a range, which must be inside the list.
     pub fn keep(&mut self, range: std::ops::Range<usize>) {
-        let after = self.items.drain(range.end..);
-        let freed: usize = after.map(|i| blob_heap_bytes(&i)).sum();
-        let before = self.items.drain(..range.start);
-        let freed = freed + before.map(|i| blob_heap_bytes(&i)).sum::<usize>();
-        self.heap_bytes -= freed;
+        let goes = self.len() - range.len();
+        if goes <= range.len() {
+            (range.end..self.len()).for_each(|_| drop(self.pop(End::Right)));
+            (0..range.start).for_each(|_| drop(self.pop(End::Left)));
+        } else {
+            *self = self.range(range).cloned().collect();
+        }
     }
 
     /// The elements from the head to the tail.
@@ -118,7 +112,7 @@ impl List {
 
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
-        size_of::<Self>() + self.items.capacity() * size_of::<Blob>() + self.heap_bytes
+        size_of::<Self>() + self.items.table_bytes() + self.heap_bytes
     }
 
     /// The word of OBJECT ENCODING.
@@ -129,7 +123,7 @@ impl List {
 
 impl FromIterator<Blob> for List {
     fn from_iter<I: IntoIterator<Item = Blob>>(items: I) -> Self {
-        let items: VecDeque<_> = items.into_iter().collect();
+        let items: Rope<_> = items.into_iter().collect();
         let heap_bytes = items.iter().map(blob_heap_bytes).sum();
         Self { items, heap_bytes }
     }

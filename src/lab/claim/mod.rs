@@ -3,7 +3,7 @@
 
 mod sentinel;
 
-pub use self::sentinel::{MONITOR_FIELDS, SENTINEL_FIELDS};
+pub use self::sentinel::{MONITOR_FIELDS, SENTINEL_FIELDS, check_is_clear};
 use super::action::{Claim, Comparison, Condition};
 use super::look::Counts;
 use super::parse::{did_you_mean, duration, is_name, size};
@@ -457,6 +457,9 @@ pub fn holds(claim: &Claim, lab: &LabView) -> Result<(), String> {
         let Some(row) = subject.row(&condition.field) else {
             return Err(format!("{} has no field `{}`", subject.word(), condition.field));
         };
+        if subject == Subject::Sentinel {
+            sentinel::check_is_clear_of(&condition.field, lab, at)?;
+        }
         let actual = (row.read)(lab, at);
         let is_so = match (row.kind, &actual) {
             (Kind::Glob, Value::Text(text)) => {

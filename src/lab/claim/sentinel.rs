@@ -18,7 +18,11 @@ const STATES: &[&str] = &[
     "reconf_slaves",
 ];
 
-/// The fields of a Sentinel. Those about a primary are about the first one it watches.
+/// Fields of a Sentinel that are about the primary it watches: it must watch only one.
+const ABOUT_THE_PRIMARY: &[&str] =
+    &["primary", "sees", "failover", "vote", "config-epoch", "knows-replicas", "knows-sentinels"];
+
+/// The fields of a Sentinel.
 pub const SENTINEL_FIELDS: &[FieldRow] = &[
     FieldRow { name: "status", ..status() },
     FieldRow {
@@ -170,6 +174,25 @@ fn picture_of(lab: &LabView, node: usize) -> Option<&SentinelView> {
 
 fn of(lab: &LabView, node: usize, read: impl FnOnce(&MonitorView) -> Value) -> Value {
     picture_of(lab, node).and_then(|view| view.monitors.first()).map_or(Value::None, read)
+}
+
+/// Whether a field of a Sentinel that watches these primaries is about one of them; if nobody can
+/// know of which, what to say of it.
+pub fn check_is_clear(field: &str, watched: &[&str]) -> Result<(), String> {
+    match watched {
+        [first, _, ..] if ABOUT_THE_PRIMARY.contains(&field) => Err(format!(
+            "`{field}` is about one primary, and this Sentinel watches {}; ask of one of these, as \
+             in `{first} sees=ok`",
+            watched.join(", ")
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// As [`check_is_clear`], of a Sentinel of the lab.
+pub(super) fn check_is_clear_of(field: &str, lab: &LabView, node: usize) -> Result<(), String> {
+    let watched = lab.monitors.iter().filter(|row| row.sentinels.contains(&node));
+    check_is_clear(field, &watched.map(|row| row.name.as_str()).collect::<Vec<_>>())
 }
 
 /// What the running Sentinels of a monitor believe of it.

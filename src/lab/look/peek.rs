@@ -2,8 +2,8 @@
 
 use crate::base::number;
 use crate::base::text::quoted;
+use crate::keyspace::Value;
 use crate::keyspace::types::StreamId;
-use crate::keyspace::{Blob, Value};
 
 /// Bytes of one string that are shown.
 const TEXT_BYTES_MAX: usize = 4_096;
@@ -102,6 +102,6 @@ pub(super) fn text(bytes: &[u8], max: usize) -> String {
     if bytes.len() > max { format!("{shown}…") } else { shown }
 }
 
-fn short(blob: &Blob) -> String {
+fn short(blob: &[u8]) -> String {
     text(blob, PEEK_BYTES_MAX)
 }

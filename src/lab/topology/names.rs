@@ -52,7 +52,18 @@ impl<'d> Names<'d> {
 
     /// Whether a node has that name; if not, that is noted.
     pub fn check(&self, name: &str, span: Range<usize>, notes: &mut Notes<'_>) -> bool {
-        let names = || self.nodes.iter().map(|node| node.name);
+        self.check_or(name, &[], span, notes)
+    }
+
+    /// Whether a node has that name, or something else of which these are the names.
+    pub fn check_or(
+        &self,
+        name: &str,
+        others: &[&str],
+        span: Range<usize>,
+        notes: &mut Notes<'_>,
+    ) -> bool {
+        let names = || self.nodes.iter().map(|node| node.name).chain(others.iter().copied());
         if names().any(|known| known == name) {
             return true;
         }

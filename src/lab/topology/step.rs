@@ -11,7 +11,7 @@ use super::table::{Field, Notes, Table, did_you_mean};
 use super::{StepSpec, WITHIN_DEFAULT_MS};
 use crate::base::time::Millis;
 use crate::lab::action::{Action, Claim, HealRef};
-use crate::lab::claim::{Subject, check};
+use crate::lab::claim::{Subject, check, check_is_clear};
 use crate::lab::parse::{self, ParseError};
 use crate::lab::view::NodeKind;
 
@@ -26,6 +26,14 @@ pub struct Subjects<'d> {
 impl Subjects<'_> {
     fn has_monitor(&self, name: &str) -> bool {
         self.monitors.iter().any(|monitor| monitor.spec.name == name)
+    }
+
+    /// The primaries that a Sentinel watches.
+    fn watched_by(&self, sentinel: &str) -> Vec<&str> {
+        let watches = |monitor: &&MonitorDraft| {
+            monitor.spec.sentinels.iter().any(|watching| watching == sentinel)
+        };
+        self.monitors.iter().filter(watches).map(|monitor| monitor.spec.name.as_str()).collect()
     }
 
     /// What a claim's subject is, if it is there.
@@ -184,7 +192,14 @@ fn read_claim(field: &Field<'_>, names: &Subjects<'_>, notes: &mut Notes<'_>) ->
     let claim = match parse::claim(text) {
         Ok(claim) => claim,
         Err(error) => {
-            note_parse_error(field, text, error, notes);
+            // Of somebody unknown, nothing else is worth a word.
+            let subject = text.split_whitespace().next().filter(|word| *word != "lab");
+            if subject.is_none_or(|name| {
+                !parse::is_name(name)
+                    || check_mention(field, text, &Mention::NodeOrMonitor(name), names, notes)
+            }) {
+                note_parse_error(field, text, error, notes);
+            }
             return None;
         }
     };
@@ -223,7 +238,12 @@ fn check_mention(
             notes.add(Diagnostic::error(span, message));
             false
         }
-        _ => subjects.names.is_empty() || subjects.names.check(name, span, notes),
+        _ if subjects.names.is_empty() => true,
+        Mention::NodeOrMonitor(_) | Mention::ServerOrMonitor(_) => {
+            let watched: Vec<&str> = subjects.monitors.iter().map(|m| &*m.spec.name).collect();
+            subjects.names.check_or(name, &watched, span, notes)
+        }
+        _ => subjects.names.check(name, span, notes),
     }
 }
 
@@ -236,6 +256,12 @@ fn check_conditions(
     notes: &mut Notes<'_>,
 ) -> bool {
     let Some(subject) = subjects.kind(&claim.subject) else { return true };
+    let watched = subjects.watched_by(&claim.subject);
+    let unclear = claim.conditions.iter().find_map(|it| check_is_clear(&it.field, &watched).err());
+    if let Some(unclear) = unclear.filter(|_| subject == Subject::Sentinel) {
+        notes.add(Diagnostic::error(field.span(), unclear));
+        return false;
+    }
     let wrong = claim.conditions.iter().find_map(|condition| {
         check(&[subject], condition).err().map(|wrong| (condition.to_string(), wrong))
     });

@@ -44,10 +44,9 @@ pub fn read_workload(
     let target = target_field.as_ref().and_then(|target| {
         let name = target.string(notes)?;
         let span = notes.within(&target.span(), name, 0..name.len());
-        if monitors.iter().any(|monitor| monitor.spec.name == name) {
-            return Some(name.to_owned());
-        }
-        Names::of(drafts.iter().map(Draft::named)).check(name, span, notes).then(|| name.to_owned())
+        let watched: Vec<&str> = monitors.iter().map(|monitor| &*monitor.spec.name).collect();
+        let servers = Names::of(drafts.iter().map(Draft::named));
+        servers.check_or(name, &watched, span, notes).then(|| name.to_owned())
     });
     let keys = table.take("keys").and_then(|keys| {
         keys.number(1..u64::from(u32::MAX), "a number of different keys, at least 1", notes)

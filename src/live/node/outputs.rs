@@ -59,6 +59,7 @@ impl Node {
     fn carry_out_one(&mut self, output: Output) {
         match output {
             Output::Send { conn, data } => self.send(conn, data),
+            Output::Read { conn, on } => self.read_from(conn, on),
             Output::Close { conn, how } => self.close(conn, how),
             Output::Dial { conn, to } => self.dial(conn, &to),
             Output::StartJob { id, job } => self.jobs.start(id, job, &mut self.around.files),
@@ -90,6 +91,13 @@ impl Node {
             Output::Exit { code } => {
                 self.exit = Some((code, self.around.clock.now().mono + FAREWELL_MS));
             }
+        }
+    }
+
+    fn read_from(&mut self, id: ConnId, on: bool) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.is_unread = !on;
+            conn.ring();
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Bench, echo, log, puppet};
-use crate::live::Serve;
+use crate::live::{Serve, UnixSocket};
 use crate::machine::{Closing, Input, Output};
 use crate::world::{Exit, NodeSpec, World, WorldError, WorldEvent};
 
@@ -310,7 +311,7 @@ fn a_node_alone_logs_serves_a_unix_socket_and_returns_its_code() {
         name: "alone".to_owned(),
         host: Ipv4Addr::LOCALHOST.into(),
         port: 0,
-        unix: Some(path.clone()),
+        unix: Some(UnixSocket { path: path.clone(), mode: Some(0o700) }),
         dir: dir.path().to_owned(),
         seed: 1,
         build: Arc::new(|_| {
@@ -334,6 +335,8 @@ fn a_node_alone_logs_serves_a_unix_socket_and_returns_its_code() {
         client.get_or_insert_with(|| {
             let path = its_path.clone();
             thread::spawn(move || {
+                let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o700);
                 let mut stream = UnixStream::connect(path).unwrap();
                 stream.write_all(b"?").unwrap();
                 let mut reply = String::new();
@@ -400,4 +403,34 @@ fn a_node_lends_its_data_also_while_it_is_paused() {
     assert!(lent(&mut bench), "again and again");
     bench.world.resume(node);
     assert!(lent(&mut bench));
+}
+
+#[test]
+fn who_reads_nothing_is_not_waited_for_with_any_number_of_bytes() {
+    const MEGABYTES: usize = 300;
+    let mut bench = Bench::new();
+    let node = bench.start(Arc::new(|_| {
+        puppet(|_, input, out, _| {
+            if let Input::Received { conn, data } = input {
+                if data == b"much" {
+                    let piece = Bytes::from(vec![0; 1 << 20]);
+                    (0..MEGABYTES).for_each(|_| out.send(conn, piece.clone()));
+                    out.push(Output::Close { conn, how: Closing::Flush });
+                } else {
+                    out.send(conn, data.to_vec());
+                }
+            }
+        })
+    }));
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, bench.world.port(node))).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    client.write_all(b"much").unwrap();
+    // Until the first of it is here the request was not read.
+    client.read_exact(&mut [0]).unwrap();
+    bench.echoes(node, "and others");
+    let (mut got, mut piece) = (1, vec![0; 1 << 20]);
+    while let Ok(read @ 1..) = client.read(&mut piece) {
+        got += read;
+    }
+    assert!(got < MEGABYTES << 20);
 }

@@ -194,6 +194,99 @@ fn chunks_stop_at_the_window_until_they_are_acknowledged() {
 }
 
 #[test]
+fn what_is_not_wanted_stays_in_the_network() {
+    let mut bench = Bench::new();
+    let node = bench.start(Arc::new(|_| {
+        let mut first = None;
+        puppet(move |_, input, out, _| match input {
+            Input::Accepted { conn, .. } if first.is_none() => {
+                first = Some(conn);
+                out.push(Output::Read { conn, on: false });
+            }
+            Input::Received { conn, .. } => match first {
+                Some(first) if first != conn => {
+                    log(out, "go on");
+                    out.push(Output::Read { conn: first, on: true });
+                }
+                _ => log(out, "heard"),
+            },
+            _ => {}
+        })
+    }));
+    let (held, other) = (bench.world.connect(node), bench.world.connect(node));
+    bench.world.send(held, Bytes::from_static(b"hello"));
+    let patience = std::time::Duration::from_millis(200);
+    assert!(!bench.waits_for(patience, |bench| !bench.logs.is_empty()));
+    bench.world.send(other, Bytes::from_static(b"now"));
+    bench.until_logged(node, "heard");
+    assert!(bench.has_logged(node, "go on"));
+}
+
+#[test]
+fn a_job_with_much_to_say_does_not_keep_the_node_from_its_clients() {
+    let mut bench = Bench::new();
+    let node = bench.add(Arc::new(|_| {
+        puppet(move |_, input, out, _| match input {
+            Input::Started => {
+                out.push(Output::StartJob { id: JOB, job: Job::ReadFile { name: file("big") } });
+                log(out, "started");
+            }
+            Input::Job { event: JobEvent::Chunk(data), .. } => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                out.push(Output::AckJob { id: JOB, bytes: data.len() });
+            }
+            Input::Job { .. } => log(out, "read"),
+            Input::Received { .. } => log(out, "heard"),
+            _ => {}
+        })
+    }));
+    let big = std::fs::File::create(bench.world.dir(node).join("big")).unwrap();
+    big.set_len(128 << 20).unwrap();
+    bench.world.start(node).unwrap();
+    bench.until_logged(node, "started");
+    let client = bench.world.connect(node);
+    bench.world.send(client, Bytes::from_static(b"hello"));
+    bench.until_logged(node, "heard");
+    assert!(!bench.has_logged(node, "read"));
+}
+
+#[test]
+fn a_file_is_read_as_it_was_when_that_was_asked_for() {
+    let mut bench = Bench::new();
+    let node = bench.add(worker(
+        |out| {
+            out.push(Output::StartJob { id: JOB, job: Job::ReadFile { name: file("f") } });
+            out.push(Output::WriteFile { name: file("f"), data: Bytes::from_static(b"newer") });
+        },
+        |event, out| {
+            if let JobEvent::Done(outcome) = event {
+                log(out, format!("{outcome:?}"));
+            }
+        },
+    ));
+    std::fs::write(bench.world.dir(node).join("f"), b"old").unwrap();
+    bench.world.start(node).unwrap();
+    bench.until_logged(node, "Read { bytes: 3 }");
+}
+
+#[test]
+fn a_file_that_cannot_take_its_place_leaves_nothing() {
+    let mut bench = Bench::new();
+    let node = bench.add(worker(
+        |out| {
+            out.push(Output::WriteFile { name: file("taken"), data: Bytes::new() });
+            log(out, "tried");
+        },
+        |_, _| {},
+    ));
+    let dir = bench.world.dir(node);
+    std::fs::create_dir(dir.join("taken")).unwrap();
+    bench.world.start(node).unwrap();
+    bench.until_logged(node, "tried");
+    assert!(!dir.join("taken.tmp").exists());
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_a_fact() {
     let mut bench = Bench::new();
     let node = bench.start(worker(

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest as _, Sha256};
+
 use super::{Ask, Outcome, Row};
+
 use crate::base::number::parse_i64;
+use crate::base::text::hex;
 use crate::command::CommandError;
 use crate::machine::{ConnId, Now, Output};
 use crate::persist::rdb::REDIS_VERSION;
@@ -233,7 +237,8 @@ fn id(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
     Ok(())
 }
 
-fn line(client: &Client, now: Now) -> String {
+/// A client as CLIENT LIST and the log show it.
+pub fn client_line(client: &Client, now: Now) -> String {
     let subscribed = !client.channels.is_empty() || !client.patterns.is_empty();
     format!(
         "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags={} db=0 sub={} psub={} ssub=0 \
@@ -254,14 +259,15 @@ fn line(client: &Client, now: Now) -> String {
 
 fn client_info(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
     let now = sentinel.common.now;
-    let text = sentinel.clients.get(ask.conn).map(|c| line(c, now) + "\n").unwrap_or_default();
+    let text =
+        sentinel.clients.get(ask.conn).map(|c| client_line(c, now) + "\n").unwrap_or_default();
     sentinel.reply(ask).verbatim("txt", text.as_bytes());
     Ok(())
 }
 
 fn list(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
     let now = sentinel.common.now;
-    let text: String = sentinel.clients.all().map(|(_, c)| line(c, now) + "\n").collect();
+    let text: String = sentinel.clients.all().map(|(_, c)| client_line(c, now) + "\n").collect();
     sentinel.reply(ask).verbatim("txt", text.as_bytes());
     Ok(())
 }
@@ -304,8 +310,25 @@ fn whoami(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
 }
 
 fn acl_list(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
+    let password = match sentinel.common.globals.requirepass.as_str() {
+        "" => "nopass".to_owned(),
+        word => format!("#{}", hex(&Sha256::digest(word))),
+    };
     let reply = sentinel.reply(ask);
     reply.array(1);
-    reply.bulk("user default on nopass ~* &* +@all");
+    reply.bulk(format!("user default on {password} ~* &* +@all"));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sentinel::testing::Bench;
+
+    #[test]
+    fn a_password_shows_in_the_rules_of_the_user() {
+        assert!(Bench::new("").ask("ACL LIST").contains("user default on nopass ~* &* +@all\r\n"));
+        let hash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+        let told = Bench::new("requirepass secret\n").ask("AUTH secret\r\nACL LIST");
+        assert!(told.contains(&format!("user default on #{hash} ~* &* +@all\r\n")), "{told}");
+    }
 }

@@ -7,6 +7,7 @@ mod pubsub;
 mod query;
 mod show;
 
+pub use self::connection::client_line;
 use super::Sentinel;
 use crate::command::CommandError;
 use crate::machine::ConnId;

@@ -113,7 +113,10 @@ fn replicas(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
 
 fn sentinels(sentinel: &mut Sentinel, ask: &Ask<'_>) -> Outcome {
     let (m, common) = (sentinel.named(ask, 2)?, &sentinel.common);
-    let all: Vec<_> = m.peers.values().map(|peer| common.peer_fields(m, peer)).collect();
+    let all_peers = || sentinel.monitors.values().flat_map(|m| m.peers.values());
+    let users = |link| all_peers().filter(|peer| peer.link == link).count();
+    let shown = m.peers.values().map(|peer| common.peer_fields(m, peer, users(peer.link)));
+    let all: Vec<_> = shown.collect();
     sentinel.show_all(ask, &all);
     Ok(())
 }

@@ -32,6 +32,8 @@ struct Head<'a> {
     addr: &'a Endpoint,
     run_id: &'a str,
     link: LinkId,
+    /// Watched primaries that use the link.
+    users: usize,
     flags: Vec<&'static str>,
     sdown: Option<Millis>,
     odown: Option<Millis>,
@@ -43,14 +45,13 @@ impl Common {
         let now = self.now.mono;
         let age = |at: Millis| now.saturating_sub(at);
         let link = self.links.get(head.link);
-        let shared = m.peers.values().filter(|peer| peer.link == head.link).count().max(1);
         fields.add("name", head.name);
         fields.add("ip", &head.addr.host);
         fields.add("port", head.addr.port);
         fields.add("runid", head.run_id);
         fields.add("flags", head.flags.join(","));
         fields.add("link-pending-commands", link.map_or(0, Link::pending));
-        fields.add("link-refcount", shared);
+        fields.add("link-refcount", head.users);
         if let Some(state) = head.failover_state {
             fields.add("failover-state", state);
         }
@@ -102,6 +103,7 @@ impl Common {
             addr: &node.addr,
             run_id: node.run_id.as_deref().unwrap_or_default(),
             link: node.link,
+            users: 1,
             flags,
             sdown: node.sdown,
             odown: m.primary.odown,
@@ -145,6 +147,7 @@ impl Common {
             addr: &node.addr,
             run_id: node.run_id.as_deref().unwrap_or_default(),
             link: node.link,
+            users: 1,
             flags,
             sdown: node.sdown,
             odown: None,
@@ -163,8 +166,8 @@ impl Common {
         fields
     }
 
-    /// Another Sentinel.
-    pub fn peer_fields(&self, m: &Monitor, peer: &Peer) -> Fields {
+    /// Another Sentinel, whose link so many watched primaries use.
+    pub fn peer_fields(&self, m: &Monitor, peer: &Peer, users: usize) -> Fields {
         let flags = flags(&[
             ("s_down", peer.sdown.is_some()),
             ("sentinel", true),
@@ -177,6 +180,7 @@ impl Common {
             addr: &peer.addr,
             run_id: &peer.id,
             link: peer.link,
+            users,
             flags,
             sdown: peer.sdown,
             odown: None,

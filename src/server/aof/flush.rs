@@ -4,11 +4,13 @@
 //! it is still at it when there is something to write, the write waits for it, two seconds at most.
 
 use super::State;
-use crate::command::CommandError;
-use crate::machine::{Durable, Fact, Job, JobOutcome, LogLevel, Millis, Outbox, Output};
+use crate::command::{CommandError, flags};
+use crate::machine::{ConnId, Durable, Fact, Job, JobOutcome, LogLevel, Millis, Outbox, Output};
 use crate::server::Server;
+use crate::server::client::{Client, ClientKind};
 use crate::server::config::Fsync;
 use crate::server::jobs::Work;
+use crate::server::table::Command;
 
 /// A write waits so long for a sync under way.
 const POSTPONED_MS_MAX: Millis = 2000;
@@ -18,6 +20,9 @@ const RETRY_MS: Millis = 1000;
 
 /// Errors are logged this often.
 const ERROR_LOG_MS: Millis = 30_000;
+
+/// A replica that goes on without its log says so this often.
+const WARNING_MS: Millis = 10_000;
 
 /// What is known about the files of the log.
 #[derive(Debug, Default)]
@@ -44,6 +49,7 @@ pub struct Flush {
     /// Whether what could not be written was given out again.
     is_retried: bool,
     next_error_log: Millis,
+    next_warning: Millis,
 }
 
 impl Flush {
@@ -258,6 +264,37 @@ impl Server {
             let reason = error.unwrap_or_default().to_owned();
             out.emit(Fact::LogWritable { writable: error.is_none(), reason });
         }
+    }
+
+    /// A replica that cannot write its log must not go on as if it could, unless it is told to
+    /// (`replica-ignore-disk-write-errors`): it ends with the next write of its primary. Returns
+    /// whether it does.
+    pub(in crate::server) fn is_ended_by_log(
+        &mut self,
+        conn: ConnId,
+        command: &Command,
+        out: &mut Outbox,
+    ) -> bool {
+        let from_primary = |c: &Client| c.kind == ClientKind::Primary;
+        if self.check_log_error().is_ok()
+            || !command.is(flags::WRITE)
+            || !self.clients.get(conn).is_some_and(from_primary)
+        {
+            return false;
+        }
+        if !self.config.replica_ignore_disk_write_errors {
+            out.log(LogLevel::Warning, "Replica was unable to write command to disk.");
+            out.push(Output::Exit { code: 1 });
+            return true;
+        }
+        if self.now.mono >= self.aof.flush.next_warning {
+            self.aof.flush.next_warning = self.now.mono + WARNING_MS;
+            out.log(
+                LogLevel::Warning,
+                "Replica is applying a command even though it is unable to write to disk.",
+            );
+        }
+        false
     }
 
     /// MISCONF because of the log.

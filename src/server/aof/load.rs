@@ -16,9 +16,10 @@ use crate::machine::{
 use crate::persist::aof::{AofError, Entry, Fault, Manifest, Part, Reader};
 use crate::persist::rdb::{Decoder, Encoder};
 use crate::resp::Reply;
+use crate::server::arranging::Change;
 use crate::server::blocking::Blocked;
 use crate::server::jobs::Work;
-use crate::server::table::{self, Run};
+use crate::server::table::Run;
 use crate::server::{Ask, Server};
 
 /// With `key-load-delay`, so much delay is waited for at once, in microseconds.
@@ -396,7 +397,8 @@ impl Server {
             *db = selected.filter(|n| *n < self.config.databases).unwrap_or(*db);
             return Ok(());
         }
-        let command = table::find(words).map_err(|_| String::from_utf8_lossy(name).into_owned())?;
+        let command = self.config.renames.find(words);
+        let command = command.map_err(|_| String::from_utf8_lossy(name).into_owned())?;
         match command.run {
             Run::Data(run) => {
                 let mut reply = Reply::default();
@@ -538,7 +540,7 @@ impl Server {
             path
         };
         (self.aof.manifest, self.aof.file) = (Some(manifest), file);
-        out.push(Output::Arrange(steps));
+        self.arrange(Change::Log, steps, out);
     }
 
     /// The files are ready, or cannot be.

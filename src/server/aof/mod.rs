@@ -46,7 +46,7 @@ pub struct Aof {
     /// The file that is written to.
     file: String,
     /// The database that the log is in; `None` forces a SELECT.
-    selected: Option<usize>,
+    pub(super) selected: Option<usize>,
     /// Seconds since the epoch of the last annotation.
     annotated_s: i64,
     /// What is not written yet.
@@ -76,18 +76,14 @@ impl Aof {
         }
     }
 
-    /// Puts the log into a database.
-    pub fn select(&mut self, db: usize) {
-        if self.selected != Some(db) {
-            self.selected = Some(db);
-            let words = [b"SELECT".to_vec(), db.to_string().into_bytes()];
-            crate::resp::write_command(&mut self.buffer, &words);
-        }
-    }
-
     /// Adds bytes to the log.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Bytes that are not written yet.
+    pub fn buffered_bytes(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Adds the time, once a second (`aof-timestamp-enabled`).
@@ -126,7 +122,7 @@ impl Server {
         text.field("aof_current_size", flush.size);
         text.field("aof_base_size", flush.base_size);
         text.field("aof_pending_rewrite", u8::from(self.aof.rewrite.scheduled));
-        text.field("aof_buffer_length", self.aof.buffer.len());
+        text.field("aof_buffer_length", self.aof.buffered_bytes());
         text.field("aof_pending_bio_fsync", flush.pending());
         text.field("aof_delayed_fsync", flush.delayed);
     }

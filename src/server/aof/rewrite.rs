@@ -11,6 +11,7 @@ use crate::machine::{
     Fact, FileStep, Job, JobId, JobOutcome, LogLevel, Millis, Outbox, Output, SaveForm, SaveTarget,
 };
 use crate::persist::aof::{Manifest, ManifestError};
+use crate::server::arranging::Change;
 use crate::server::jobs::Work;
 use crate::server::{Ask, Server};
 
@@ -171,7 +172,6 @@ impl Server {
     pub(super) fn begin_rewrite(&mut self, out: &mut Outbox) {
         self.aof.rewrite.scheduled = false;
         self.aof.rewrite.began = Some(self.now.mono);
-        self.aof.rewrite.count += 1;
         if self.aof.manifest.is_some() {
             return self.open_increment(out);
         }
@@ -207,7 +207,13 @@ impl Server {
         match manifest {
             Ok(manifest) => {
                 self.aof.manifest = Some(manifest);
-                self.open_increment(out);
+                if self.propagation.is_open() {
+                    // A script runs, and the base would hold half of it.
+                    self.settle_rewrite();
+                    self.aof.rewrite.scheduled = true;
+                } else {
+                    self.open_increment(out);
+                }
             }
             Err(reason) => self.fail_rewrite(&reason, out),
         }
@@ -215,7 +221,6 @@ impl Server {
 
     /// From here on commands go to a new file.
     fn open_increment(&mut self, out: &mut Outbox) {
-        self.aof.selected = None;
         let Some(mut manifest) = self.aof.manifest.clone() else { return };
         let empty = |name: &str| FileStep::Write { name: name.to_owned(), data: Bytes::new() };
         match self.aof.state {
@@ -223,7 +228,7 @@ impl Server {
             State::Waiting => {
                 let file = self.log_path(FIRST_INCREMENT);
                 log_creation(FIRST_INCREMENT, out);
-                out.push(Output::Arrange(vec![empty(&file)]));
+                self.arrange(Change::Log, vec![empty(&file)], out);
                 self.aof.rewrite.stage = Stage::Opening { manifest: None, file };
             }
             State::On => {
@@ -233,7 +238,7 @@ impl Server {
                 log_creation(&name, out);
                 let data = manifest.format().into();
                 let named = FileStep::Write { name: self.manifest_path(), data };
-                out.push(Output::Arrange(vec![empty(&file), named]));
+                self.arrange(Change::Log, vec![empty(&file), named], out);
                 self.aof.rewrite.stage = Stage::Opening { manifest: Some(manifest), file };
             }
         }
@@ -242,6 +247,7 @@ impl Server {
     fn begin_base(&mut self, out: &mut Outbox) {
         let job = self.base_job();
         let job = self.start_job(Work::RewriteLog, job, out);
+        self.aof.rewrite.count += 1;
         self.aof.rewrite.stage = Stage::Writing { job };
         out.log(
             LogLevel::Notice,
@@ -301,12 +307,16 @@ impl Server {
         let data = manifest.format().into();
         steps.push(FileStep::Write { name: self.manifest_path(), data });
         self.force_write(out);
-        out.push(Output::Arrange(steps));
+        self.arrange(Change::Log, steps, out);
         self.aof.rewrite.stage = Stage::Placing { manifest, bytes, file };
     }
 
-    /// Files were put in order, or not.
-    pub(in crate::server) fn on_arranged(&mut self, result: Result<(), String>, out: &mut Outbox) {
+    /// The log's files were put in order, or not.
+    pub(in crate::server) fn on_log_arranged(
+        &mut self,
+        result: Result<(), String>,
+        out: &mut Outbox,
+    ) {
         if self.aof.loading.is_some() {
             return self.on_log_opened(result, out);
         }
@@ -318,11 +328,21 @@ impl Server {
             (Stage::Opening { .. }, Ok(())) if self.aof.flush.is_behind() => {
                 self.fail_rewrite("the old increment cannot be written", out);
             }
+            (stage @ Stage::Opening { .. }, Ok(()))
+                if self.aof.state == State::On && !self.aof.buffer.is_empty() =>
+            {
+                // Fed after the order was given, so it is in the base: it belongs to the old file.
+                // No step is left; the answer says whether it got there.
+                self.aof.rewrite.stage = stage;
+                self.force_write(out);
+                self.arrange(Change::Log, Vec::new(), out);
+            }
             (Stage::Opening { manifest, file }, Ok(())) => {
                 if self.aof.state == State::On {
                     self.sync_beside(out);
                 }
                 self.aof.file = file;
+                self.aof.selected = None;
                 self.aof.flush.increment_size = 0;
                 if manifest.is_some() {
                     self.aof.manifest = manifest;

@@ -235,6 +235,22 @@ fn one_rewrite_at_a_time_and_none_beside_a_save() {
 }
 
 #[test]
+fn what_is_written_before_the_snapshot_is_in_the_old_increment_only() {
+    let (mut bench, conn) = bench("no");
+    bench.send(conn, b"BGREWRITEAOF\r\nSET k v\r\n");
+    assert_eq!(saves(&mut bench).len(), 1);
+    assert_eq!(appended(&bench).0, format!("{SELECT_0}{SET}"));
+    bench.outputs.clear();
+    bench.ask(conn, "SET k v");
+    let new = INCREMENT.replace(".1.", ".2.");
+    let in_new = bench.outputs.iter().find_map(|output| match output {
+        Output::AppendLog { name, data, .. } if *name == new => Some(data.clone()),
+        _ => None,
+    });
+    assert_eq!(in_new.as_deref(), Some(format!("{SELECT_0}{SET}").as_bytes()));
+}
+
+#[test]
 fn nothing_is_synced_beside_a_rewrite_if_that_is_not_wanted() {
     let (mut bench, conn) = bench("always");
     bench.ask(conn, "CONFIG SET no-appendfsync-on-rewrite yes");
@@ -360,4 +376,28 @@ fn files_that_cannot_be_made_fail_the_rewrite_and_the_old_log_goes_on() {
     assert_eq!(info(&mut bench, conn, "aof_last_bgrewrite_status"), "err");
     bench.ask(conn, "SET k v");
     assert_eq!(appended(&bench), (format!("{SELECT_0}{SET}"), true));
+}
+
+#[test]
+fn a_replica_that_cannot_write_its_log_ends_unless_it_may_go_on() {
+    for (may_go_on, ends) in [("no", true), ("yes", false)] {
+        let (mut bench, conn) = bench("everysec");
+        bench.ask(conn, &format!("CONFIG SET replica-ignore-disk-write-errors {may_go_on}"));
+        bench.ask(conn, "SET k v");
+        bench.ask(conn, "REPLICAOF 127.0.0.1 7000");
+        bench.advance(1100);
+        let link = ConnId::dialled(1);
+        let local = crate::machine::Endpoint::new("127.0.0.1", 50_000);
+        bench.step(Input::Dialled { conn: link, local });
+        for line in ["+PONG\r\n", "+OK\r\n+OK\r\n", "+CONTINUE\r\n"] {
+            bench.step(Input::Received { conn: link, data: line.as_bytes() });
+        }
+        bench.step(Input::Received { conn: link, data: SET.as_bytes() });
+        let (name, reason) = (INCREMENT.to_owned(), "EIO".to_owned());
+        bench.step(Input::LogFailed { name, reason, unwritten: Bytes::from_static(b"x") });
+        bench.step(Input::Received { conn: link, data: SET.as_bytes() });
+        let has_ended = bench.outputs.iter().any(|o| matches!(o, Output::Exit { code: 1 }));
+        assert_eq!(has_ended, ends);
+        assert_eq!(has_logged(&bench, "Replica was unable to write command to disk."), ends);
+    }
 }

@@ -248,9 +248,9 @@ fn pause(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     Ok(())
 }
 
-fn unpause(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
+fn unpause(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     server.reply(ask).ok();
-    server.unpause(PauseReason::Client, out);
+    server.unpause(PauseReason::Client);
     Ok(())
 }
 
@@ -516,5 +516,8 @@ mod tests {
         let sent = b"CLIENT REPLY SKIP\r\nECHO a\r\nECHO b\r\nCLIENT REPLY OFF\r\nECHO c\r\n\
                      CLIENT REPLY ON\r\n";
         assert_eq!(bench.send(conn, sent), "$1\r\nb\r\n+OK\r\n");
+        bench.send(conn, b"CLIENT PAUSE 100\r\nCLIENT REPLY SKIP\r\nECHO a\r\nECHO b\r\n");
+        bench.advance(200);
+        assert_eq!(bench.received(conn), "$1\r\nb\r\n");
     }
 }

@@ -3,9 +3,11 @@
 use super::{container, help, row};
 use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
-use crate::machine::Outbox;
-use crate::machine::{Fact, LogLevel, Output};
-use crate::server::config::{SetError, file};
+use crate::machine::{ConnId, Fact, FileStep, LogLevel, Outbox};
+use crate::repl::BACKLOG_BYTES_MIN;
+use crate::server::arranging::Change;
+use crate::server::blocking::Blocked;
+use crate::server::config::{ConfigFile, SetError, file};
 use crate::server::protected::is_local;
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
@@ -47,7 +49,7 @@ const HELP: &[&str] = &[
 
 fn get(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     server.refresh_config();
-    let mut found: BTreeMap<&'static str, String> = BTreeMap::new();
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
     for pattern in &ask.args[2..] {
         found.extend(server.config.matching(&String::from_utf8_lossy(pattern)));
     }
@@ -91,11 +93,15 @@ fn rewrite(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), C
     };
     file.text = file::rewrite(&file.text, &server.config);
     let data = file.text.clone().into_bytes().into();
-    out.push(Output::WriteFile { name: file.name.clone(), data });
-    out.log(LogLevel::Notice, "CONFIG REWRITE executed with success.");
-    out.emit(Fact::ConfigRewritten { name: file.name.clone(), text: file.text.clone() });
-    server.config.file = Some(file);
-    server.reply(ask).ok();
+    let write = vec![FileStep::Write { name: file.name.clone(), data }];
+    // In a block the answer cannot wait: what became of the file is in the log only.
+    let waits = !server.propagation.is_open();
+    server.arrange(Change::Config(file, waits.then_some(ask.conn)), write, out);
+    if waits {
+        server.block(ask.conn, Blocked::Rewrite);
+    } else {
+        server.reply(ask).ok();
+    }
     Ok(())
 }
 
@@ -116,6 +122,32 @@ impl Server {
         self.config.replicaof = self.replication.follows().cloned();
     }
 
+    /// The configuration file was written, or not.
+    pub(in crate::server) fn on_config_written(
+        &mut self,
+        file: ConfigFile,
+        conn: Option<ConnId>,
+        result: Result<(), String>,
+        out: &mut Outbox,
+    ) {
+        let result = match result {
+            Ok(()) => {
+                out.log(LogLevel::Notice, "CONFIG REWRITE executed with success.");
+                let (name, text) = (file.name.clone(), file.text.clone());
+                out.emit(Fact::ConfigRewritten { name, text });
+                self.config.file = Some(file);
+                Ok(())
+            }
+            Err(reason) => {
+                out.log(LogLevel::Warning, format!("CONFIG REWRITE failed: {reason}"));
+                Err(CommandError::new(format!("ERR Rewriting CONFIG file: {reason}")))
+            }
+        };
+        if let Some(conn) = conn {
+            self.unblock_with(conn, &result);
+        }
+    }
+
     /// Makes changed directives felt where it is not enough that they are read.
     pub(in crate::server) fn config_changed(&mut self, names: &[&'static str]) {
         for name in names {
@@ -128,9 +160,10 @@ impl Server {
                     }
                 }
                 "repl-backlog-size" => {
+                    self.config.repl_backlog_size =
+                        self.config.repl_backlog_size.max(BACKLOG_BYTES_MIN);
                     self.replication.history.stream.resize(self.config.repl_backlog_size);
                 }
-                "hz" => self.config.hz = self.config.hz.clamp(1, 500),
                 "slowlog-max-len" => self.slow.trim(self.config.slowlog_max_len),
                 _ => {}
             }
@@ -140,7 +173,7 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
-    use crate::machine::Output;
+    use crate::machine::{FileStep, Output};
     use crate::server::config::ConfigFile;
     use crate::server::testing::Bench;
 
@@ -193,9 +226,19 @@ mod tests {
         let text = "# mine\nport 6379\n".to_owned();
         bench.server.config.file = Some(ConfigFile { name: "/tmp/r.conf".to_owned(), text });
         bench.ask(conn, "CONFIG SET hz 20");
+        bench.files_fail = true;
+        assert_eq!(
+            bench.ask(conn, "CONFIG REWRITE"),
+            "(error) ERR Rewriting CONFIG file: file: Is a directory"
+        );
+        bench.files_fail = false;
+        bench.outputs.clear();
         assert_eq!(bench.ask(conn, "CONFIG REWRITE"), "OK");
         let written = bench.outputs.iter().find_map(|o| match o {
-            Output::WriteFile { name, data } => Some((name.as_str(), &data[..])),
+            Output::Arrange(steps) => match &steps[..] {
+                [FileStep::Write { name, data }] => Some((name.as_str(), &data[..])),
+                _ => None,
+            },
             _ => None,
         });
         let expected: &[u8] = b"# mine\nport 6379\n\n# Generated by CONFIG REWRITE\nhz 20\n";

@@ -72,7 +72,7 @@ const HELP: &[&str] = &[
 ];
 
 /// Elements of lists are never so long that it would matter.
-const PACKED_BYTES_MAX: i64 = 4 << 30;
+const PACKED_BYTES_MAX: u64 = 4 << 30;
 
 /// Keys that one POPULATE makes at most: more would stall the node for good.
 const POPULATE_KEYS_MAX: i64 = 100_000_000;
@@ -126,7 +126,7 @@ fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
         ("PAUSE-CRON" | "SET-SKIP-CHECKSUM-VALIDATION", [_]) => server.reply(ask).ok(),
         ("QUICKLIST-PACKED-THRESHOLD", [bytes]) => {
             let bytes = std::str::from_utf8(bytes).ok().and_then(memory_bytes);
-            if bytes.is_none_or(|bytes| !(0..=PACKED_BYTES_MAX).contains(&bytes)) {
+            if bytes.is_none_or(|bytes| bytes > PACKED_BYTES_MAX) {
                 return Err(CommandError::fixed(
                     "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
                 ));

@@ -143,7 +143,8 @@ fn clients_section(server: &Server, text: &mut InfoText) {
     text.field("client_recent_max_input_buffer", most(|c| c.input.len()));
     text.field("client_recent_max_output_buffer", most(|c| c.unsent_bytes));
     text.field("blocked_clients", blocked);
-    text.zeros(&["tracking_clients", "clients_in_timeout_table"]);
+    text.zeros(&["tracking_clients"]);
+    text.field("clients_in_timeout_table", server.waits.limited());
 }
 
 fn memory_section(server: &Server, text: &mut InfoText) {
@@ -174,7 +175,8 @@ fn memory_section(server: &Server, text: &mut InfoText) {
     text.field("mem_total_replication_buffers", memory.replication_buffers);
     text.field("mem_clients_slaves", memory.replicas);
     text.field("mem_clients_normal", memory.clients);
-    text.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
+    text.zeros(&["mem_cluster_links"]);
+    text.field("mem_aof_buffer", server.aof.buffered_bytes());
     text.field("mem_allocator", "accounted");
     text.zeros(&["active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"]);
 }
@@ -358,6 +360,19 @@ mod tests {
         assert_eq!(titles(&info(&mut bench, "all")).len(), 13);
         assert_eq!(titles(&info(&mut bench, "Keyspace server")), ["Server", "Keyspace"]);
         assert_eq!(info(&mut bench, "nosuch"), "$0\r\n\r\n");
+    }
+
+    #[test]
+    fn who_waits_is_counted_and_who_does_not_wait_for_ever() {
+        let mut bench = Bench::new(&[]);
+        for line in ["BLPOP k 100", "BLPOP k 0", "WAIT 1 0"] {
+            let conn = bench.connect();
+            bench.send(conn, format!("{line}\r\n").as_bytes());
+        }
+        let text = info(&mut bench, "clients");
+        for line in ["blocked_clients:3", "clients_in_timeout_table:1"] {
+            assert!(text.contains(&format!("{line}\r\n")), "{line} is not in {text}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Replication: who follows whom, how far, and waiting for it.
 
+use super::row;
 use crate::base::number::parse_i64;
 use crate::command::flags::{ADMIN, ALLOW_BUSY, FAST, LOADING, NO_MULTI, NOSCRIPT, STALE};
-use crate::command::{CommandError, Group, Keys, Spec};
+use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
 use crate::repl::Request;
 use crate::server::table::ServerRun;
@@ -10,86 +11,14 @@ use crate::server::{Ask, Server};
 
 /// The rows of this file.
 pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
-    Spec {
-        name: "REPLICAOF",
-        arity: 3,
-        flags: ADMIN | NOSCRIPT | STALE,
-        keys: Keys::NONE,
-        group: Group::Server,
-        since: "5.0.0",
-        doc: "Configures a server as replica of another, or promotes it to a master.",
-        run: |server, ask, out| server.replicaof(ask, out),
-    },
-    Spec {
-        name: "SLAVEOF",
-        arity: 3,
-        flags: ADMIN | NOSCRIPT | STALE,
-        keys: Keys::NONE,
-        group: Group::Server,
-        since: "1.0.0",
-        doc: "Sets a server as a replica of another, or promotes it to being a master.",
-        run: |server, ask, out| server.replicaof(ask, out),
-    },
-    Spec {
-        name: "FAILOVER",
-        arity: -1,
-        flags: ADMIN | NOSCRIPT | STALE,
-        keys: Keys::NONE,
-        group: Group::Server,
-        since: "6.2.0",
-        doc: "Starts a coordinated failover from a server to one of its replicas.",
-        run: |server, ask, out| server.on_failover(ask, out),
-    },
-    Spec {
-        name: "PSYNC",
-        arity: -3,
-        flags: ADMIN | NO_MULTI | NOSCRIPT,
-        keys: Keys::NONE,
-        group: Group::Server,
-        since: "2.8.0",
-        doc: "An internal command used in replication.",
-        run: psync,
-    },
-    Spec {
-        name: "SYNC",
-        arity: 1,
-        flags: ADMIN | NO_MULTI | NOSCRIPT,
-        keys: Keys::NONE,
-        group: Group::Server,
-        since: "1.0.0",
-        doc: "An internal command used in replication.",
-        run: |server, ask, out| server.attach_replica(ask, None, false, out),
-    },
-    Spec {
-        name: "REPLCONF",
-        arity: -1,
-        flags: ADMIN | NOSCRIPT | LOADING | STALE | ALLOW_BUSY,
-        keys: Keys::NONE,
-        group: Group::Server,
-        since: "3.0.0",
-        doc: "An internal command for configuring the replication stream.",
-        run: |server, ask, out| server.on_replconf(ask, out),
-    },
-    Spec {
-        name: "ROLE",
-        arity: 1,
-        flags: NOSCRIPT | LOADING | STALE | FAST,
-        keys: Keys::NONE,
-        group: Group::Server,
-        since: "2.8.12",
-        doc: "Returns the replication role.",
-        run: role,
-    },
-    Spec {
-        name: "WAIT",
-        arity: 3,
-        flags: NOSCRIPT,
-        keys: Keys::NONE,
-        group: Group::Generic,
-        since: "3.0.0",
-        doc: "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.",
-        run: |server, ask, _| server.on_wait(ask),
-    },
+    row(Group::Server, "REPLICAOF", 3, ADMIN | NOSCRIPT | STALE, "5.0.0", Server::replicaof).doc("Configures a server as replica of another, or promotes it to a master."),
+    row(Group::Server, "SLAVEOF", 3, ADMIN | NOSCRIPT | STALE, "1.0.0", Server::replicaof).doc("Sets a server as a replica of another, or promotes it to being a master."),
+    row(Group::Server, "FAILOVER", -1, ADMIN | NOSCRIPT | STALE, "6.2.0", Server::on_failover).doc("Starts a coordinated failover from a server to one of its replicas."),
+    row(Group::Server, "PSYNC", -3, ADMIN | NO_MULTI | NOSCRIPT, "2.8.0", psync).doc("An internal command used in replication."),
+    row(Group::Server, "SYNC", 1, ADMIN | NO_MULTI | NOSCRIPT, "1.0.0", |server, ask, out| server.attach_replica(ask, None, false, out)).doc("An internal command used in replication."),
+    row(Group::Server, "REPLCONF", -1, ADMIN | NOSCRIPT | LOADING | STALE | ALLOW_BUSY, "3.0.0", Server::on_replconf).doc("An internal command for configuring the replication stream."),
+    row(Group::Server, "ROLE", 1, NOSCRIPT | LOADING | STALE | FAST, "2.8.12", role).doc("Returns the replication role."),
+    row(Group::Generic, "WAIT", 3, NOSCRIPT, "3.0.0", |server, ask, _| server.on_wait(ask)).doc("Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed."),
 ];
 
 fn psync(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), CommandError> {

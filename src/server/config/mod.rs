@@ -8,16 +8,19 @@
 //!
 //! # Differences from Redis
 //!
-//! * `rename-command`, `loadmodule`, and users other than `default` are refused, not ignored.
+//! * `loadmodule`, and users other than `default` are refused, not ignored.
 //! * `activedefrag yes` and a `tls-port` are refused: there is neither.
+//! * SIGINT is treated as SIGTERM is: `shutdown-on-sigint` is only stored.
 //! * CONFIG REWRITE writes neither users nor defaults that the file does not name.
 
 pub mod file;
+mod renames;
 mod special;
 mod table;
 
 use std::collections::BTreeMap;
 
+pub use self::renames::Renames;
 use self::table::Directive;
 pub use self::table::bytes as memory_bytes;
 use crate::keyspace::DATABASES_DEFAULT;
@@ -76,6 +79,10 @@ pub struct Config {
     pub masteruser: String,
     /// `replica-read-only`
     pub replica_read_only: bool,
+    /// `replica-ignore-maxmemory`
+    pub replica_ignore_maxmemory: bool,
+    /// `replica-ignore-disk-write-errors`
+    pub replica_ignore_disk_write_errors: bool,
     /// `replica-serve-stale-data`
     pub replica_serve_stale_data: bool,
     /// `replica-priority`
@@ -110,6 +117,8 @@ pub struct Config {
     pub replica_buffer_limit: BufferLimit,
     /// `shutdown-timeout`, seconds.
     pub shutdown_timeout: u64,
+    /// `shutdown-on-sigterm`: `default`, or words of SHUTDOWN.
+    pub shutdown_on_sigterm: String,
     /// `rdb-key-save-delay`, microseconds.
     pub rdb_key_save_delay: u64,
     /// `key-load-delay`, microseconds.
@@ -146,6 +155,8 @@ pub struct Config {
     pub notify_keyspace_events: String,
     /// `maxmemory`, bytes.
     pub maxmemory: u64,
+    /// `rename-command`
+    pub renames: Renames,
     /// The file it was read from, for CONFIG REWRITE.
     pub file: Option<ConfigFile>,
     /// Directives without a field that are not at their default.
@@ -187,6 +198,9 @@ pub enum Fsync {
     No,
 }
 
+/// A higher `hz` is taken for this one.
+const HZ_MAX: u64 = 500;
+
 /// One class of `client-output-buffer-limit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BufferLimit {
@@ -225,6 +239,8 @@ impl Default for Config {
             masterauth: String::new(),
             masteruser: String::new(),
             replica_read_only: true,
+            replica_ignore_maxmemory: true,
+            replica_ignore_disk_write_errors: false,
             replica_serve_stale_data: true,
             replica_priority: 100,
             replica_announced: true,
@@ -246,6 +262,7 @@ impl Default for Config {
                 soft_seconds: 60,
             },
             shutdown_timeout: 10,
+            shutdown_on_sigterm: "default".to_owned(),
             rdb_key_save_delay: 0,
             key_load_delay: 0,
             stop_writes_on_bgsave_error: true,
@@ -268,6 +285,7 @@ impl Default for Config {
             hz: 10,
             notify_keyspace_events: String::new(),
             maxmemory: 0,
+            renames: Renames::default(),
             file: None,
             others: OtherDirectives::default(),
         }
@@ -327,10 +345,10 @@ impl Config {
     }
 
     /// Names and values of all directives that fit a pattern, older names included, as CONFIG GET
-    /// shows them.
-    pub fn matching(&self, pattern: &str) -> Vec<(&'static str, String)> {
-        if let Some((directive, name)) = table::find_named(pattern) {
-            return vec![(name, self.show(directive))];
+    /// shows them: one that is asked for by its name as it was written.
+    pub fn matching(&self, pattern: &str) -> Vec<(String, String)> {
+        if let Some(directive) = table::find(pattern) {
+            return vec![(pattern.to_owned(), self.show(directive))];
         }
         let fits =
             |name: &str| crate::base::glob::matches_any_case(pattern.as_bytes(), name.as_bytes());
@@ -338,7 +356,7 @@ impl Config {
         for directive in table::DIRECTIVES.iter().filter(|d| !d.hidden) {
             for name in [Some(directive.name), directive.alias].into_iter().flatten() {
                 if fits(name) {
-                    found.push((name, self.show(directive)));
+                    found.push((name.to_owned(), self.show(directive)));
                 }
             }
         }
@@ -394,8 +412,12 @@ impl Config {
             .collect::<Vec<_>>();
         match name.to_ascii_lowercase().as_str() {
             "user" => return special::default_user(&words),
-            "rename-command" | "loadmodule" => {
-                return Err(format!("{name} is not supported"));
+            "loadmodule" => return Err("loadmodule is not supported".to_owned()),
+            "rename-command" => {
+                let [from, to] = words.as_slice() else {
+                    return Err("Bad directive or wrong number of arguments".to_owned());
+                };
+                return self.renames.rename(from, to);
             }
             _ => {}
         }
@@ -410,6 +432,7 @@ impl Config {
             None if text == directive.default => drop(self.others.0.remove(directive.name)),
             None => drop(self.others.0.insert(directive.name, text)),
         }
+        self.hz = self.hz.clamp(1, HZ_MAX);
         Ok(())
     }
 

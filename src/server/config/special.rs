@@ -1,4 +1,4 @@
-//! Directives that take several words, each turned into its canonical text.
+//! Directives with values of a form of their own, each turned into its canonical text.
 
 use super::table::bytes;
 use super::{BufferLimit, Config};
@@ -65,6 +65,9 @@ pub(super) fn replicaof(_: &Config, words: &[String]) -> Result<String, String> 
 
 /// `client-output-buffer-limit class hard soft seconds ...`: classes not named stay.
 pub(super) fn buffer_limits(config: &Config, words: &[String]) -> Result<String, String> {
+    if words == [""] {
+        return Ok(show_buffer_limits(config));
+    }
     if words.is_empty() || !words.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
     }
@@ -72,14 +75,12 @@ pub(super) fn buffer_limits(config: &Config, words: &[String]) -> Result<String,
     for group in words.chunks_exact(4) {
         let limit = class_of(&mut changed, &group[0])
             .ok_or("Invalid client class specified in buffer limit configuration.")?;
-        let number = |n: Option<i64>| {
-            n.and_then(|n| u64::try_from(n).ok())
-                .ok_or("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
-        };
+        let wrong = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
+        let seconds = number::parse_i64(group[3].as_bytes());
         *limit = BufferLimit {
-            hard_bytes: number(bytes(&group[1]))?,
-            soft_bytes: number(bytes(&group[2]))?,
-            soft_seconds: number(number::parse_i64(group[3].as_bytes()))?,
+            hard_bytes: bytes(&group[1]).ok_or(wrong)?,
+            soft_bytes: bytes(&group[2]).ok_or(wrong)?,
+            soft_seconds: seconds.and_then(|n| u64::try_from(n).ok()).ok_or(wrong)?,
         };
     }
     Ok(show_buffer_limits(&changed))
@@ -120,7 +121,10 @@ pub(super) fn put_buffer_limits(config: &mut Config, text: &str) {
 /// `latency-tracking-info-percentiles 50 99 99.9`
 pub(super) fn percentiles(_: &Config, words: &[String]) -> Result<String, String> {
     let mut percentiles = Vec::new();
-    for word in words.iter().filter(|w| !w.is_empty()) {
+    if words == [""] {
+        return Ok(String::new());
+    }
+    for word in words {
         let percentile: f64 =
             word.parse().map_err(|_| "Invalid latency-tracking-info-percentiles parameters")?;
         if !(0.0..=100.0).contains(&percentile) {
@@ -168,11 +172,13 @@ pub(super) fn oom_values(_: &Config, words: &[String]) -> Result<String, String>
 }
 
 /// `maxmemory-clients 5%` or bytes.
-pub(super) fn memory_or_percent(_: &Config, words: &[String]) -> Result<String, String> {
-    let [word] = words else { return Err("wrong number of arguments".to_owned()) };
+pub(super) fn memory_or_percent(word: &str) -> Result<String, String> {
     let percent = word.strip_suffix('%').and_then(|n| n.parse::<u32>().ok());
     match (percent, bytes(word)) {
-        (Some(101..), _) => Err("percentage argument must be less or equal to 100".to_owned()),
+        // So many bytes are a negative number to Redis, which is how it keeps a percentage.
+        (Some(101..), _) | (None, Some(0x8000_0000_0000_0000..)) => {
+            Err("percentage argument must be less or equal to 100".to_owned())
+        }
         (Some(percent), _) => Ok(format!("{percent}%")),
         (None, Some(bytes)) => Ok(bytes.to_string()),
         (None, None) => Err("argument must be a memory or percent value".to_owned()),
@@ -180,32 +186,68 @@ pub(super) fn memory_or_percent(_: &Config, words: &[String]) -> Result<String, 
 }
 
 /// `activedefrag`: memory is not ours to move about.
-pub(super) fn no_defrag(_: &Config, words: &[String]) -> Result<String, String> {
-    match words {
-        [word] if word.eq_ignore_ascii_case("no") => Ok("no".to_owned()),
-        [word] if word.eq_ignore_ascii_case("yes") => Err(
-            "Active defragmentation cannot be enabled: it requires a Redis server compiled with a \
-             modified Jemalloc like the one shipped by default with the Redis source distribution"
-                .to_owned(),
-        ),
-        [_] => Err("argument must be 'yes' or 'no'".to_owned()),
-        _ => Err("wrong number of arguments".to_owned()),
+pub(super) fn no_defrag(word: &str) -> Result<String, String> {
+    no_yes(
+        word,
+        "Active defragmentation cannot be enabled: it requires a Redis server compiled with a \
+         modified Jemalloc like the one shipped by default with the Redis source distribution",
+    )
+}
+
+/// `tls-replication`, `tls-cluster`: see [`no_tls`].
+pub(super) fn no_tls_for(word: &str) -> Result<String, String> {
+    no_yes(word, NO_TLS)
+}
+
+const NO_TLS: &str = "Unable to update TLS configuration. Check server logs.";
+
+/// `no`, or why `yes` cannot be.
+fn no_yes(word: &str, why: &str) -> Result<String, String> {
+    match word.to_ascii_lowercase().as_str() {
+        "no" => Ok("no".to_owned()),
+        "yes" => Err(why.to_owned()),
+        _ => Err("argument must be 'yes' or 'no'".to_owned()),
     }
 }
 
 /// `tls-port`: there is no TLS, and nobody shall believe that there is.
-pub(super) fn no_tls(_: &Config, words: &[String]) -> Result<String, String> {
-    match words {
-        [word] if word == "0" => Ok(word.clone()),
-        [word] if word.parse::<u16>().is_ok() => {
-            Err("Unable to update TLS configuration. Check server logs.".to_owned())
-        }
-        [word] if number::parse_i64(word.as_bytes()).is_some() => {
-            Err("argument must be between 0 and 65535 inclusive".to_owned())
-        }
-        [_] => Err("argument couldn't be parsed into an integer".to_owned()),
-        _ => Err("wrong number of arguments".to_owned()),
+pub(super) fn no_tls(word: &str) -> Result<String, String> {
+    match number::parse_i64(word.as_bytes()) {
+        Some(0) => Ok(word.to_owned()),
+        Some(1..=65_535) => Err(NO_TLS.to_owned()),
+        Some(_) => Err("argument must be between 0 and 65535 inclusive".to_owned()),
+        None => Err("argument couldn't be parsed into an integer".to_owned()),
     }
+}
+
+/// `cluster-announce-hostname node-1.example`
+pub(super) fn hostname(word: &str) -> Result<String, String> {
+    if word.len() >= HOSTNAME_BYTES_MAX {
+        return Err(format!("Hostnames must be less than {HOSTNAME_BYTES_MAX} characters"));
+    }
+    if word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) {
+        Ok(word.to_owned())
+    } else {
+        Err("Hostnames may only contain alphanumeric characters, hyphens or dots".to_owned())
+    }
+}
+
+const HOSTNAME_BYTES_MAX: usize = 256;
+
+/// `shutdown-on-sigterm nosave now`
+pub(super) fn shutdown_flags(_: &Config, words: &[String]) -> Result<String, String> {
+    const FLAGS: [&str; 5] = ["default", "save", "nosave", "now", "force"];
+    let given: Vec<_> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+    if given.is_empty() || !given.iter().all(|word| FLAGS.contains(&word.as_str())) {
+        let choices = FLAGS.join(", ");
+        return Err(format!("argument(s) must be one of the following: {choices}"));
+    }
+    let has = |flag: &&str| given.iter().any(|word| word == flag);
+    if has(&"save") && has(&"nosave") {
+        return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".to_owned());
+    }
+    let set: Vec<_> = FLAGS[1..].iter().copied().filter(has).collect();
+    Ok(if set.is_empty() { FLAGS[0].to_owned() } else { set.join(" ") })
 }
 
 /// `proc-title-template "{title} {listen-addr} {server-mode}"`
@@ -224,11 +266,11 @@ pub(super) fn title_template(_: &Config, words: &[String]) -> Result<String, Str
 }
 
 /// `unixsocketperm 700`
-pub(super) fn octal(_: &Config, words: &[String]) -> Result<String, String> {
-    match words {
-        [word] if u32::from_str_radix(word, 8).is_ok_and(|mode| mode <= 0o777) => Ok(word.clone()),
-        [_] => Err("argument must be between 0 and 777 inclusive".to_owned()),
-        _ => Err("wrong number of arguments".to_owned()),
+pub(super) fn octal(word: &str) -> Result<String, String> {
+    match u32::from_str_radix(word, 8) {
+        Ok(0..=0o777) => Ok(word.to_owned()),
+        Ok(_) => Err("argument must be between 0 and 777 inclusive".to_owned()),
+        Err(_) => Err("argument couldn't be parsed as an octal number".to_owned()),
     }
 }
 

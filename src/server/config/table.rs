@@ -36,6 +36,8 @@ pub(super) enum Kind {
     Memory(i64, i64),
     Text,
     OneOf(&'static [&'static str]),
+    /// One word, in canonical text.
+    Word(fn(&str) -> Result<String, String>),
     /// Several words, in canonical text.
     Words(fn(&Config, &[String]) -> Result<String, String>),
 }
@@ -59,7 +61,7 @@ impl Kind {
                 .and_then(|n| within(n, *min, *max)),
             Self::Memory(min, max) => bytes(word)
                 .ok_or_else(|| "argument must be a memory value".to_owned())
-                .and_then(|n| within(n, *min, *max)),
+                .and_then(|n| within(n, *min as u64, *max as u64)),
             Self::OneOf(choices) => choices
                 .iter()
                 .find(|choice| choice.eq_ignore_ascii_case(word))
@@ -68,12 +70,13 @@ impl Kind {
                     let choices = choices.join(", ");
                     format!("argument(s) must be one of the following: {choices}")
                 }),
+            Self::Word(read) => read(word),
             Self::Text | Self::Words(_) => Ok(word.clone()),
         }
     }
 }
 
-fn within(n: i64, min: i64, max: i64) -> Result<String, String> {
+fn within<N: Ord + Copy + std::fmt::Display>(n: N, min: N, max: N) -> Result<String, String> {
     if (min..=max).contains(&n) {
         Ok(n.to_string())
     } else {
@@ -81,11 +84,11 @@ fn within(n: i64, min: i64, max: i64) -> Result<String, String> {
     }
 }
 
-/// `1gb` as bytes.
-pub fn bytes(text: &str) -> Option<i64> {
+/// `1gb` as bytes; nothing at all is 0.
+pub fn bytes(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let scale: i64 = match unit.to_ascii_lowercase().as_str() {
+    let scale: u64 = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "k" => 1000,
         "kb" => 1 << 10,
@@ -95,7 +98,10 @@ pub fn bytes(text: &str) -> Option<i64> {
         "gb" => 1 << 30,
         _ => return None,
     };
-    number.parse::<i64>().ok()?.checked_mul(scale)
+    if text.is_empty() {
+        return Some(0);
+    }
+    number.parse::<u64>().ok()?.checked_mul(scale)
 }
 
 /// The row of a directive, by its name or older name.
@@ -286,7 +292,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("active-defrag-threshold-lower", Kind::Number(0, 1000), "10"),
     row("active-defrag-threshold-upper", Kind::Number(0, 1000), "100"),
     row("active-expire-effort", Kind::Number(1, 10), "1"),
-    row("activedefrag", Kind::Words(special::no_defrag), "no"),
+    row("activedefrag", Kind::Word(special::no_defrag), "no"),
     row("activerehashing", Kind::YesNo, "yes"),
     row("always-show-logo", Kind::YesNo, "no").fixed(),
     row("aof-disable-auto-gc", Kind::YesNo, "no").at(at!(aof_disable_auto_gc)),
@@ -312,7 +318,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("cluster-allow-reads-when-down", Kind::YesNo, "no"),
     row("cluster-allow-replica-migration", Kind::YesNo, "yes"),
     row("cluster-announce-bus-port", Kind::Number(0, PORT), "0"),
-    row("cluster-announce-hostname", Kind::Text, ""),
+    row("cluster-announce-hostname", Kind::Word(special::hostname), ""),
     row("cluster-announce-ip", Kind::Text, ""),
     row("cluster-announce-port", Kind::Number(0, PORT), "0"),
     row("cluster-announce-tls-port", Kind::Number(0, PORT), "0"),
@@ -369,7 +375,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("masteruser", Kind::Text, "").at(at!(masteruser)),
     row("maxclients", Kind::Number(1, UINT), "10000").at(at!(maxclients)),
     row("maxmemory", Kind::Memory(0, MAX), "0").at(at!(maxmemory)),
-    row("maxmemory-clients", Kind::Words(special::memory_or_percent), "0"),
+    row("maxmemory-clients", Kind::Word(special::memory_or_percent), "0"),
     row("maxmemory-eviction-tenacity", Kind::Number(0, 100), "10"),
     row("maxmemory-policy", Kind::OneOf(&["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"]), "noeviction"),
     row("maxmemory-samples", Kind::Number(1, INT), "5"),
@@ -402,8 +408,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("replica-announce-ip", Kind::Text, "").alias("slave-announce-ip").at(at!(replica_announce_ip)),
     row("replica-announce-port", Kind::Number(0, PORT), "0").alias("slave-announce-port").at(at!(replica_announce_port)),
     row("replica-announced", Kind::YesNo, "yes").at(at!(replica_announced)),
-    row("replica-ignore-disk-write-errors", Kind::YesNo, "no"),
-    row("replica-ignore-maxmemory", Kind::YesNo, "yes").alias("slave-ignore-maxmemory"),
+    row("replica-ignore-disk-write-errors", Kind::YesNo, "no").at(at!(replica_ignore_disk_write_errors)),
+    row("replica-ignore-maxmemory", Kind::YesNo, "yes").alias("slave-ignore-maxmemory").at(at!(replica_ignore_maxmemory)),
     row("replica-lazy-flush", Kind::YesNo, "no").alias("slave-lazy-flush"),
     row("replica-priority", Kind::Number(0, INT), "100").alias("slave-priority").at(at!(replica_priority)),
     row("replica-read-only", Kind::YesNo, "yes").alias("slave-read-only").at(at!(replica_read_only)),
@@ -415,8 +421,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("server_cpulist", Kind::Text, "").fixed(),
     row("set-max-intset-entries", Kind::Number(0, MAX), "512").at(at!(packing.set_integers_max)),
     row("set-proc-title", Kind::YesNo, "yes").fixed(),
-    row("shutdown-on-sigint", Kind::OneOf(&["default", "save", "nosave", "now", "force"]), "default"),
-    row("shutdown-on-sigterm", Kind::OneOf(&["default", "save", "nosave", "now", "force"]), "default"),
+    row("shutdown-on-sigint", Kind::Words(special::shutdown_flags), "default"),
+    row("shutdown-on-sigterm", Kind::Words(special::shutdown_flags), "default").at(at!(shutdown_on_sigterm)),
     row("shutdown-timeout", Kind::Number(0, INT), "10").at(at!(shutdown_timeout)),
     row("slowlog-log-slower-than", Kind::Number(-1, MAX), "10000").at(at!(slowlog_log_slower_than)),
     row("slowlog-max-len", Kind::Number(0, MAX), "128").at(at!(slowlog_max_len)),
@@ -440,20 +446,20 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("tls-client-cert-file", Kind::Text, ""),
     row("tls-client-key-file", Kind::Text, ""),
     row("tls-client-key-file-pass", Kind::Text, ""),
-    row("tls-cluster", Kind::YesNo, "no"),
+    row("tls-cluster", Kind::Word(special::no_tls_for), "no"),
     row("tls-dh-params-file", Kind::Text, ""),
     row("tls-key-file", Kind::Text, ""),
     row("tls-key-file-pass", Kind::Text, ""),
-    row("tls-port", Kind::Words(special::no_tls), "0"),
+    row("tls-port", Kind::Word(special::no_tls), "0"),
     row("tls-prefer-server-ciphers", Kind::YesNo, "no"),
     row("tls-protocols", Kind::Text, ""),
-    row("tls-replication", Kind::YesNo, "no"),
+    row("tls-replication", Kind::Word(special::no_tls_for), "no"),
     row("tls-session-cache-size", Kind::Number(0, INT), "20480"),
     row("tls-session-cache-timeout", Kind::Number(0, INT), "300"),
     row("tls-session-caching", Kind::YesNo, "yes"),
     row("tracking-table-max-keys", Kind::Number(0, MAX), "1000000"),
     row("unixsocket", Kind::Text, "").fixed(),
-    row("unixsocketperm", Kind::Words(special::octal), "0").fixed(),
+    row("unixsocketperm", Kind::Word(special::octal), "0").fixed(),
     row("zset-max-listpack-entries", Kind::Number(0, MAX), "128")
         .alias("zset-max-ziplist-entries")
         .at(at!(packing.zset_members_max)),

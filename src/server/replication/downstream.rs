@@ -123,15 +123,15 @@ impl Server {
             Replconf::Nothing => {}
             Replconf::GetAck if from_primary => self.acknowledge(out),
             Replconf::GetAck => {}
-            Replconf::Ack { offset, fsynced } => self.on_ack(ask.conn, offset, fsynced, out),
+            Replconf::Ack { offset } => self.on_ack(ask.conn, offset, out),
         }
         Ok(())
     }
 
-    fn on_ack(&mut self, conn: ConnId, offset: u64, fsynced: Option<u64>, out: &mut Outbox) {
+    fn on_ack(&mut self, conn: ConnId, offset: u64, out: &mut Outbox) {
         let now = self.now.mono;
         let Some(replica) = self.replication.replicas.get_mut(&conn) else { return };
-        if replica.on_ack(offset, fsynced, now) {
+        if replica.on_ack(offset, now) {
             out.emit(Fact::ReplicaOnline { replica: endpoint_of(replica) });
         }
         self.count_good_replicas(out);

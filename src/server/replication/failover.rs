@@ -200,7 +200,7 @@ impl Server {
         }
         self.tell_failover("the target took over", out);
         self.unblock_waiters_of_old_role();
-        self.unpause(PauseReason::Failover, out);
+        self.unpause(PauseReason::Failover);
     }
 
     /// The target could not be reached or refused: this node stays the primary.
@@ -218,7 +218,7 @@ impl Server {
             self.become_primary(out);
         }
         self.tell_failover(reason, out);
-        self.unpause(PauseReason::Failover, out);
+        self.unpause(PauseReason::Failover);
     }
 
     fn tell_failover(&mut self, reason: &str, out: &mut Outbox) {

@@ -93,15 +93,6 @@ impl Replication {
         self.history.stream.is_open()
     }
 
-    /// Puts the stream into a database.
-    pub fn select(&mut self, db: usize) {
-        if self.selected != Some(db) {
-            self.selected = Some(db);
-            let words = [b"SELECT".to_vec(), db.to_string().into_bytes()];
-            self.history.stream.append(&crate::resp::command(&words));
-        }
-    }
-
     /// Adds bytes to the stream.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.history.stream.append(bytes);
@@ -130,3 +121,6 @@ impl Server {
         self.tend_failover(out);
     }
 }
+
+#[cfg(test)]
+mod tests;

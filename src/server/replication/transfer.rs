@@ -56,7 +56,11 @@ impl Server {
 
     /// Begins a snapshot for those who wait, if it is time.
     pub(super) fn begin_transfer_if_due(&mut self, out: &mut Outbox) {
-        if self.waiting().is_empty() || self.join_saving(out) || self.is_saving() {
+        if self.propagation.is_open()
+            || self.waiting().is_empty()
+            || self.join_saving(out)
+            || self.is_saving()
+        {
             return;
         }
         let waiting = self.waiting();
@@ -109,8 +113,11 @@ impl Server {
         out.log(LogLevel::Notice, format!("Starting BGSAVE for SYNC with target: {target}"));
         out.emit(Fact::SaveStarted { target: target.to_owned() });
         let mark = self.dice.hex40();
-        let stage =
-            if diskless { Stage::Transferring { stuck_since: None } } else { Stage::Saving };
+        let stage = if diskless {
+            Stage::Transferring { stuck_since: None, unsent_bytes: 0 }
+        } else {
+            Stage::Saving
+        };
         if self.replication.upstream.is_none() {
             self.replication.selected = None;
         }
@@ -146,10 +153,18 @@ impl Server {
     }
 
     /// The next bytes of a snapshot that goes straight onto connections.
-    pub(in crate::server) fn on_transfer_chunk(&mut self, data: &Bytes, out: &mut Outbox) {
-        let Some(Transfer::Streaming { untaken, .. }) = &mut self.replication.transfer else {
+    pub(in crate::server) fn on_transfer_chunk(
+        &mut self,
+        id: JobId,
+        data: &Bytes,
+        out: &mut Outbox,
+    ) {
+        let Some(Transfer::Streaming { job, untaken, .. }) = &mut self.replication.transfer else {
             return;
         };
+        if *job != id {
+            return;
+        }
         *untaken += data.len();
         for conn in self.receivers() {
             self.count_replica_output(data.len());
@@ -186,10 +201,8 @@ impl Server {
     }
 
     /// The snapshot that went straight onto connections is complete.
-    pub(in crate::server) fn on_transfer_done(&mut self, bytes: u64, out: &mut Outbox) {
-        let Some(Transfer::Streaming { mark, .. }) = self.replication.transfer.take() else {
-            return;
-        };
+    pub(in crate::server) fn on_transfer_done(&mut self, id: JobId, bytes: u64, out: &mut Outbox) {
+        let Some(Transfer::Streaming { mark, .. }) = self.end_transfer(id) else { return };
         let receivers = self.receivers();
         out.log(
             LogLevel::Notice,
@@ -207,35 +220,38 @@ impl Server {
         self.begin_transfer_if_due(out);
     }
 
-    /// A snapshot for replicas could not be made: they come back and ask again.
-    pub(in crate::server) fn on_transfer_failed(&mut self, out: &mut Outbox) {
-        self.replication.transfer = None;
-        let conns: Vec<_> = self
-            .replication
-            .replicas
-            .iter()
-            .filter(|(_, r)| matches!(r.stage, Stage::Saving | Stage::Transferring { .. }))
-            .map(|(conn, _)| *conn)
-            .collect();
+    /// A job has failed or was cancelled. If it made a snapshot for replicas, they come back and ask
+    /// again.
+    pub(in crate::server) fn on_transfer_failed(&mut self, id: JobId, out: &mut Outbox) {
+        let conns = match self.end_transfer(id) {
+            Some(Transfer::Saving { .. }) => self.savers(),
+            Some(Transfer::Streaming { .. }) => self.receivers(),
+            None => return,
+        };
         for conn in conns {
             self.lose_replica(conn, "its snapshot failed", out);
         }
     }
 
+    /// Takes the snapshot for replicas that this job made, if it made one.
+    fn end_transfer(&mut self, id: JobId) -> Option<Transfer> {
+        self.replication.transfer.take_if(|transfer| match transfer {
+            Transfer::Saving { job } | Transfer::Streaming { job, .. } => *job == id,
+        })
+    }
+
+    /// Those whose snapshot is being written to a file.
+    fn savers(&self) -> Vec<ConnId> {
+        let replicas = self.replication.replicas.iter();
+        replicas.filter(|(_, r)| r.stage == Stage::Saving).map(|(conn, _)| *conn).collect()
+    }
+
     /// A save to the snapshot file is over; those it was made for are sent the file.
-    pub(in crate::server) fn send_saved_file(&mut self, bytes: u64, out: &mut Outbox) {
-        if !matches!(self.replication.transfer, Some(Transfer::Saving { .. })) {
+    pub(in crate::server) fn send_saved_file(&mut self, id: JobId, bytes: u64, out: &mut Outbox) {
+        if self.end_transfer(id).is_none() {
             return;
         }
-        self.replication.transfer = None;
-        let conns: Vec<_> = self
-            .replication
-            .replicas
-            .iter()
-            .filter(|(_, r)| r.stage == Stage::Saving)
-            .map(|(conn, _)| *conn)
-            .collect();
-        for conn in conns {
+        for conn in self.savers() {
             if let Some(replica) = self.replication.replicas.get_mut(&conn) {
                 replica.stage = Stage::SendFile;
             }
@@ -308,9 +324,10 @@ impl Server {
         let now = self.now.mono;
         for (conn, replica) in &mut self.replication.replicas {
             let unsent = self.clients.get(*conn).map_or(0, |c| c.unsent_bytes);
-            if let Stage::Transferring { stuck_since } = &mut replica.stage {
-                *stuck_since =
-                    if unsent > RECEIVER_WINDOW_BYTES { stuck_since.or(Some(now)) } else { None };
+            if let Stage::Transferring { stuck_since, unsent_bytes } = &mut replica.stage {
+                let is_stuck = unsent > RECEIVER_WINDOW_BYTES && unsent >= *unsent_bytes;
+                *stuck_since = if is_stuck { stuck_since.or(Some(now)) } else { None };
+                *unsent_bytes = unsent;
             }
         }
     }

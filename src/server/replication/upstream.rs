@@ -1,6 +1,6 @@
 //! The link to the primary.
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use crate::keyspace::Keyspace;
 use crate::machine::{
@@ -16,6 +16,10 @@ use crate::server::jobs::Work;
 
 /// A replica tells its primary how far it is this often.
 const ACK_MS: Millis = 1000;
+
+/// Bytes of a snapshot, and of the stream behind it, that may wait for the job that loads the
+/// snapshot. Beyond, the primary is not read from.
+const LOAD_WINDOW_BYTES: u64 = 64 << 20;
 
 /// The primary this node follows, and the link to it.
 #[derive(Debug)]
@@ -56,6 +60,10 @@ struct Attempt {
     next_ack: Millis,
     /// Snapshot bytes so far, and in all if known.
     transfer: (u64, Option<u64>),
+    /// Of these, bytes that are loaded.
+    loaded: u64,
+    /// Whether the primary is not read from.
+    is_unread: bool,
     /// Stream bytes read that are not applied for good: half a request, or an open MULTI block.
     unapplied: BytesMut,
     /// How many of them were run or queued.
@@ -146,7 +154,7 @@ impl Server {
                 let streaming = attempt.handshake.link_state() == LinkState::Connected;
                 if streaming && attempt.acks && attempt.next_ack <= now {
                     attempt.next_ack = now + ACK_MS;
-                    out.send(conn, ack(offset, None));
+                    out.send(conn, ack(offset));
                 }
                 self.take_steps(conn, steps, out);
             }
@@ -192,6 +200,8 @@ impl Server {
             acks: true,
             next_ack: 0,
             transfer: (0, None),
+            loaded: 0,
+            is_unread: false,
             unapplied: BytesMut::new(),
             parsed: 0,
         }));
@@ -218,6 +228,7 @@ impl Server {
         self.stats.repl_input_bytes += data.len() as u64;
         let now = self.now.mono;
         self.with_handshake(conn, out, |handshake, steps| handshake.on_bytes(now, data, steps));
+        self.pace_primary(conn, out);
         true
     }
 
@@ -235,7 +246,39 @@ impl Server {
         true
     }
 
-    /// News of the job that loads the primary's snapshot.
+    /// The job that loads the primary's snapshot has come so far.
+    pub(in crate::server) fn on_upstream_progress(
+        &mut self,
+        id: JobId,
+        bytes: u64,
+        out: &mut Outbox,
+    ) {
+        let now = self.now.mono;
+        if let Some(Upstream { link: Link::Active(attempt), .. }) = &mut self.replication.upstream
+            && attempt.load == Some(id)
+        {
+            attempt.loaded = bytes;
+            attempt.handshake.on_load_progress(now);
+            let conn = attempt.conn;
+            self.pace_primary(conn, out);
+        }
+    }
+
+    /// Reads from the primary as fast as its snapshot can be loaded.
+    fn pace_primary(&mut self, conn: ConnId, out: &mut Outbox) {
+        let Some(attempt) = self.replication.upstream.as_mut().and_then(|u| u.attempt(conn)) else {
+            return;
+        };
+        let held = attempt.handshake.held_bytes() as u64;
+        let waits = attempt.load.map_or(0, |_| attempt.transfer.0.saturating_sub(attempt.loaded));
+        let is_full = waits + held > LOAD_WINDOW_BYTES;
+        if is_full != attempt.is_unread {
+            attempt.is_unread = is_full;
+            out.push(Output::Read { conn, on: !is_full });
+        }
+    }
+
+    /// The job that loads the primary's snapshot is over.
     pub(in crate::server) fn on_upstream_load(
         &mut self,
         id: JobId,
@@ -255,6 +298,7 @@ impl Server {
             Ok(JobOutcome::Loaded(loaded)) => {
                 self.adopt_snapshot(conn, synced, *loaded, read, out);
                 self.with_handshake(conn, out, |h, steps| h.on_loaded(now, steps));
+                self.pace_primary(conn, out);
             }
             Ok(_) => {}
             Err(reason) => {
@@ -363,10 +407,7 @@ impl Server {
         let replication = &mut self.replication;
         replication.history.adopt_full(replid, offset);
         replication.history.stream.open_backlog();
-        replication.selected = loaded
-            .stream
-            .and_then(|head| usize::try_from(head.selected_db).ok())
-            .filter(|db| *db < self.config.databases);
+        replication.selected = loaded.stream.and_then(|head| head.selected(self.config.databases));
         replication.last_sync = Some((SyncKind::Full, self.now.mono));
         if !self.loads_from_connection(conn) {
             out.push(Output::Rename { from: copy_name(conn), to: self.config.dbfilename.clone() });
@@ -411,9 +452,13 @@ impl Server {
             self.with_handshake(conn, out, Handshake::on_desync);
             return;
         };
-        let rest = BytesMut::from(&whole[applied..]);
+        if held.is_empty() {
+            held.extend_from_slice(&data[applied..]);
+        } else {
+            held.advance(applied);
+        }
         if let Some(attempt) = self.replication.upstream.as_mut().and_then(|u| u.attempt(conn)) {
-            attempt.unapplied = rest;
+            attempt.unapplied = held;
             attempt.parsed = parsed - applied;
         }
     }
@@ -468,7 +513,7 @@ impl Server {
     pub(in crate::server) fn acknowledge(&mut self, out: &mut Outbox) {
         let offset = self.replication.history.offset();
         if let Some(conn) = self.replication.upstream.as_ref().and_then(Upstream::conn) {
-            out.send(conn, ack(offset, None));
+            out.send(conn, ack(offset));
         }
     }
 

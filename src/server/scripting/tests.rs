@@ -122,3 +122,74 @@ fn who_wants_no_replies_gets_none_from_a_slow_script_either() {
     }
     assert_eq!(bench.received(slow), "");
 }
+
+/// Sends a script that writes `half`, computes for more than a turn, and writes `whole`.
+fn begin_to_write(bench: &mut Bench) -> crate::machine::ConnId {
+    let slow = bench.connect();
+    let script = "redis.call('SET', 'half', 1) for i = 1, 3e6 do end \
+                  redis.call('SET', 'whole', 1) return 'done'";
+    bench.send(slow, &crate::resp::command(&["EVAL", script, "0"]));
+    assert!(bench.server.scripting.is_running());
+    slow
+}
+
+fn until_it_ends(bench: &mut Bench) {
+    while bench.server.scripting.is_running() {
+        bench.advance(1);
+    }
+}
+
+#[test]
+fn no_snapshot_holds_half_a_script() {
+    use crate::machine::{Input, Job, JobEvent, JobId, JobOutcome, Output};
+    let saves = |bench: &Bench| {
+        let saves = bench.outputs.iter().filter_map(|output| match output {
+            Output::StartJob { job: Job::Save { snapshot, .. }, .. } => Some(snapshot.keys()),
+            _ => None,
+        });
+        saves.collect::<Vec<_>>()
+    };
+    let mut bench = Bench::new(&[("save", "1 1")]);
+    let (replica, other) = (bench.connect(), bench.connect());
+    bench.ask(replica, "REPLCONF capa eof");
+    bench.send(replica, b"PSYNC ? -1\r\n");
+    bench.send(other, b"SET a 1\r\n");
+    bench.send(other, b"BGREWRITEAOF\r\n");
+    begin_to_write(&mut bench);
+    bench.now.mono += 10_000;
+    bench.now.wall_us += 10_000_000;
+    bench.step(Input::Job { id: JobId(2), event: JobEvent::Done(JobOutcome::NoFile) });
+    bench.step(Input::Tick);
+    bench.step(Input::Stop);
+    assert!(bench.server.scripting.is_running());
+    assert!(saves(&bench).is_empty());
+    until_it_ends(&mut bench);
+    bench.advance(200);
+    assert_eq!(saves(&bench).first(), Some(&3));
+}
+
+#[test]
+fn no_key_expires_between_two_commands_of_a_script() {
+    let mut bench = Bench::new(&[]);
+    let other = bench.connect();
+    bench.ask(other, "SET gone 1 PX 1");
+    begin_to_write(&mut bench);
+    bench.now.mono += 1000;
+    bench.now.wall_us += 1_000_000;
+    bench.step(crate::machine::Input::Tick);
+    assert!(bench.server.scripting.is_running());
+    assert!(bench.server.keyspace.db(0).contains(b"gone"));
+}
+
+#[test]
+fn what_has_written_goes_on_without_its_client() {
+    let mut bench = Bench::new(&[]);
+    let other = bench.connect();
+    let slow = begin_to_write(&mut bench);
+    bench.step(crate::machine::Input::Closed { conn: slow, reason: "reset".to_owned() });
+    assert!(bench.server.scripting.is_running());
+    until_it_ends(&mut bench);
+    assert_eq!(bench.received(slow), "");
+    assert_eq!(bench.ask(other, "GET whole"), "\"1\"");
+    assert_eq!(bench.server.clients.len(), 1);
+}

@@ -1,5 +1,5 @@
 //! What must hold among Sentinels that watch one primary, seen from outside: only by what passes
-//! their connections and what they write to their files.
+//! their connections and what becomes of their files.
 //!
 //! * *One configuration per epoch* (I1): no two addresses are ever told for one config-epoch.
 //! * *One vote per epoch* (I2): what a Sentinel answered once, it answers in that epoch ever after,
@@ -15,11 +15,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use memchr::memmem;
 
 use super::{Oracle, lock};
 use crate::machine::{
-    ConnId, Input, Machine, Millis, NodeView, Now, Outbox, Output, Role, SentinelView,
+    ConnId, FileStep, Input, Machine, Millis, NodeView, Now, Outbox, Output, Role, SentinelView,
 };
 use crate::resp::{Answer, read_answer};
 use crate::world::{NodeId, World};
@@ -42,7 +43,7 @@ struct Record {
     configurations: BTreeMap<u64, u16>,
     /// What each Sentinel (by port) answered in each epoch.
     votes: BTreeMap<(u16, u64), String>,
-    /// What each Sentinel's file says.
+    /// What each Sentinel's file says, as far as the world answered that it is written.
     saved: BTreeMap<u16, Epochs>,
     /// What each Sentinel last said.
     told: BTreeMap<u16, Epochs>,
@@ -74,6 +75,8 @@ struct Watched {
     port: u16,
     /// Whom it called.
     dialled: BTreeMap<ConnId, u16>,
+    /// What it has the world write to its file.
+    writing: Option<Bytes>,
 }
 
 impl Agreement {
@@ -96,7 +99,8 @@ impl Agreement {
     /// A Sentinel as a world is to run it, listening on `port`.
     pub fn watch(&self, sentinel: Box<dyn Machine>, port: u16) -> Box<dyn Machine> {
         lock(&self.record).heard.retain(|(sentinel, _), _| *sentinel != port);
-        Box::new(Watched { sentinel, agreement: self.clone(), port, dialled: BTreeMap::new() })
+        let (agreement, dialled) = (self.clone(), BTreeMap::new());
+        Box::new(Watched { sentinel, agreement, port, dialled, writing: None })
     }
 
     /// The first thing that was wrong.
@@ -151,6 +155,12 @@ impl Machine for Watched {
         {
             lock(&self.agreement.record).hear(self.port, *server, now.mono);
         }
+        if let Input::Arranged(written) = &input
+            && let Some(text) = self.writing.take()
+            && written.is_ok()
+        {
+            lock(&self.agreement.record).on_saved(self.port, &text);
+        }
         self.sentinel.step(now, input, &mut own);
         for output in own.drain() {
             match &output {
@@ -164,8 +174,11 @@ impl Machine for Watched {
                 Output::Send { data, .. } if contains(data, "*3\r\n:") => {
                     lock(&self.agreement.record).on_answers(self.port, data);
                 }
-                Output::WriteFile { data, .. } => {
-                    lock(&self.agreement.record).on_saved(self.port, data);
+                Output::Arrange(steps) => {
+                    self.writing = steps.iter().find_map(|step| match step {
+                        FileStep::Write { data, .. } => Some(data.clone()),
+                        _ => None,
+                    });
                 }
                 _ => {}
             }

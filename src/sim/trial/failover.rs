@@ -18,7 +18,7 @@ use crate::sim::SimWorld;
 use crate::sim::chaos::{self, Fault};
 use crate::sim::check::Oracle;
 use crate::sim::check::agreement::{self, Agreement};
-use crate::world::{Birth, Factory, NodeId, NodeSpec, World, WorldEvent};
+use crate::world::{Birth, Exit, Factory, NodeId, NodeSpec, World, WorldEvent};
 
 /// Nothing is broken before: a Sentinel knows of a replica after the second INFO at the latest.
 const WARM_UP_MS: Millis = 12_000;
@@ -31,6 +31,9 @@ const FAULTS_MAX: u64 = 16;
 
 /// Most partitions of a trial.
 const PARTITIONS_MAX: u64 = 3;
+
+/// Most disks of Sentinels that are full for a while in a trial.
+const FULL_DISKS_MAX: u64 = 2;
 
 /// Between two writes.
 const WRITE_MS: Millis = 50;
@@ -144,7 +147,8 @@ pub fn failover_trial(seed: u64) -> Result<(), Failure> {
 
 /// The faults of a seed, by time.
 pub fn faults_of(seed: u64) -> Vec<(Millis, Fault)> {
-    let nodes = Setting::of(seed).nodes();
+    let setting = Setting::of(seed);
+    let nodes = setting.nodes();
     let mut dice = Dice::new(seed);
     let count = 1 + dice.below(FAULTS_MAX) as usize;
     let mut faults = chaos::generate(dice.bits(), nodes, count, FAULTS_MS);
@@ -152,6 +156,12 @@ pub fn faults_of(seed: u64) -> Vec<(Millis, Fault)> {
         let begin = dice.below(FAULTS_MS);
         let end = (begin + 1000 + dice.below(10_000)).min(FAULTS_MS);
         faults.extend(chaos::partition(&mut dice, nodes, begin, end));
+    }
+    for _ in 0..dice.below(FULL_DISKS_MAX + 1) {
+        let node = NodeId(setting.servers + dice.below(setting.sentinels as u64) as usize);
+        let begin = dice.below(FAULTS_MS);
+        let end = (begin + 1000 + dice.below(10_000)).min(FAULTS_MS);
+        faults.extend(chaos::full_disk(node, begin, end));
     }
     faults.sort_by_key(|(at, _)| *at);
     for (at, _) in &mut faults {
@@ -288,7 +298,7 @@ impl Trial {
             let known = files.lock().unwrap_or_else(PoisonError::into_inner);
             let text = known.get(&birth.port).unwrap_or(&first).clone();
             drop(known);
-            let directives = file::parse(&text, &mut |_| Ok(String::new())).unwrap_or_default();
+            let directives = file::parse(&text, &mut |_| Ok(Vec::new())).unwrap_or_default();
             let mut config = Config::from_directives(&directives).unwrap_or_default();
             config.file = Some(ConfigFile { name: "redis.conf".to_owned(), text });
             let server = Server::new(config, birth.port, birth.seed);
@@ -341,6 +351,9 @@ impl Trial {
 
     fn on_event(&mut self, event: WorldEvent) -> Result<(), String> {
         match event {
+            // It rather ends than say what it cannot keep.
+            WorldEvent::Exited { node, exit: Exit::Code(1) }
+                if self.sentinels.contains(&node) && self.world.is_disk_full(node) => {}
             WorldEvent::Exited { node, exit } => {
                 return Err(format!("node {} ended: {exit:?}", node.0));
             }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use memchr::memmem;
 
-use crate::machine::{ConnId, Input, Machine, Millis, NodeView, Now, Outbox, Output};
+use crate::machine::{ConnId, FileStep, Input, Machine, Millis, NodeView, Now, Outbox, Output};
 
 /// A rule that is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Treason {
     ForgetsVotes,
     /// A Sentinel's file forgets all epochs.
     ForgetsEpochs,
+    /// A Sentinel goes on when its file could not be written.
+    TellsUnsaved,
     /// A Sentinel tells everybody who asks that the primary is down.
     CriesWolf,
     /// A server does not follow anybody on a Sentinel's order.
@@ -27,10 +29,11 @@ pub enum Treason {
 
 impl Treason {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::VotesForAll,
         Self::ForgetsVotes,
         Self::ForgetsEpochs,
+        Self::TellsUnsaved,
         Self::CriesWolf,
         Self::StaysPrimary,
         Self::StaysReplica,
@@ -65,13 +68,16 @@ impl Machine for Traitor {
                 let data = self.heard(conn, data);
                 self.machine.step(now, Input::Received { conn, data: &data }, &mut own);
             }
+            Input::Arranged(Err(_)) if self.treason == Treason::TellsUnsaved => {
+                self.machine.step(now, Input::Arranged(Ok(())), &mut own);
+            }
             other => self.machine.step(now, other, &mut own),
         }
         for output in own.drain() {
             out.push(match output {
                 Output::Send { conn, data } => Output::Send { conn, data: self.said(conn, data) },
-                Output::WriteFile { name, data } => {
-                    Output::WriteFile { name, data: self.saved(&data) }
+                Output::Arrange(steps) => {
+                    Output::Arrange(steps.into_iter().map(|step| self.saved(step)).collect())
                 }
                 other => other,
             });
@@ -119,15 +125,16 @@ impl Traitor {
         }
     }
 
-    fn saved(&self, data: &[u8]) -> Bytes {
-        let text = String::from_utf8_lossy(data);
+    fn saved(&self, step: FileStep) -> FileStep {
+        let FileStep::Write { name, data } = step else { return step };
+        let text = String::from_utf8_lossy(&data);
         let forgets = |line: &&str| match self.treason {
             Treason::ForgetsVotes => line.contains(" leader-epoch "),
             Treason::ForgetsEpochs => line.contains("-epoch "),
             _ => false,
         };
         let kept: Vec<&str> = text.lines().filter(|line| !forgets(line)).collect();
-        (kept.join("\n") + "\n").into()
+        FileStep::Write { name, data: (kept.join("\n") + "\n").into() }
     }
 }
 
