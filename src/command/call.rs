@@ -52,6 +52,9 @@ pub struct Call<'a> {
     pub packing: &'a Packing,
 }
 
+/// A way to look at a key: its value and when it expires.
+type LookUp = for<'d> fn(&'d Db, &[u8]) -> Option<(&'d Value, Option<i64>)>;
+
 /// What a command did, for replication, WATCH and statistics.
 #[derive(Debug, Default)]
 pub struct Effect {
@@ -143,6 +146,16 @@ impl<'a> Call<'a> {
     /// nothing large.
     pub fn read(&mut self, key: &[u8]) -> Option<Value> {
         let value = self.peek(key);
+        self.count_read(key, value)
+    }
+
+    /// [`Call::read`], but no use of the key: it stays as idle as it is.
+    pub fn glance(&mut self, key: &[u8]) -> Option<Value> {
+        let value = self.find(key, Db::get_with_expiry);
+        self.count_read(key, value)
+    }
+
+    fn count_read(&mut self, key: &[u8], value: Option<Value>) -> Option<Value> {
         if value.is_some() {
             self.effect.hits += 1;
         } else {
@@ -154,11 +167,11 @@ impl<'a> Call<'a> {
 
     /// The value of a key that is about to be changed: not counted as a read.
     pub fn peek(&mut self, key: &[u8]) -> Option<Value> {
-        let db = self.keyspace.db(self.db);
-        if db.expiring_len() == 0 {
-            return db.get(key).cloned();
-        }
-        match db.get_with_expiry(key)? {
+        self.find(key, Db::look_up)
+    }
+
+    fn find(&mut self, key: &[u8], look_up: LookUp) -> Option<Value> {
+        match look_up(self.keyspace.db(self.db), key)? {
             (_, Some(at)) if self.is_over(at) => {
                 self.expire(key);
                 None

@@ -2,9 +2,9 @@
 //!
 //! # Differences from Redis
 //!
-//! IDLETIME and FREQ are read and let go: when and how often a key was used is not kept.
+//! FREQ is read and let go: how often a key was used is not kept.
 
-use super::flags::{DENYOOM, READONLY, WRITE};
+use super::flags::{ASKING, DENYOOM, READONLY, WRITE};
 use super::{Call, CommandError, Group, Keys, Run, Spec, event, time};
 use crate::persist::rdb;
 
@@ -30,6 +30,16 @@ pub(super) const COMMANDS: &[Spec<Run>] = &[
         doc: "Creates a key from the bytes that DUMP returned.",
         run: restore,
     },
+    Spec {
+        name: "RESTORE-ASKING",
+        arity: -4,
+        flags: WRITE | DENYOOM | ASKING,
+        keys: Keys::one(1),
+        group: Group::Server,
+        since: "3.0.0",
+        doc: "Creates a key from the bytes that DUMP returned, while a cluster moves its slot.",
+        run: restore,
+    },
 ];
 
 fn dump(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -46,6 +56,8 @@ struct Options {
     replace: bool,
     /// The time to live is a point in time.
     absolute: bool,
+    /// IDLETIME, seconds.
+    idle_s: Option<u32>,
 }
 
 fn restore(call: &mut Call<'_>) -> Result<(), CommandError> {
@@ -75,6 +87,9 @@ fn restore(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     call.store(key, value, false);
+    if let Some(idle_s) = options.idle_s {
+        call.db_mut().set_idle(key, idle_s);
+    }
     if let Some(at) = expiry {
         call.db_mut().set_expiry(key, Some(at));
         if !options.absolute {
@@ -105,6 +120,7 @@ impl Options {
                 idle = true;
                 index += 1;
                 check(call, index, i64::MAX, "ERR Invalid IDLETIME value, must be >= 0")?;
+                options.idle_s = call.int(index)?.try_into().ok();
             } else if call.is(index, "FREQ") && has_value && !idle {
                 frequency = true;
                 index += 1;

@@ -212,7 +212,7 @@ fn pexpiretime(call: &mut Call<'_>) -> Result<(), CommandError> {
 /// Answers what `show` makes of the expiry time; -1 if the key stays, -2 if there is none.
 fn reply_expiry(call: &mut Call<'_>, show: impl Fn(i64) -> i64) -> Result<(), CommandError> {
     let key = call.arg(1);
-    let answer = match call.read(key) {
+    let answer = match call.glance(key) {
         None => -2,
         Some(_) => call.expiry_of(key).map_or(-1, show),
     };

@@ -44,7 +44,7 @@ pub(super) const COMMANDS: &[Spec<Run>] = &[
         group: Group::Generic,
         since: "3.2.1",
         doc: "Counts how many of the keys exist, and notes that they were used.",
-        run: exists,
+        run: touch,
     },
     Spec {
         name: "TYPE",
@@ -109,13 +109,19 @@ fn del(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn exists(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let found = call.args[1..].iter().filter(|key| call.glance(key).is_some()).count();
+    call.reply.count(found);
+    Ok(())
+}
+
+fn touch(call: &mut Call<'_>) -> Result<(), CommandError> {
     let found = call.args[1..].iter().filter(|key| call.read(key).is_some()).count();
     call.reply.count(found);
     Ok(())
 }
 
 fn kind(call: &mut Call<'_>) -> Result<(), CommandError> {
-    let value = call.read(call.arg(1));
+    let value = call.glance(call.arg(1));
     call.reply.simple(value.map_or("none", |value| value.kind().word()));
     Ok(())
 }

@@ -2,9 +2,9 @@
 //!
 //! # Differences from Redis
 //!
-//! - When a key was last used is not kept: IDLETIME answers 0.
 //! - REFCOUNT is 1, or that of a shared integer: a copied integer counts as shared, and the words
 //!   of a transaction are not counted as references to the value that one of them set.
+//! - IDLETIME does not begin anew after 194 days.
 
 use super::flags::{CONTAINER, LOADING, READONLY, STALE};
 use super::{Call, CommandError, Group, Keys, Run, Spec};
@@ -101,7 +101,7 @@ fn unnamed(_: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn encoding(call: &mut Call<'_>) -> Result<(), CommandError> {
-    match call.read(call.arg(2)) {
+    match call.glance(call.arg(2)) {
         Some(value) => call.reply.bulk(value.encoding()),
         None => call.reply.null(),
     }
@@ -109,7 +109,7 @@ fn encoding(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn freq(call: &mut Call<'_>) -> Result<(), CommandError> {
-    if call.read(call.arg(2)).is_some() {
+    if call.glance(call.arg(2)).is_some() {
         return Err(CommandError::fixed(
             "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please \
              note that when switching between policies at runtime LRU and LFU data will take some \
@@ -129,15 +129,16 @@ fn help(call: &mut Call<'_>) -> Result<(), CommandError> {
 }
 
 fn idletime(call: &mut Call<'_>) -> Result<(), CommandError> {
-    match call.read(call.arg(2)) {
-        Some(_) => call.reply.int(0),
+    let key = call.arg(2);
+    match call.glance(key).and_then(|_| call.keyspace.db(call.db).idle_s(key)) {
+        Some(seconds) => call.reply.int(seconds.into()),
         None => call.reply.null(),
     }
     Ok(())
 }
 
 fn refcount(call: &mut Call<'_>) -> Result<(), CommandError> {
-    match call.read(call.arg(2)) {
+    match call.glance(call.arg(2)) {
         Some(Value::Int(n)) if SHARED_INTEGERS.contains(&n) => call.reply.int(SHARED_REFERENCES),
         Some(_) => call.reply.int(1),
         None => call.reply.null(),

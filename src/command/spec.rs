@@ -66,9 +66,11 @@ pub mod flags {
     pub const TOUCHES_ARBITRARY_KEYS: Flags = 1 << 17;
     /// Allowed while a script is busy.
     pub const ALLOW_BUSY: Flags = 1 << 18;
+    /// In a cluster, as if ASKING came before it.
+    pub const ASKING: Flags = 1 << 19;
 
     /// The words of COMMAND INFO for the flags that it shows.
-    pub const NAMES: [(Flags, &str); 16] = [
+    pub const NAMES: [(Flags, &str); 17] = [
         (WRITE, "write"),
         (READONLY, "readonly"),
         (DENYOOM, "denyoom"),
@@ -80,6 +82,7 @@ pub mod flags {
         (STALE, "stale"),
         (SKIP_MONITOR, "skip_monitor"),
         (SKIP_SLOWLOG, "skip_slowlog"),
+        (ASKING, "asking"),
         (FAST, "fast"),
         (NO_AUTH, "no_auth"),
         (NO_MULTI, "no_multi"),

@@ -36,6 +36,10 @@ pub struct Db {
     heap_bytes: usize,
     /// Where [`Db::due`] goes on.
     due_cursor: usize,
+    /// Seconds since the epoch; 0 in one that is being loaded.
+    now_s: u32,
+    /// When it was loaded: what was not used since then counts as used at that time.
+    loaded_s: u32,
 }
 
 impl Db {
@@ -50,12 +54,22 @@ impl Db {
             table_bytes: 0,
             heap_bytes: 0,
             due_cursor: 0,
+            now_s: 0,
+            loaded_s: 0,
         }
     }
 
     /// An empty database with the same seed.
     pub(super) fn empty_like(other: &Self) -> Self {
-        Self::new(other.seed)
+        Self { now_s: other.now_s, loaded_s: other.loaded_s, ..Self::new(other.seed) }
+    }
+
+    /// Lets it know the time (seconds since the epoch).
+    pub(super) fn set_time(&mut self, now_s: u32) {
+        if self.now_s == 0 {
+            self.loaded_s = now_s;
+        }
+        self.now_s = now_s;
     }
 
     /// The value of a key, expired or not.
@@ -68,6 +82,28 @@ impl Db {
     pub fn get_with_expiry(&self, key: &[u8]) -> Option<(&Value, Option<i64>)> {
         let hash = self.hash(key);
         self.segment(hash)?.get_with_expiry(hash, key)
+    }
+
+    /// [`Db::get_with_expiry`], which is a use of the key.
+    pub fn look_up(&self, key: &[u8]) -> Option<(&Value, Option<i64>)> {
+        let hash = self.hash(key);
+        self.segment(hash)?.look_up(hash, key, self.now_s)
+    }
+
+    /// How many seconds ago a key was last used.
+    pub fn idle_s(&self, key: &[u8]) -> Option<u32> {
+        let hash = self.hash(key);
+        let used_at = self.segment(hash)?.used_at(hash, key)?;
+        let used_at = if used_at == 0 { self.loaded_s } else { used_at };
+        Some(self.now_s.saturating_sub(used_at))
+    }
+
+    /// A key was last used so many seconds ago. Does nothing if there is no such key.
+    pub fn set_idle(&self, key: &[u8], idle_s: u32) {
+        let hash = self.hash(key);
+        if let Some(segment) = self.segment(hash) {
+            segment.look_up(hash, key, self.now_s.saturating_sub(idle_s).max(1));
+        }
     }
 
     /// When a key expires (ms since the epoch), if it does.
@@ -85,8 +121,8 @@ impl Db {
     pub fn set(&mut self, key: &[u8], value: Value) -> Option<Value> {
         let hash = self.hash(key);
         let added = value.heap_bytes();
-        let hasher = self.hasher.clone();
-        let old = self.change(hash, |s| s.set(hash, key, value, |k| hash_of(&hasher, k)));
+        let (hasher, now_s) = (self.hasher.clone(), self.now_s);
+        let old = self.change(hash, |s| s.set(hash, key, value, now_s, |k| hash_of(&hasher, k)));
         self.heap_bytes += added;
         if let Some(old) = &old {
             self.heap_bytes -= old.heap_bytes();

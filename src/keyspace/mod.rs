@@ -49,6 +49,7 @@ pub const DATABASES_DEFAULT: usize = 16;
 pub struct Keyspace {
     dbs: Vec<Db>,
     version: u64,
+    now_s: u32,
 }
 
 /// The data as it was at one moment. Cloning one is cheap.
@@ -61,7 +62,16 @@ impl Keyspace {
     /// `databases` empty databases whose hash tables are seeded with `seed`, so that nobody outside
     /// can guess which keys collide, and a run can be replayed.
     pub fn new(databases: usize, seed: u64) -> Self {
-        Self { dbs: (0..databases).map(|_| Db::new(seed)).collect(), version: 0 }
+        Self { dbs: (0..databases).map(|_| Db::new(seed)).collect(), version: 0, now_s: 0 }
+    }
+
+    /// Lets the data know the time (seconds since the epoch), by which it knows how long keys are
+    /// idle.
+    pub fn set_time(&mut self, now_s: u32) {
+        if self.now_s != now_s {
+            self.now_s = now_s;
+            self.dbs.iter_mut().for_each(|db| db.set_time(now_s));
+        }
     }
 
     /// How many databases there are.
@@ -95,8 +105,11 @@ impl Keyspace {
     /// where that does not stall anybody.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        let empty =
-            Self { dbs: self.dbs.iter().map(Db::empty_like).collect(), version: self.version + 1 };
+        let empty = Self {
+            dbs: self.dbs.iter().map(Db::empty_like).collect(),
+            version: self.version + 1,
+            now_s: self.now_s,
+        };
         std::mem::replace(self, empty)
     }
 

@@ -5,6 +5,8 @@
 //! copy reads and writes little, and a table that has just grown wastes four bytes a key and not
 //! forty. When keys expire lies beside them, and nowhere while none does.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
 
@@ -17,6 +19,33 @@ pub(super) struct Entry {
     pub value: Value,
 }
 
+/// When an entry was last used (seconds since the epoch). Reading a shared segment sets it too.
+#[derive(Debug)]
+struct Stamp(AtomicU32);
+
+impl Stamp {
+    fn new(at_s: u32) -> Self {
+        Self(AtomicU32::new(at_s))
+    }
+
+    fn get(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+
+    fn set(&self, at_s: u32) {
+        // Most keys that are used were used in the same second: nothing is written then.
+        if self.get() != at_s {
+            self.0.store(at_s, Relaxed);
+        }
+    }
+}
+
+impl Clone for Stamp {
+    fn clone(&self) -> Self {
+        Self::new(self.get())
+    }
+}
+
 /// Stands for no expiry time: a key cannot have expired that long ago.
 const NEVER: i64 = i64::MIN;
 
@@ -27,6 +56,8 @@ pub(super) struct Segment {
     entries: Vec<Entry>,
     /// Places among the entries, by the hash of the key there.
     index: HashTable<u32>,
+    /// When the entry at the same place was last used.
+    used: Vec<Stamp>,
     /// When the entry at the same place expires (ms since the epoch), or [`NEVER`]. Empty until the
     /// first expiry time is set.
     expiries: Vec<i64>,
@@ -39,6 +70,7 @@ impl Default for Segment {
         Self {
             entries: Vec::new(),
             index: HashTable::new(),
+            used: Vec::new(),
             expiries: Vec::new(),
             earliest: i64::MAX,
         }
@@ -64,6 +96,18 @@ impl Segment {
         Some((&self.entries[place].value, self.expiry_at(place)))
     }
 
+    /// [`Segment::get_with_expiry`], which is a use of the key.
+    pub fn look_up(&self, hash: u64, key: &[u8], now_s: u32) -> Option<(&Value, Option<i64>)> {
+        let place = self.find(hash, key)?;
+        self.used[place].set(now_s);
+        Some((&self.entries[place].value, self.expiry_at(place)))
+    }
+
+    /// When a key was last used.
+    pub fn used_at(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        self.find(hash, key).map(|place| self.used[place].get())
+    }
+
     pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Value> {
         let place = self.find(hash, key)?;
         Some(&mut self.entries[place].value)
@@ -75,6 +119,7 @@ impl Segment {
         hash: u64,
         key: &[u8],
         value: Value,
+        now_s: u32,
         rehash: impl Fn(&[u8]) -> u64,
     ) -> Option<Value> {
         let entries = &mut self.entries;
@@ -82,14 +127,17 @@ impl Segment {
         let rehash = |at: &u32| rehash(&entries[*at as usize].key);
         match self.index.entry(hash, is_it, rehash) {
             Slot::Occupied(at) => {
-                let held = &mut entries[*at.get() as usize].value;
-                Some(std::mem::replace(held, value))
+                let place = *at.get() as usize;
+                self.used[place].set(now_s);
+                Some(std::mem::replace(&mut entries[place].value, value))
             }
             Slot::Vacant(slot) => {
                 slot.insert(entries.len() as u32);
                 if entries.len() == entries.capacity() {
                     entries.reserve_exact(growth(entries.len()));
+                    self.used.reserve_exact(growth(entries.len()));
                 }
+                self.used.push(Stamp::new(now_s));
                 entries.push(Entry { key: Blob::from(key), value });
                 if !self.expiries.is_empty() {
                     self.expiries.push(NEVER);
@@ -118,6 +166,7 @@ impl Segment {
         }
         let expiry = self.expiry_at(place as usize);
         let removed = self.entries.swap_remove(place as usize);
+        self.used.swap_remove(place as usize);
         if !self.expiries.is_empty() {
             self.expiries.swap_remove(place as usize);
         }
@@ -188,6 +237,7 @@ impl Segment {
     pub fn table_bytes(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>()
             + self.index.allocation_size()
+            + self.used.capacity() * size_of::<Stamp>()
             + self.expiries.capacity() * size_of::<i64>()
     }
 }

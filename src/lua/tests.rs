@@ -136,6 +136,7 @@ fn libraries() {
         "return cjson.encode({struct.unpack('>I2i4sB', struct.pack('>I2i4sB', 258, -5, 'ab', 7))})",
         r#"[258,-5,"ab",7,11]"#,
     );
+    assert!(run("struct.unpack('b', 'x', 0)").contains("offset must be 1 or greater"));
     assert!(run("struct.unpack('b', 'x', 0/0)").contains("data string too short"));
     is("return bit.tohex(bit.bor(bit.lshift(1, 31), bit.band(255, 15)))", "8000000f");
     is("return tostring(math.random(100)) .. ' ' .. math.random(5, 6)", "40 6");

@@ -243,6 +243,7 @@ impl Server {
 impl Machine for Server {
     fn step(&mut self, now: Now, input: Input<'_>, out: &mut Outbox) {
         self.now = now;
+        self.keyspace.set_time(now.wall_s() as u32);
         match input {
             Input::Started => self.start(out),
             Input::Accepted { conn, peer, local } => self.accept(conn, peer, local, out),

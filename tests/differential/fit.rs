@@ -26,8 +26,6 @@ pub fn is_comparable(line: &Line) -> bool {
         "SORT" => !["BY", "ALPHA", "STORE"].iter().all(|o| words.iter().any(|w| w == o)),
         // An ID of the clock.
         "XADD" => !words.iter().any(|word| word == "*"),
-        // Ours does not keep when a key was last used.
-        "OBJECT" => words.get(1).is_none_or(|word| word != "IDLETIME"),
         "SUBSCRIBE" | "PSUBSCRIBE" | "SSUBSCRIBE" | "MONITOR" | "PSYNC" | "SYNC" => false,
         _ => true,
     }
