@@ -16,6 +16,8 @@
 mod bench;
 #[path = "fuzz/corpus.rs"]
 mod corpus;
+#[path = "fuzz/found.rs"]
+mod found;
 #[path = "fuzz/mutate.rs"]
 mod mutate;
 #[path = "fuzz/run.rs"]
@@ -32,13 +34,12 @@ use std::time::Instant;
 #[test]
 fn whatever_comes_is_read_or_refused() {
     let seed = setting("REPLAB_FUZZ_SEED").unwrap_or(1);
-    let count = setting("REPLAB_FUZZ_CASES").unwrap_or(500);
+    let count = setting("REPLAB_FUZZ_CASES").unwrap_or(300);
     let cases = setting("REPLAB_FUZZ_CASE").map_or(0..count, |case| case..case + 1);
     let wanted = std::env::var("REPLAB_FUZZ_TARGET").ok();
     let mut targets = targets::all();
     targets.retain(|target| wanted.as_ref().is_none_or(|wanted| *wanted == target.name));
     assert!(!targets.is_empty(), "there is no target {wanted:?}");
-    run::hush();
     let mut failures = Vec::new();
     for target in &targets {
         let began = Instant::now();
@@ -46,7 +47,6 @@ fn whatever_comes_is_read_or_refused() {
         println!("{:>14} in {:>6.1?}: {figures:?}", target.name, began.elapsed());
         failures.extend(failed);
     }
-    drop(std::panic::take_hook());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
@@ -56,6 +56,16 @@ fn what_nobody_changed_is_accepted() {
         for seed in &target.seeds {
             assert!((target.read)(seed), "{}: b\"{}\"", target.name, seed.escape_ascii());
         }
+    }
+}
+
+#[test]
+fn what_was_found_once_stays_mended() {
+    let targets = targets::all();
+    for (name, input) in found::inputs() {
+        let target = targets.iter().find(|target| target.name == name).expect("a target");
+        let failure = run::failure(target, &input);
+        assert_eq!(failure, None, "{name}: b\"{}\"", input[..input.len().min(200)].escape_ascii());
     }
 }
 

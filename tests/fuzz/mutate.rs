@@ -166,7 +166,7 @@ impl Mutator<'_> {
                 1 | 2 => elements[one] = small,
                 3 => drop(elements.remove(one)),
                 4 => elements.insert(one, small),
-                5 => elements[one] = elements[other].clone(),
+                5 => elements.insert(one, elements[other].clone()),
                 _ => elements.swap(one, other),
             }
         }

@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use replab::base::rng::Dice;
@@ -46,16 +46,22 @@ enum End {
 }
 
 thread_local! {
-    /// The words of the last panic of this thread.
-    static LAST_WORDS: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The words of the last panic of this thread, while a case runs in it.
+    static LAST_WORDS: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Panics of this thread are kept, not told.
-pub fn hush() {
-    panic::set_hook(Box::new(|info| {
-        LAST_WORDS.with(|words| *words.borrow_mut() = info.to_string());
+/// Panics of cases are kept, not told.
+static HUSH: LazyLock<()> = LazyLock::new(|| {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let is_kept = LAST_WORDS.with_borrow_mut(|words| {
+            words.as_mut().map(|words| *words = info.to_string()).is_some()
+        });
+        if !is_kept {
+            tell(info);
+        }
     }));
-}
+});
 
 /// Runs the cases `first..last` of a seed. The failures, as a person wants to read them.
 pub fn run(target: &Target, seed: u64, cases: std::ops::Range<u64>) -> (Figures, Vec<String>) {
@@ -98,7 +104,16 @@ pub fn run(target: &Target, seed: u64, cases: std::ops::Range<u64>) -> (Figures,
     (figures, failures.into_iter().map(|(_, story)| story).collect())
 }
 
+/// Why an input fails, if it does.
+pub fn failure(target: &Target, input: &[u8]) -> Option<String> {
+    match try_input(target, input, &mut Figures::default()) {
+        End::Failed(words) => Some(words),
+        End::Accepted | End::Refused => None,
+    }
+}
+
 fn try_input(target: &Target, input: &[u8], figures: &mut Figures) -> End {
+    LazyLock::force(&HUSH);
     let mut end = Ok(false);
     let mut took = Duration::MAX;
     let mut bytes = 0;
@@ -106,6 +121,7 @@ fn try_input(target: &Target, input: &[u8], figures: &mut Figures) -> End {
     for _ in 0..ATTEMPTS {
         let began = Instant::now();
         let memory = allocation_counter::measure(|| {
+            LAST_WORDS.set(Some(String::new()));
             end = panic::catch_unwind(AssertUnwindSafe(|| (target.read)(input)));
         });
         took = took.min(began.elapsed());
@@ -114,12 +130,13 @@ fn try_input(target: &Target, input: &[u8], figures: &mut Figures) -> End {
             break;
         }
     }
+    let last_words = LAST_WORDS.take().unwrap_or_default();
     figures.slowest = figures.slowest.max(took);
     figures.memory_bytes_max = figures.memory_bytes_max.max(bytes);
     let percent = bytes * 100 / memory_max(input.len());
     figures.memory_percent_max = figures.memory_percent_max.max(percent);
     match end {
-        Err(_) => End::Failed(LAST_WORDS.with(RefCell::take)),
+        Err(_) => End::Failed(last_words),
         _ if took > TIME_MAX => End::Failed(format!("slow: {took:?}")),
         _ if percent >= 100 => {
             End::Failed(format!("large: {bytes} bytes for an input of {}", input.len()))

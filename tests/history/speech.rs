@@ -166,7 +166,7 @@ impl Speech {
             2..30 => vec![self.fill("SELECT {D}")],
             30..60 => vec![self.script()],
             60..90 => {
-                let inside = (0..1 + self.0.below(6)).map(|_| self.of(WRITES)).collect();
+                let inside = (0..=self.0.below(6)).map(|_| self.of(WRITES)).collect();
                 let end = if self.0.chance(1, 8) { "DISCARD" } else { "EXEC" };
                 [vec![self.fill("MULTI")], inside, vec![self.fill(end)]].concat()
             }

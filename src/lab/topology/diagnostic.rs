@@ -88,6 +88,9 @@ impl Diagnostic {
     }
 }
 
+/// Nobody reads more at once, and each takes a look through the whole text.
+const RENDERED_MAX: usize = 50;
+
 /// Everything that is wrong with one text, in its order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Diagnostics {
@@ -117,15 +120,19 @@ impl Diagnostics {
         self.items.is_empty()
     }
 
-    /// All of it with file, line and column, source lines, underlines and help. ANSI colours only
-    /// if asked for. Ends without a line break.
+    /// It with file, line and column, source lines, underlines and help, or the first of it if it is
+    /// very much. ANSI colours only if asked for. Ends without a line break.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let blocks: Vec<String> = self
+        let mut blocks: Vec<String> = self
             .items
             .iter()
+            .take(RENDERED_MAX)
             .map(|item| renderer.render(&[item.group(&self.source_name, &self.source)]))
             .collect();
+        if let more @ 1.. = self.items.len().saturating_sub(RENDERED_MAX) {
+            blocks.push(format!("and {more} more"));
+        }
         blocks.join("\n\n")
     }
 }

@@ -504,6 +504,14 @@ mod tests {
     }
 
     #[test]
+    fn of_very_many_mistakes_the_first_are_shown() {
+        let wrong = Topology::parse("test.toml", &"a = 1\n".repeat(1000)).expect_err("mistakes");
+        let text = wrong.to_string();
+        assert_eq!(text.matches("test.toml:").count(), 50);
+        assert!(text.ends_with("\n\nand 949 more"), "{text}");
+    }
+
+    #[test]
     fn an_empty_text_has_no_servers_and_points_at_its_beginning() {
         let wrong = Topology::parse("empty.toml", "").expect_err("no servers").render(false);
         assert!(

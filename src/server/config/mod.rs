@@ -422,7 +422,14 @@ impl Config {
             _ => {}
         }
         let directive = table::find(name).ok_or("Bad directive or wrong number of arguments")?;
-        self.set(directive, &words)
+        let mut points = std::mem::take(&mut self.save);
+        self.set(directive, &words)?;
+        // Lines of save points add up, until one that has none.
+        if directive.name != "save" || !self.save.is_empty() {
+            points.append(&mut self.save);
+            self.save = points;
+        }
+        Ok(())
     }
 
     fn set(&mut self, directive: &Directive, words: &[String]) -> Result<(), String> {

@@ -31,13 +31,13 @@ pub(super) fn log_dir(_: &Config, words: &[String]) -> Result<String, String> {
     }
 }
 
-/// `save 100 1 10 2`: added to what is there.
-pub(super) fn save(config: &Config, words: &[String]) -> Result<String, String> {
+/// `save 100 1 10 2`; nothing for no save points.
+pub(super) fn save(_: &Config, words: &[String]) -> Result<String, String> {
     if words.iter().all(String::is_empty) {
         return Ok(String::new());
     }
     let invalid = || "Invalid save parameters".to_owned();
-    let mut points: Vec<String> = config.save.iter().map(|(s, n)| format!("{s} {n}")).collect();
+    let mut points = Vec::new();
     if !words.len().is_multiple_of(2) {
         return Err(invalid());
     }
