@@ -169,13 +169,13 @@ pub const FAMILIES: &[Family] = &[
         name: "stream",
         add: |n| words(&format!("XADD k {}-1 field value", n + 1)),
         probes: &[
-            probe("XADD", Constant, |_, _| words("XADD k * field value")),
+            probe("XADD", Constant, |n, size| {
+                words(&format!("XADD k {}-1 field value", size + n + 1))
+            }),
             probe("XRANGE of 10", Constant, |n, size| {
                 words(&format!("XRANGE k {} + COUNT 10", scattered(n, size) + 1))
             }),
-            probe("XDEL", Constant, |n, size| {
-                words(&format!("XDEL k {}-1", scattered(n, size) + 1))
-            }),
+            probe("XDEL", Constant, |n, _| words(&format!("XDEL k {}-1", n + 1))),
         ],
     },
 ];

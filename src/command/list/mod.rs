@@ -249,13 +249,17 @@ fn places<'a>(
     item: &'a [u8],
     rank: i64,
     looked_at_max: usize,
-) -> impl Iterator<Item = usize> + use<'a> {
-    let last = list.len().saturating_sub(1);
-    (0..list.len())
-        .take(looked_at_max)
-        .map(move |nth| if rank < 0 { last - nth } else { nth })
-        .filter(move |index| list.get(*index).is_some_and(|found| *found == *item))
-        .skip(rank.unsigned_abs() as usize - 1)
+) -> Box<dyn Iterator<Item = usize> + 'a> {
+    let is_it = move |(_, found): &(usize, &Blob)| **found == *item;
+    let skipped = rank.unsigned_abs() as usize - 1;
+    let items = list.iter().enumerate();
+    if rank < 0 {
+        let found = items.rev().take(looked_at_max).filter(is_it);
+        Box::new(found.map(|(index, _)| index).skip(skipped))
+    } else {
+        let found = items.take(looked_at_max).filter(is_it);
+        Box::new(found.map(|(index, _)| index).skip(skipped))
+    }
 }
 
 fn lmove(call: &mut Call<'_>) -> Result<(), CommandError> {
