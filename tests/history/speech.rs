@@ -90,7 +90,7 @@ const WRITES: &[&str] = &[
     "BZPOPMIN zset:{K} 0.001",
     "ZREMRANGEBYRANK zset:{K} 3 4",
     "ZREMRANGEBYSCORE zset:{K} {S} {S}",
-    "ZUNIONSTORE zset:{K} 2 zset:{K} zset:{K} WEIGHTS 1 -0.5",
+    "ZUNIONSTORE zset:{K} 2 zset:{K} zset:{K} WEIGHTS 1 0.5",
     "ZINTERSTORE zset:{K} 2 zset:{K} zset:{K} AGGREGATE MAX",
     "ZDIFFSTORE zset:{K} 2 zset:{K} zset:{K}",
     "ZRANGESTORE zset:{K} zset:{K} 0 8",

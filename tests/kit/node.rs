@@ -8,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use replab::keyspace::value_digest;
 use replab::live::LiveWorld;
+use replab::persist::rdb::Decoder;
 use replab::resp::Answer;
 use replab::server::{Config, Server};
 use replab::world::{NodeId, NodeSpec, World, WorldEvent};
@@ -159,8 +161,40 @@ impl Node {
             data = fetch(&mut self.client());
             data.digest == told
         });
-        assert!(agree, "DEBUG DIGEST of {:?} is {told}, its snapshot {data:?}", self.kind);
+        let kind = self.kind;
+        assert!(
+            agree,
+            "DEBUG DIGEST of {kind:?} is {told}, its snapshot {data:?}{}",
+            self.beside()
+        );
         data
+    }
+
+    /// Some keys whose values are others in a snapshot, or not there.
+    fn beside(&self) -> String {
+        let mut client = self.client();
+        client.ok(&["SAVE"]);
+        let mut decoder = Decoder::new(None);
+        decoder.feed(&std::fs::read(self.dir().join("dump.rdb")).expect("a dump")).expect("RDB");
+        let saved = decoder.finish().expect("a whole RDB").keyspace;
+        let mut differing = Vec::new();
+        for db in 0..saved.databases() {
+            client.ok(&["SELECT", &db.to_string()]);
+            let Answer::Array(keys) = client.call(&["KEYS", "*"]) else { panic!("no keys") };
+            for key in keys {
+                let Answer::Bulk(key) = key else { panic!("no key: {key}") };
+                let held = client.call(&[&b"DEBUG"[..], b"DIGEST-VALUE", &key]);
+                let (value, expiry) = saved.db(db).get_with_expiry(&key).unzip();
+                let digest = value_digest(value, expiry.flatten().is_some());
+                if !held.to_string().contains(&digest) {
+                    let payload = client.call(&[&b"DUMP"[..], &key]);
+                    differing
+                        .push(format!("\n{db} {} {held} {digest}: {payload}", key.escape_ascii()));
+                }
+            }
+        }
+        differing.truncate(5);
+        differing.concat()
     }
 
     /// SIGKILL.

@@ -133,7 +133,14 @@ impl Collection {
         Ok(match self.into_elements()? {
             Elements::List(items) => value_of(List::from_iter(items)),
             Elements::Set(members) => value_of(Set::from_iter(members)),
-            Elements::Zset(members) => value_of(Zset::from_iter(members)),
+            Elements::Zset(members) => {
+                // Whether it tells zeros apart is known when it is whole.
+                let mut zset = Zset::unpacked();
+                for (member, score) in members {
+                    zset.insert(member, score);
+                }
+                value_of(zset)
+            }
             Elements::Hash(fields) => value_of(Hash::from_iter(fields)),
             Elements::Stream(parts) => Some(parts.into_stream().into_value()),
         })

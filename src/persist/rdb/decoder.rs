@@ -5,6 +5,8 @@
 //! too few bytes changes nothing, says how many it needs, and is taken again from its beginning
 //! when they are there. So what is kept beside the data is at most one step's bytes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::collection::Collection;
@@ -293,7 +295,10 @@ impl Decoder {
             return Ok(());
         };
         if let Some(mut value) = collection.into_value()? {
-            value.settle(&self.packing);
+            match &mut value {
+                Value::Zset(zset) => Arc::make_mut(zset).pack(&self.packing),
+                other => other.settle(&self.packing),
+            }
             self.store(&key, value)
         } else {
             self.expiry = None;
