@@ -377,7 +377,7 @@ mod tests {
     #[test]
     fn a_nul_hides_the_end_of_an_inline_request_and_ends_a_line_of_a_file() {
         assert_eq!(read_all(b"PING \0\r\nPING\r\n", 99), Ok(words(&[])));
-        let long = [b"a\0\n".as_slice(), &[b'x'; 70_000]].concat();
+        let long = [b"a\0\n".as_slice(), &vec![b'x'; 70_000]].concat();
         assert_eq!(read_all(&long, 1000), Err(ProtocolError::InlineTooBig));
         assert_eq!(split_words(b"port \0 1"), Some(vec![b"port".to_vec()]));
         assert_eq!(split_words(b"\0"), Some(vec![]));

@@ -514,7 +514,7 @@ mod tests {
         for (side, order) in [(0, ["a", "b"]), (1, ["b", "a"])] {
             let mut hash = crate::keyspace::types::Hash::default();
             for field in order {
-                hash.insert(field.as_bytes().into(), b"1".as_slice().into());
+                hash.insert(field.as_bytes(), b"1");
             }
             pair.data[side].db_mut(0).set(b"h", Value::Hash(std::sync::Arc::new(hash)));
         }
