@@ -1,11 +1,12 @@
 //! The link to the primary.
 
+mod snapshot;
+
 use bytes::{Buf, BytesMut};
 
 use crate::keyspace::Keyspace;
 use crate::machine::{
-    ConnId, Endpoint, Fact, Job, JobId, JobOutcome, LinkState, LoadOptions, Loaded, Millis, Outbox,
-    Output, SyncKind,
+    ConnId, Endpoint, Fact, Job, JobId, LinkState, LoadOptions, Millis, Outbox, Output, SyncKind,
 };
 use crate::repl::{Credentials, Failure, Handshake, Introduction, ReplId, Retry, Step, ack};
 use crate::resp::Limits;
@@ -16,10 +17,6 @@ use crate::server::jobs::Work;
 
 /// A replica tells its primary how far it is this often.
 const ACK_MS: Millis = 1000;
-
-/// Bytes of a snapshot, and of the stream behind it, that may wait for the job that loads the
-/// snapshot. Beyond, the primary is not read from.
-const LOAD_WINDOW_BYTES: u64 = 64 << 20;
 
 /// The primary this node follows, and the link to it.
 #[derive(Debug)]
@@ -246,68 +243,6 @@ impl Server {
         true
     }
 
-    /// The job that loads the primary's snapshot has come so far.
-    pub(in crate::server) fn on_upstream_progress(
-        &mut self,
-        id: JobId,
-        bytes: u64,
-        out: &mut Outbox,
-    ) {
-        let now = self.now.mono;
-        if let Some(Upstream { link: Link::Active(attempt), .. }) = &mut self.replication.upstream
-            && attempt.load == Some(id)
-        {
-            attempt.loaded = bytes;
-            attempt.handshake.on_load_progress(now);
-            let conn = attempt.conn;
-            self.pace_primary(conn, out);
-        }
-    }
-
-    /// Reads from the primary as fast as its snapshot can be loaded.
-    fn pace_primary(&mut self, conn: ConnId, out: &mut Outbox) {
-        let Some(attempt) = self.replication.upstream.as_mut().and_then(|u| u.attempt(conn)) else {
-            return;
-        };
-        let held = attempt.handshake.held_bytes() as u64;
-        let waits = attempt.load.map_or(0, |_| attempt.transfer.0.saturating_sub(attempt.loaded));
-        let is_full = waits + held > LOAD_WINDOW_BYTES;
-        if is_full != attempt.is_unread {
-            attempt.is_unread = is_full;
-            out.push(Output::Read { conn, on: !is_full });
-        }
-    }
-
-    /// The job that loads the primary's snapshot is over.
-    pub(in crate::server) fn on_upstream_load(
-        &mut self,
-        id: JobId,
-        outcome: Result<JobOutcome, String>,
-        out: &mut Outbox,
-    ) {
-        let Some(Upstream { link: Link::Active(attempt), .. }) = &mut self.replication.upstream
-        else {
-            return;
-        };
-        if attempt.load.take_if(|load| *load == id).is_none() {
-            return;
-        }
-        let (conn, synced, read) = (attempt.conn, attempt.synced, attempt.transfer.0);
-        let now = self.now.mono;
-        match outcome {
-            Ok(JobOutcome::Loaded(loaded)) => {
-                self.adopt_snapshot(conn, synced, *loaded, read, out);
-                self.with_handshake(conn, out, |h, steps| h.on_loaded(now, steps));
-                self.pace_primary(conn, out);
-            }
-            Ok(_) => {}
-            Err(reason) => {
-                out.push(Output::Remove { name: copy_name(conn) });
-                self.with_handshake(conn, out, |h, steps| h.on_load_failed(&reason, steps));
-            }
-        }
-    }
-
     fn with_handshake(
         &mut self,
         conn: ConnId,
@@ -386,36 +321,6 @@ impl Server {
         self.replication.last_sync = Some((SyncKind::Partial, self.now.mono));
         self.open_stream(conn);
         self.failover_succeeded(out);
-    }
-
-    /// The data is replaced by the primary's.
-    fn adopt_snapshot(
-        &mut self,
-        conn: ConnId,
-        synced: Option<(ReplId, u64)>,
-        loaded: Loaded,
-        bytes: u64,
-        out: &mut Outbox,
-    ) {
-        let keys_before = self.keyspace.keys();
-        let old = std::mem::replace(&mut self.keyspace, loaded.keyspace);
-        self.discard(old, out);
-        self.spoil_flushed(None);
-        self.local_expiries.clear();
-        self.drop_replicas("the dataset was replaced", out);
-        let (replid, offset) = synced.unwrap_or_else(|| (ReplId::random(&mut self.dice), 0));
-        let replication = &mut self.replication;
-        replication.history.adopt_full(replid, offset);
-        replication.history.stream.open_backlog();
-        replication.selected = loaded.stream.and_then(|head| head.selected(self.config.databases));
-        replication.last_sync = Some((SyncKind::Full, self.now.mono));
-        if !self.loads_from_connection(conn) {
-            out.push(Output::Rename { from: copy_name(conn), to: self.config.dbfilename.clone() });
-        }
-        let keys = self.keyspace.keys();
-        out.emit(Fact::FullSyncDone { offset, keys, keys_before, bytes });
-        self.restart_log(out);
-        self.open_stream(conn);
     }
 
     /// From here on the primary's commands are run as those of a client of a special kind.
@@ -574,17 +479,6 @@ impl Server {
         }
     }
 
-    fn load_job(&mut self, conn: ConnId) -> Job {
-        let copy_to = (!self.loads_from_connection(conn)).then(|| copy_name(conn));
-        Job::LoadStream { copy_to, options: self.load_options(None) }
-    }
-
-    /// Whether a link's snapshot leaves no file behind.
-    fn loads_from_connection(&mut self, conn: ConnId) -> bool {
-        let attempt = self.replication.upstream.as_mut().and_then(|up| up.attempt(conn));
-        attempt.is_some_and(|attempt| attempt.diskless_load)
-    }
-
     /// How a snapshot of this node is to be loaded.
     pub(in crate::server) fn load_options(&mut self, expire_before: Option<i64>) -> LoadOptions {
         LoadOptions {
@@ -595,9 +489,4 @@ impl Server {
             packing: self.config.packing,
         }
     }
-}
-
-/// The file that receives a snapshot until it is known to be good.
-fn copy_name(conn: ConnId) -> String {
-    format!("temp-repl-{}.rdb", conn.number())
 }
