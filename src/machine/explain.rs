@@ -92,7 +92,7 @@ impl Fact {
             Self::LogWritable { .. } => {
                 "Clients get MISCONF: better no write than one that is not on disk.".to_owned()
             }
-            Self::FileFailed { .. } => "The node goes on without it.".to_owned(),
+            Self::FileFailed { .. } => "The file is as it was before.".to_owned(),
             Self::ConfigRewritten { .. } => "What it is now, it is again after a restart.".to_owned(),
             Self::FailoverState { .. } => {
                 "FAILOVER hands the role over without losing a write.".to_owned()

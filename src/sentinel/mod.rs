@@ -89,7 +89,9 @@ use self::common::Common;
 pub use self::config::{Config, ConfigError};
 use self::monitor::{Monitor, Name};
 pub use self::timing::{Periods, Timing};
-use crate::machine::{FileStep, Input, LogLevel, Machine, Millis, NodeView, Now, Outbox, Output};
+use crate::machine::{
+    Fact, FileStep, Input, LogLevel, Machine, Millis, NodeView, Now, Outbox, Output,
+};
 
 /// A Sentinel.
 #[derive(Debug)]
@@ -205,6 +207,9 @@ impl Sentinel {
     /// The file was written, or could not be.
     fn on_saved(&mut self, saved: Result<(), String>) {
         let Err(reason) = saved else { return self.speak() };
+        let name = self.file.clone();
+        let plain = reason.strip_prefix(&format!("{name}: ")).unwrap_or(&reason).to_owned();
+        self.common.out.emit(Fact::FileFailed { name, reason: plain });
         let text = format!(
             "WARNING: Sentinel was not able to save the new configuration on disk!!!: {reason}"
         );
