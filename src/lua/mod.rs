@@ -19,7 +19,8 @@
 //!
 //! * The libraries' tables and the table of globals are stand-ins: `getmetatable` of them is an empty
 //!   table, and `ipairs` finds nothing in them.
-//! * Where `rawset`, `setmetatable` or `next` is called in a tail call and fails, its place is not told.
+//! * Where `rawset`, `setmetatable` or `next` is called in a tail call and fails, its place is not
+//!   told.
 //! * An error without a text (`error({})`) is answered; it ends the process of Redis.
 //! * `redis.breakpoint` and `redis.debug` do nothing: there is no debugger. Bytecode is not loaded.
 

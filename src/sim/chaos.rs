@@ -99,8 +99,9 @@ pub fn generate(seed: u64, nodes: usize, faults: usize, span: Millis) -> Vec<(Mi
     list
 }
 
-/// All that brings every one of `nodes` nodes back to life, makes room on its disk, and clears all links between them. Who
-/// shrinks a list of faults does this at the end of each run, since a shrunk list may lack it.
+/// All that brings every one of `nodes` nodes back to life, makes room on its disk, and clears all
+/// links between them. Who shrinks a list of faults does this at the end of each run, since a shrunk
+/// list may lack it.
 pub fn mend(nodes: usize) -> Vec<Fault> {
     let mut list = Vec::new();
     for node in (0..nodes).map(NodeId) {

@@ -505,12 +505,9 @@ impl Machine for Configured {
         let mut own = Outbox::new();
         self.server.step(now, input, &mut own);
         for output in own.drain() {
-            if let Output::WriteFile { name, data } = &output
-                && name == "redis.conf"
-            {
-                let text = String::from_utf8_lossy(data).into_owned();
+            if let Output::Emit(Fact::ConfigRewritten { text, .. }) = &output {
                 let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-                files.insert(self.port, text);
+                files.insert(self.port, text.clone());
             }
             out.push(output);
         }
