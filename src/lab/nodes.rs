@@ -110,7 +110,9 @@ pub(super) struct Node {
     pub status: NodeStatus,
     /// When it last died or was paused, and why.
     pub last_fault: Option<(Millis, String)>,
-    /// The newest picture; the last one is kept while the node is dead.
+    /// The newest picture that the world gave.
+    pub pictured: Option<Arc<NodeView>>,
+    /// What counts of it: of a dead node, only what outlives it.
     pub view: Option<Arc<NodeView>>,
     /// Bytes behind the head of its chain, oldest first.
     pub behind: VecDeque<u64>,
@@ -150,7 +152,6 @@ pub(super) fn add(
         nodes.push(Node {
             follows_at_first: topology.servers.iter().position(followed),
             rewritten,
-            is_asked_to_end: false,
             ..added(world, node, NodeKind::Server, &spec.config, spec.auto_restart)?
         });
     }
@@ -185,6 +186,7 @@ fn added(
         port: world.port(id),
         status: NodeStatus::Dead(0, NOT_STARTED.to_owned()),
         last_fault: None,
+        pictured: None,
         view: None,
         behind: VecDeque::new(),
         follows_at_first: None,

@@ -88,9 +88,15 @@ impl<W: World> Lab<W> {
     /// Takes the nodes' newest pictures, and a sample when it is time for one.
     pub(super) fn refresh(&mut self) {
         for node in &mut self.nodes {
-            let Some(view) = self.world.view(node.id) else { continue };
-            let is_dead = matches!(node.status, NodeStatus::Dead(..));
-            node.view = Some(if is_dead { Arc::new(view.of_the_dead()) } else { view });
+            let Some(newest) = self.world.view(node.id) else { continue };
+            if node.pictured.as_ref().is_some_and(|known| Arc::ptr_eq(known, &newest)) {
+                continue;
+            }
+            node.view = Some(match node.status {
+                NodeStatus::Dead(..) => Arc::new(newest.of_the_dead()),
+                _ => Arc::clone(&newest),
+            });
+            node.pictured = Some(newest);
         }
         let now = self.now_ms();
         if now >= self.sampled_at + SAMPLE_MS {
