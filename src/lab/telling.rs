@@ -3,7 +3,7 @@
 
 use super::action::Action;
 use super::journal::Event;
-use super::look::DiffSummary;
+use super::look::{DiffSummary, Kind};
 use super::view::PhaseTime;
 use crate::machine::{Field, Severity};
 
@@ -253,18 +253,9 @@ fn streamed_text((from, to): (u64, u64), streamed: &[String], more: u64) -> Stri
 fn compared_text(found: &DiffSummary) -> String {
     let [a, b] = &found.nodes;
     let counts = &found.counts;
-    let kinds = [
-        (counts.not_arrived, "not yet arrived"),
-        (counts.expired, "expired"),
-        (counts.local, "written locally"),
-        (counts.parted, "histories parted"),
-        (counts.unexplained, "not explained"),
-    ];
-    let kinds: Vec<String> = kinds
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, kind)| format!("{count} {kind}"))
-        .collect();
+    let kinds = Kind::ALL.iter().filter(|kind| counts.of(**kind) > 0);
+    let kinds: Vec<String> =
+        kinds.map(|kind| format!("{} {}", counts.of(*kind), kind.word())).collect();
     match counts.differing() {
         0 => format!("{a} and {b} hold the same {} keys", counts.equal),
         1 => format!("{a} and {b} differ in 1 key: {}", kinds.join(", ")),

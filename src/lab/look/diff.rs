@@ -75,17 +75,60 @@ pub struct Counts {
 impl Counts {
     /// Keys that differ.
     pub fn differing(&self) -> u64 {
-        self.not_arrived + self.expired + self.local + self.parted + self.unexplained
+        Kind::ALL.iter().map(|kind| self.of(*kind)).sum()
     }
 
-    fn count(&mut self, why: &Why) {
-        *match why {
-            Why::NotArrived { .. } => &mut self.not_arrived,
-            Why::NotHeld => &mut self.unexplained,
-            Why::Expired => &mut self.expired,
-            Why::Local { .. } => &mut self.local,
-            Why::Parted => &mut self.parted,
+    /// Keys that differ for a reason of this kind.
+    pub fn of(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::NotArrived => self.not_arrived,
+            Kind::Expired => self.expired,
+            Kind::Local => self.local,
+            Kind::NotHeld => self.unexplained,
+            Kind::Parted => self.parted,
+        }
+    }
+
+    fn count(&mut self, kind: Kind) {
+        *match kind {
+            Kind::NotArrived => &mut self.not_arrived,
+            Kind::Expired => &mut self.expired,
+            Kind::Local => &mut self.local,
+            Kind::NotHeld => &mut self.unexplained,
+            Kind::Parted => &mut self.parted,
         } += 1;
+    }
+}
+
+/// The kinds of reasons: a [`Why`] without its particulars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// See [`Why::NotArrived`].
+    NotArrived,
+    /// See [`Why::Expired`].
+    Expired,
+    /// See [`Why::Local`].
+    Local,
+    /// See [`Why::NotHeld`].
+    NotHeld,
+    /// See [`Why::Parted`].
+    Parted,
+}
+
+impl Kind {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [Self; 5] =
+        [Self::NotArrived, Self::Expired, Self::Local, Self::NotHeld, Self::Parted];
+
+    /// Its short name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotArrived => "not yet arrived",
+            Self::Expired => "expired",
+            Self::Local => "written locally",
+            Self::NotHeld => "not explained",
+            Self::Parted => "histories parted",
+        }
     }
 }
 
@@ -149,23 +192,23 @@ pub enum Order {
 }
 
 impl Why {
-    /// Whether waiting mends it.
-    pub fn order(&self) -> Order {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Local { .. } | Self::Parted => Order::Stays,
-            Self::Expired => Order::Hides,
-            Self::NotArrived { .. } | Self::NotHeld => Order::Passes,
+            Self::NotArrived { .. } => Kind::NotArrived,
+            Self::NotHeld => Kind::NotHeld,
+            Self::Expired => Kind::Expired,
+            Self::Local { .. } => Kind::Local,
+            Self::Parted => Kind::Parted,
         }
     }
 
-    /// Its short name.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::NotArrived { .. } => "not yet arrived",
-            Self::NotHeld => "not explained",
-            Self::Expired => "expired",
-            Self::Local { .. } => "written locally",
-            Self::Parted => "histories parted",
+    /// Whether waiting mends it.
+    pub fn order(&self) -> Order {
+        match self.kind() {
+            Kind::Local | Kind::Parted => Order::Stays,
+            Kind::Expired => Order::Hides,
+            Kind::NotArrived | Kind::NotHeld => Order::Passes,
         }
     }
 
@@ -245,8 +288,9 @@ impl Comparison {
     }
 
     pub(super) fn summary(&self) -> Summary {
-        let example =
-            |row: &Difference| format!("{} {}: {}", row.key, row.why.word(), row.why.detail());
+        let example = |row: &Difference| {
+            format!("{} {}: {}", row.key, row.why.kind().word(), row.why.detail())
+        };
         Summary {
             nodes: [0, 1].map(|i| self.sides[i].node.clone()),
             counts: self.counts,
@@ -317,7 +361,7 @@ impl<'d> Found<'d> {
             return;
         }
         let why = self.why(db, key, held);
-        self.counts.count(&why);
+        self.counts.count(why.kind());
         if self.rows.len() < ROWS_MAX || why.order() < Order::Passes {
             let shown = |side: usize| {
                 held[side].map(|(value, expiry)| Held {
@@ -423,7 +467,7 @@ mod tests {
 
         fn whys(&self) -> Vec<(String, String)> {
             let rows = self.compare().rows;
-            rows.iter().map(|row| (row.key.clone(), row.why.word().to_owned())).collect()
+            rows.iter().map(|row| (row.key.clone(), row.why.kind().word().to_owned())).collect()
         }
     }
 

@@ -17,7 +17,7 @@ mod peek;
 mod stream;
 
 pub use self::diff::{
-    Comparison, Counts, Difference, Held, Order, Relation, Side, Summary as DiffSummary, Why,
+    Comparison, Counts, Difference, Held, Kind, Order, Relation, Side, Summary as DiffSummary, Why,
 };
 pub use self::keys::{KeyRow, Listing, Sort};
 pub use self::peek::Elements;

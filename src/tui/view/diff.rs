@@ -8,7 +8,7 @@ use ratatui::widgets::Paragraph;
 
 use super::inside::{self, Cell, row, ttl, window};
 use crate::lab::LabView;
-use crate::lab::look::{Comparison, Difference, Held, Relation, Why};
+use crate::lab::look::{Comparison, Difference, Held, Kind, Relation};
 use crate::tui::app::Ui;
 use crate::tui::inside::Inside;
 use crate::tui::units::{bytes, count, wrap};
@@ -83,15 +83,23 @@ fn side(found: &Comparison, at: usize, view: &LabView, ui: &Ui) -> Line<'static>
 
 /// What differs and why: the number, its sign, its name and how it looks.
 fn kinds(found: &Comparison, ui: &Ui) -> Vec<(u64, &'static str, &'static str, Style)> {
-    let (theme, glyphs, counts) = (ui.theme(), ui.glyphs(), &found.counts);
-    vec![
-        (counts.equal, glyphs.passed, "equal", theme.good),
-        (counts.not_arrived, glyphs.slow, "not yet arrived", theme.warn),
-        (counts.expired, glyphs.paused, "expired", theme.dim),
-        (counts.local, glyphs.differs, "written locally", theme.bad),
-        (counts.unexplained, glyphs.partly, "not explained", theme.warn),
-        (counts.parted, glyphs.differs, "histories parted", theme.bad),
-    ]
+    let counts = &found.counts;
+    let equal = (counts.equal, ui.glyphs().passed, "equal", ui.theme().good);
+    let differing = Kind::ALL.into_iter().map(|kind| {
+        let (sign, style) = look(kind, ui);
+        (counts.of(kind), sign, kind.word(), style)
+    });
+    std::iter::once(equal).chain(differing).collect()
+}
+
+fn look(kind: Kind, ui: &Ui) -> (&'static str, Style) {
+    let (theme, glyphs) = (ui.theme(), ui.glyphs());
+    match kind {
+        Kind::NotArrived => (glyphs.slow, theme.warn),
+        Kind::Expired => (glyphs.paused, theme.dim),
+        Kind::Local | Kind::Parted => (glyphs.differs, theme.bad),
+        Kind::NotHeld => (glyphs.partly, theme.warn),
+    }
 }
 
 /// All keys in one bar. Whatever differs can be seen, however little it is.
@@ -163,13 +171,8 @@ fn columns(width: usize, row: Option<&Difference>, found: &Comparison, ui: &Ui) 
             None => (glyphs.none.to_owned(), theme.dim),
         }),
     };
-    let (sign, style) = match row.why {
-        Why::NotArrived { .. } => (glyphs.slow, theme.warn),
-        Why::NotHeld => (glyphs.partly, theme.warn),
-        Why::Expired => (glyphs.paused, theme.dim),
-        Why::Local { .. } | Why::Parted => (glyphs.differs, theme.bad),
-    };
-    let text = format!("{sign} {}: {}", row.why.word(), row.why.brief());
+    let (sign, style) = look(row.why.kind(), ui);
+    let text = format!("{sign} {}: {}", row.why.kind().word(), row.why.brief());
     vec![(name, theme.title, key), (a, style_a, held), (b, style_b, held), (text, style, why)]
 }
 
@@ -205,7 +208,7 @@ fn in_full(row: &Difference, found: &Comparison, width: usize, ui: &Ui) -> Vec<L
         Some(held) => short(held),
         None => "does not have it".to_owned(),
     };
-    let why = format!("{}: {}", row.why.word(), row.why.detail());
+    let why = format!("{}: {}", row.why.kind().word(), row.why.detail());
     let [a, b] = [0, 1].map(|side| (found.sides[side].node.clone(), held(side)));
     for (name, text) in [("key".to_owned(), row.key.clone()), a, b, ("why".to_owned(), why)] {
         for (at, piece) in wrap(&text, width.saturating_sub(11)).into_iter().enumerate() {
