@@ -10,7 +10,7 @@ use super::parse::{did_you_mean, duration, is_name, size};
 use super::picture;
 use super::view::{LabView, NodeKind, NodeStatus};
 use crate::base::glob;
-use crate::machine::{LinkState, ServerView, SyncKind};
+use crate::machine::{LinkState, NodeView, ServerView, SyncKind};
 
 /// A field that a claim can speak of.
 #[derive(Debug, Clone, Copy)]
@@ -317,11 +317,14 @@ const fn status() -> FieldRow {
     }
 }
 
-/// What is true of a server. Of one that is dead, nothing is: it has data, but answers for none.
-fn of(lab: &LabView, node: usize, read: impl FnOnce(&ServerView) -> Value) -> Value {
+/// The picture of a node. Of one that is dead, nothing is true: it has data, but answers for none.
+fn alive(lab: &LabView, node: usize) -> Option<&NodeView> {
     let row = &lab.nodes[node];
-    let view = row.view.as_ref().filter(|_| !matches!(row.status, NodeStatus::Dead(..)));
-    view.and_then(|view| view.server()).map_or(Value::None, read)
+    row.view.as_deref().filter(|_| !matches!(row.status, NodeStatus::Dead(..)))
+}
+
+fn of(lab: &LabView, node: usize, read: impl FnOnce(&ServerView) -> Value) -> Value {
+    alive(lab, node).and_then(NodeView::server).map_or(Value::None, read)
 }
 
 fn primary(lab: &LabView, node: usize) -> Value {
@@ -335,10 +338,9 @@ fn primary(lab: &LabView, node: usize) -> Value {
 }
 
 fn link(lab: &LabView, node: usize) -> Value {
-    let is_dead = matches!(lab.nodes[node].status, NodeStatus::Dead(..));
     of(lab, node, |view| match &view.primary {
         None => Value::None,
-        Some(link) if link.state == LinkState::Connected && !is_dead => "up".into(),
+        Some(link) if link.state == LinkState::Connected => "up".into(),
         Some(_) => "down".into(),
     })
 }

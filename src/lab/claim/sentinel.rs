@@ -1,9 +1,9 @@
 //! What can be expected of a Sentinel, and of a watched primary as all its Sentinels see it.
 
-use super::{FieldRow, Kind, Value, status};
+use super::{FieldRow, Kind, Value, alive, status};
 use crate::lab::picture;
 use crate::lab::view::{FailoverReport, FailoverState, LabView, NodeStatus};
-use crate::machine::{MonitorView, SentinelView};
+use crate::machine::{MonitorView, NodeView, SentinelView};
 
 /// What a Sentinel thinks of a primary, from best to worst.
 const OPINIONS: &[&str] = &["ok", "sdown", "odown"];
@@ -58,7 +58,7 @@ pub const SENTINEL_FIELDS: &[FieldRow] = &[
         name: "epoch",
         kind: Kind::NumberOrNode,
         doc: "the highest epoch that it has heard of",
-        read: |lab, i| picture_of(lab, i).map(|view| view.current_epoch).into(),
+        read: |lab, i| own(lab, i).map(|view| view.current_epoch).into(),
     },
     FieldRow {
         name: "config-epoch",
@@ -82,9 +82,7 @@ pub const SENTINEL_FIELDS: &[FieldRow] = &[
         name: "tilt",
         kind: Kind::Words(&["yes", "no"]),
         doc: "whether it is in TILT and decides nothing",
-        read: |lab, i| {
-            picture_of(lab, i).map_or(Value::None, |view| yes_no(view.tilt_ms.is_some()))
-        },
+        read: |lab, i| own(lab, i).map_or(Value::None, |view| yes_no(view.tilt_ms.is_some())),
     },
 ];
 
@@ -168,12 +166,17 @@ pub const MONITOR_FIELDS: &[FieldRow] = &[
     },
 ];
 
+/// What a Sentinel that is not dead says of itself.
+fn own(lab: &LabView, node: usize) -> Option<&SentinelView> {
+    alive(lab, node).and_then(NodeView::sentinel)
+}
+
 fn picture_of(lab: &LabView, node: usize) -> Option<&SentinelView> {
     lab.nodes[node].view.as_ref().and_then(|view| view.sentinel())
 }
 
 fn of(lab: &LabView, node: usize, read: impl FnOnce(&MonitorView) -> Value) -> Value {
-    picture_of(lab, node).and_then(|view| view.monitors.first()).map_or(Value::None, read)
+    own(lab, node).and_then(|view| view.monitors.first()).map_or(Value::None, read)
 }
 
 /// Whether a field of a Sentinel that watches these primaries is about one of them; if nobody can
