@@ -1,9 +1,12 @@
 //! What encoder and decoder promise together.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::{Decoder, Encoder, RdbError, Reason};
-use crate::keyspace::{Keyspace, Value, digest};
+use crate::keyspace::types::Zset;
+use crate::keyspace::{Blob, Keyspace, Value, digest};
 use crate::machine::{Loaded, ReplicationMeta, StreamHead};
 
 fn encode(data: &Keyspace, keys_max: usize) -> Vec<u8> {
@@ -68,6 +71,22 @@ fn golden_vectors_are_read() {
         let loaded = decode(&[version, &k_is_v[..], crc].concat()).unwrap();
         assert_eq!(loaded.keyspace.db(0).get(b"k"), Some(&Value::from("v")));
         assert_eq!((loaded.keys, loaded.stream), (1, None));
+    }
+}
+
+#[test]
+fn a_sorted_set_tells_zeros_apart_only_if_it_is_too_large_for_one_piece() {
+    for (members, is_negative) in [(10, false), (1000, true)] {
+        let mut zset = Zset::unpacked();
+        for n in 0..members {
+            zset.insert(Blob::from(n.to_string().as_bytes()), -0.0);
+        }
+        let mut data = Keyspace::default();
+        data.db_mut(0).set(b"z", Value::Zset(Arc::new(zset)));
+        let loaded = decode(&encode(&data, usize::MAX)).unwrap().keyspace;
+        let Some(Value::Zset(zset)) = loaded.db(0).get(b"z") else { panic!("no sorted set") };
+        let score = zset.score(b"7").unwrap();
+        assert_eq!((score, score.is_sign_negative()), (0.0, is_negative));
     }
 }
 
