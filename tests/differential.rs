@@ -33,6 +33,7 @@ use replab::base::rng::Dice;
 use replab::resp::Answer;
 
 use self::grammar::Command;
+use self::kit::setting;
 use self::pair::Pair;
 use self::same::{are_same, are_same_effects, word};
 use self::speaker::{Line, Speaker};
@@ -76,10 +77,6 @@ fn random_commands_have_the_same_replies_effects_and_data() {
     }
     let stories: Vec<_> = differences.into_values().collect();
     assert!(stories.is_empty(), "to see it again: {again}\n{}", stories.join("\n"));
-}
-
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
 }
 
 fn known_commands(pair: &mut Pair) -> Vec<Command> {

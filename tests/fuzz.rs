@@ -22,6 +22,8 @@ mod found;
 mod mutate;
 #[path = "fuzz/run.rs"]
 mod run;
+#[path = "kit/setting.rs"]
+mod setting;
 #[path = "fuzz/shape.rs"]
 mod shape;
 #[path = "fuzz/targets.rs"]
@@ -30,6 +32,8 @@ mod targets;
 mod uses;
 
 use std::time::Instant;
+
+use self::setting::setting;
 
 #[test]
 fn whatever_comes_is_read_or_refused() {
@@ -67,8 +71,4 @@ fn what_was_found_once_stays_mended() {
         let failure = run::failure(target, &input);
         assert_eq!(failure, None, "{name}: b\"{}\"", input[..input.len().min(200)].escape_ascii());
     }
-}
-
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
 }

@@ -19,7 +19,7 @@ mod speech;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kit::Kind::{self, Ours, Real};
-use kit::{Client, Data, Node, Wire, assert_same_data, eventually};
+use kit::{Client, Data, Node, Wire, assert_same_data, eventually, setting};
 use replab::resp::Answer;
 
 use self::speech::{DATABASES, Speech, sent};
@@ -67,10 +67,6 @@ fn histories(primary: Kind, replica: Kind) {
         );
         history(primary, replica, seed, operations);
     }
-}
-
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
 }
 
 fn history(primary: Kind, replica: Kind, seed: u64, operations: usize) {

@@ -413,33 +413,16 @@ fn a_delay_that_nobody_would_take_for_a_failure_is_no_cause() {
 #[test]
 fn a_failover_that_came_to_nothing_is_told_as_given_up() {
     let alone = THREE.replace("quorum = 2", "quorum = 1");
-    let told = Told::of(
-        1,
-        &alone,
-        &[
-            "kill s2",
-            "kill s3",
-            "pause alpha",
-            "expect s1 failover=wait_start within 5s",
-            "resume alpha",
-            "expect mymaster sees=ok aborted=-failover-abort-not-elected within 2s",
-        ],
-    );
+    let begun =
+        ["kill s2", "kill s3", "pause alpha", "expect s1 failover=wait_start within 5s"].as_slice();
+    let trusted =
+        ["resume alpha", "expect mymaster sees=ok aborted=-failover-abort-not-elected within 2s"];
+    let told = Told::of(1, &alone, &[begun, &trusted].concat());
     let given_up = FailoverState::Aborted("-failover-abort-not-elected".to_owned());
     assert_eq!(told.failover().state, given_up);
 
-    let told = Told::of(
-        1,
-        &alone,
-        &[
-            "kill s2",
-            "kill s3",
-            "pause alpha",
-            "expect s1 failover=wait_start within 5s",
-            "kill s1",
-            "expect mymaster aborted=died within 1s",
-        ],
-    );
+    let died = ["kill s1", "expect mymaster aborted=died within 1s"];
+    let told = Told::of(1, &alone, &[begun, &died].concat());
     assert_eq!(told.summary.failovers.len(), 1);
 }
 

@@ -7,6 +7,7 @@ mod data;
 mod fleet;
 mod node;
 mod program;
+mod setting;
 mod wire;
 mod writer;
 
@@ -18,6 +19,7 @@ pub use self::data::{Data, MANY_KEYS, fetch};
 pub use self::fleet::{Fleet, Heard, Plan, port_in, primary_of};
 pub use self::node::{Kind, Node, State, assert_same_data};
 pub use self::program::Program;
+pub use self::setting::setting;
 pub use self::wire::Wire;
 pub use self::writer::Writer;
 

@@ -1,6 +1,8 @@
 //! Looking inside nodes, with sights of a simulated lab.
 
-use super::{frame, healthy, script, snapshots, typed, ui};
+use std::cell::RefCell;
+
+use super::{SIZES, frame, healthy, script, snapshots, typed, ui};
 use crate::lab::look::{Ask, Sight, Sort};
 use crate::lab::topology::Topology;
 use crate::lab::{Lab, LabView, machines, parse};
@@ -71,10 +73,6 @@ impl Bench {
         self.see(Ask::Keys { node: node.to_owned(), pattern: pattern.to_owned(), sort })
     }
 
-    fn diff(&mut self) -> Sight {
-        self.see(Ask::Diff { a: "alpha".to_owned(), b: "bravo".to_owned() })
-    }
-
     /// A lab whose nodes differ for every reason there is while they have one history.
     fn differing() -> Self {
         let mut bench = Self::new();
@@ -100,6 +98,21 @@ fn shown(ui: &mut Ui, view: &LabView, keys: &str, bench: &mut Bench) {
     }
 }
 
+/// Snapshots the answer to what some keys ask for, after some more keys.
+fn snapshots_of_sight(name: &str, bench: &mut Bench, asking: &str, after: &str) {
+    let view = bench.lab.view();
+    let mut asks = ui(80, 24);
+    typed(&mut asks, &view, asking);
+    let ask = asks.wants.take().unwrap();
+    let sights: Vec<Sight> = SIZES.iter().map(|_| bench.see(ask.clone())).collect();
+    let sights = RefCell::new(sights);
+    snapshots(name, &view, |ui| {
+        typed(ui, &view, asking);
+        ui.on_sight(sights.borrow_mut().pop().unwrap());
+        typed(ui, &view, after);
+    });
+}
+
 fn text(view: &LabView, ui: &Ui) -> String {
     export::text(&frame(view, ui))
 }
@@ -107,28 +120,18 @@ fn text(view: &LabView, ui: &Ui) -> String {
 #[test]
 fn the_keys_of_a_node_with_types_sizes_and_a_peek_of_each_value() {
     let mut bench = Bench::new();
-    let view = bench.lab.view();
-    let sights: Vec<Sight> = (0..3).map(|_| bench.keys("bravo", "", Sort::Name)).collect();
-    let sights = std::cell::RefCell::new(sights);
-    snapshots("keys", &view, |ui| {
-        ui.selected = 1;
-        typed(ui, &view, "i");
-        ui.on_sight(sights.borrow_mut().pop().unwrap());
-        typed(ui, &view, "<down><down><down><down><down><down><down><enter>");
-    });
+    snapshots_of_sight(
+        "keys",
+        &mut bench,
+        "2i",
+        "<down><down><down><down><down><down><down><enter>",
+    );
 }
 
 #[test]
 fn two_nodes_side_by_side_and_why_each_key_differs() {
     let mut bench = Bench::differing();
-    let view = bench.lab.view();
-    let sights: Vec<Sight> = (0..3).map(|_| bench.diff()).collect();
-    let sights = std::cell::RefCell::new(sights);
-    snapshots("diff", &view, |ui| {
-        typed(ui, &view, "D");
-        ui.on_sight(sights.borrow_mut().pop().unwrap());
-        typed(ui, &view, "<down><down><down><down><enter>");
-    });
+    snapshots_of_sight("diff", &mut bench, "D", "<down><down><down><down><enter>");
 }
 
 #[test]
