@@ -149,13 +149,8 @@ mod tests {
     fn written() -> Lab<FakeWorld> {
         let mut topology = topology(&[("alpha", None), ("bravo", Some("alpha"))]);
         let (writes_per_second, keys, value_bytes) = (1_000, 600, 8);
-        topology.workload = Some(WorkloadSpec {
-            writes_per_second,
-            target: None,
-            sentinels: vec![],
-            keys,
-            value_bytes,
-        });
+        topology.workload =
+            Some(WorkloadSpec { writes_per_second, keys, value_bytes, ..WorkloadSpec::default() });
         let mut lab = lab_of(&topology);
         live(&mut lab, 700);
         lab

@@ -442,7 +442,8 @@ impl<W: World> Lab<W> {
         self.died(at, &cause);
     }
 
-    fn place(&self, id: NodeId) -> Option<usize> {
+    /// The place of a node of the world.
+    pub(super) fn place(&self, id: NodeId) -> Option<usize> {
         self.nodes.iter().position(|node| node.id == id)
     }
 }

@@ -325,13 +325,8 @@ mod tests {
 
     fn lab(steps: Vec<StepSpec>) -> Lab<FakeWorld> {
         let mut topology = topology(&[("alpha", None), ("bravo", Some("alpha"))]);
-        topology.workload = Some(WorkloadSpec {
-            writes_per_second: 100,
-            target: None,
-            sentinels: vec![],
-            keys: 10,
-            value_bytes: 8,
-        });
+        topology.workload =
+            Some(WorkloadSpec { writes_per_second: 100, keys: 10, ..WorkloadSpec::default() });
         topology.steps = steps;
         lab_of(&topology)
     }

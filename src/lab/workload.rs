@@ -441,10 +441,8 @@ mod tests {
         let mut topology = topology(&[("alpha", None), ("bravo", Some("alpha"))]);
         topology.workload = Some(WorkloadSpec {
             writes_per_second: per_second,
-            target: None,
-            sentinels: vec![],
             keys: 50,
-            value_bytes: 20,
+            ..WorkloadSpec::default()
         });
         lab_of(&topology)
     }
@@ -558,9 +556,7 @@ mod tests {
         topology.workload = Some(WorkloadSpec {
             writes_per_second: 100,
             target: Some("alpha".to_owned()),
-            sentinels: vec![],
-            keys: 1_000,
-            value_bytes: 20,
+            ..WorkloadSpec::default()
         });
         let mut lab = lab_of(&topology);
         live(&mut lab, 1_000);
@@ -586,10 +582,9 @@ mod tests {
         let mut topology = topology(&[("alpha", None)]);
         topology.workload = Some(WorkloadSpec {
             writes_per_second: 10,
-            target: None,
-            sentinels: vec![],
             keys: 1,
             value_bytes: 100_000,
+            ..WorkloadSpec::default()
         });
         let mut lab = lab_of(&topology);
         live(&mut lab, 500);

@@ -1,6 +1,6 @@
 //! The first line of a script: `#!lua flags=no-writes,allow-stale`.
 
-use crate::base::text::{shown, until_nul};
+use crate::base::text::shown;
 use crate::resp::request::split_words;
 
 /// What a script says of itself.
@@ -38,7 +38,7 @@ impl<'a> Shebang<'a> {
             .position(|byte| *byte == b'\n')
             .ok_or("ERR Invalid script shebang".to_owned())?;
         let (line, body) = script.split_at(end + 2);
-        let words = split_words(until_nul(line)).unwrap_or_default();
+        let words = split_words(line).unwrap_or_default();
         let words: Vec<_> = words.iter().map(|word| shown(word)).collect();
         let (engine, options) =
             words.split_first().ok_or("ERR Invalid engine in script shebang".to_owned())?;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use crate::base::number;
+use crate::base::text::until_nul;
 
 /// What a request may ask for. Names follow the redis.conf directives.
 #[derive(Debug, Clone, Copy)]
@@ -204,7 +205,7 @@ impl Request {
 /// Splits a line into words as an inline request is split (quotes, `\n`, `\xff`); `None` if quotes
 /// are unbalanced. Configuration files are read by the same rule. A NUL ends the line.
 pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let line = &line[..memchr::memchr(0, line).unwrap_or(line.len())];
+    let line = until_nul(line);
     let mut words = Vec::new();
     let mut rest = line.trim_ascii_start();
     while !rest.is_empty() {

@@ -96,10 +96,10 @@ impl<W: World> Run<'_, W> {
         }
     }
 
-    /// Whether steps and input are done, and nothing is waited for.
+    /// Whether steps and input are done, or nobody is left who could let the steps go on, and nothing
+    /// is waited for.
     fn is_through(&self) -> bool {
-        let may_go_on = !self.lab.is_held();
-        (self.lab.steps_are_done() || !may_go_on)
+        (self.lab.steps_are_done() || self.lab.is_held())
             && !self.lab.is_expecting()
             && !self.input_is_open
             && self.lab.now_ms() >= self.waits_until
@@ -249,13 +249,8 @@ mod tests {
     #[test]
     fn a_run_ends_with_its_steps_and_an_audit_of_every_write() {
         let mut topology = topology(&[("alpha", None)]);
-        topology.workload = Some(WorkloadSpec {
-            writes_per_second: 100,
-            target: None,
-            sentinels: vec![],
-            keys: 10,
-            value_bytes: 8,
-        });
+        topology.workload =
+            Some(WorkloadSpec { writes_per_second: 100, keys: 10, ..WorkloadSpec::default() });
         let order = parse::action("restart alpha").ok();
         let text = "restart alpha".to_owned();
         topology.steps =

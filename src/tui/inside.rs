@@ -3,9 +3,9 @@
 
 use super::app::{Layer, Prompt, Ui};
 use super::keymap::Command;
-use crate::lab::LabView;
 use crate::lab::look::{Ask, Sight, Sort};
 use crate::lab::view::{NodeKind, NodeStatus};
+use crate::lab::{LabView, picture};
 
 /// The overlay of keys, or of differences.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ fn on_other_key(ui: &mut Ui, view: &LabView, command: Command) {
 /// The next server that runs, around, or the one before.
 fn beside(view: &LabView, node: &str, forward: bool) -> Option<usize> {
     let count = view.nodes.len();
-    let at = view.nodes.iter().position(|row| row.name == node)?;
+    let at = picture::index(&view.nodes, node)?;
     let step = |by: usize| if forward { at + by } else { at + count - by };
     (1..count).map(|by| step(by) % count).find(|i| {
         let row = &view.nodes[*i];

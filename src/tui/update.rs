@@ -12,7 +12,7 @@ use super::keymap::{self, Command, Mode};
 use super::view;
 use crate::lab::action::{HealRef, ScriptOrder};
 use crate::lab::look::{Ask, Sort};
-use crate::lab::{self, Action, Direction, LabView, LinkRef};
+use crate::lab::{self, Action, Direction, LabView, LinkRef, picture};
 
 /// Something that came in from the person or the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,7 +224,7 @@ fn on_fault_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
 
 /// Promotes a replica; one that Sentinels watch only after a question, since they will undo it.
 fn promote(ui: &mut Ui, view: &LabView, node: String, by: &'static str) -> Vec<Order> {
-    let Some(row) = view.nodes.iter().position(|row| row.name == node) else {
+    let Some(row) = picture::index(&view.nodes, &node) else {
         return vec![(Action::Promote { node }, by)];
     };
     let primary = view.nodes[row].follows.map_or("its primary", |at| view.nodes[at].name.as_str());
@@ -415,8 +415,7 @@ fn submit_action(ui: &mut Ui, view: &LabView, mut prompt: Prompt) -> Vec<Order> 
             remember(ui, text);
             if let Some(ask) = asked(&action) {
                 if let Ask::Keys { node, .. } = &ask {
-                    let at = view.nodes.iter().position(|row| row.name == *node);
-                    ui.selected = at.unwrap_or(ui.selected);
+                    select(ui, view, node);
                 }
                 ui.look(ask);
                 return Vec::new();
@@ -429,8 +428,7 @@ fn submit_action(ui: &mut Ui, view: &LabView, mut prompt: Prompt) -> Vec<Order> 
                 Action::Promote { node } => promote(ui, view, node, "palette"),
                 Action::Redis { node, words } => {
                     // The answer comes to the console of the node.
-                    let at = view.nodes.iter().position(|row| row.name == node);
-                    ui.selected = at.unwrap_or(ui.selected);
+                    select(ui, view, &node);
                     ui.bottom = Panel::Console;
                     vec![(Action::Redis { node, words }, "palette")]
                 }
@@ -443,6 +441,10 @@ fn submit_action(ui: &mut Ui, view: &LabView, mut prompt: Prompt) -> Vec<Order> 
             Vec::new()
         }
     }
+}
+
+fn select(ui: &mut Ui, view: &LabView, node: &str) {
+    ui.selected = picture::index(&view.nodes, node).unwrap_or(ui.selected);
 }
 
 /// What an action looks at, if it is one that only looks.

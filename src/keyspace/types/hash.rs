@@ -185,11 +185,10 @@ impl FromIterator<(Blob, Blob)> for Hash {
     fn from_iter<I: IntoIterator<Item = (Blob, Blob)>>(fields: I) -> Self {
         let mut hash = Self::default();
         for (field, value) in fields {
-            if let Fields::Table(table) = &mut hash.fields {
-                hash.longest = hash.longest.max(field.len().max(value.len()) as u32);
-                table.insert(field, value);
-            } else {
-                hash.insert(&field, &value);
+            hash.note_lengths(&field, &value);
+            match &mut hash.fields {
+                Fields::Table(table) => drop(table.insert(field, value)),
+                Fields::Packed(_) => drop(hash.insert(&field, &value)),
             }
         }
         hash

@@ -253,7 +253,7 @@ impl<W: World> Lab<W> {
     }
 
     pub(super) fn on_data(&mut self, node: NodeId, data: Option<NodeData>) {
-        let Some(node) = self.nodes.iter().position(|row| row.id == node) else { return };
+        let Some(node) = self.place(node) else { return };
         // Answers come in the order of the questions.
         let mut waiting = self.looks.iter().enumerate();
         let first = waiting.find_map(|(look, row)| Some((look, row.open_place(node)?)));

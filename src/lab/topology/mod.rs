@@ -333,6 +333,19 @@ pub struct WorkloadSpec {
     pub value_bytes: usize,
 }
 
+impl Default for WorkloadSpec {
+    /// What a file says that says nothing of it.
+    fn default() -> Self {
+        Self {
+            writes_per_second: 0,
+            target: None,
+            sentinels: Vec::new(),
+            keys: 1_000,
+            value_bytes: 32,
+        }
+    }
+}
+
 /// One thing that happens: an order, a word to the reader, or an expectation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepSpec {

@@ -58,6 +58,7 @@ pub fn read_workload(
     let asks_field = table.take("sentinels");
     let asks = asks_field.as_ref().map(|asks| read_watching(Some(asks), sentinels, notes));
     table.finish(notes);
+    let default = WorkloadSpec::default();
     let rate_span = rate.map_or_else(|| field.name_span.clone(), |rate| rate.span());
     if target_field.is_none()
         && monitors.is_empty()
@@ -73,8 +74,8 @@ pub fn read_workload(
         spec: WorkloadSpec {
             writes_per_second: writes_per_second.unwrap_or_default() as u32,
             target,
-            keys: keys.unwrap_or(1_000),
-            value_bytes: value_bytes.unwrap_or(32) as usize,
+            keys: keys.unwrap_or(default.keys),
+            value_bytes: value_bytes.map_or(default.value_bytes, |bytes| bytes as usize),
             sentinels: asks.unwrap_or_default(),
         },
         rate_span,

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256};
 
 use super::{Ask, Outcome, Row};
-
 use crate::base::number::parse_i64;
 use crate::base::text::hex;
 use crate::command::CommandError;

@@ -8,8 +8,8 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use super::{diff, frame, keys, node};
-use crate::lab::LabView;
 use crate::lab::look::{Ask, Sight};
+use crate::lab::{LabView, picture};
 use crate::tui::app::Ui;
 use crate::tui::inside::Inside;
 use crate::tui::units::fit;
@@ -66,7 +66,7 @@ pub fn ttl(ms: i64) -> String {
 
 /// How the link above a node is, if something is wrong with it; else its state.
 pub fn link(view: &LabView, name: &str, ui: &Ui) -> Option<node::Said> {
-    let at = view.nodes.iter().position(|row| row.name == name)?;
+    let at = picture::index(&view.nodes, name)?;
     let row = &view.nodes[at];
     let above = row.follows?;
     let fault = node::faults(view, above, at, ui);

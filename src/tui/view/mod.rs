@@ -117,7 +117,6 @@ fn side_width(width: u16) -> u16 {
     (width / 3).clamp(44, 56)
 }
 
-/// Rows that the panel at the bottom has at least.
 /// Whether everything has its place on a screen of this size.
 pub fn is_large_enough(area: Rect) -> bool {
     area.width >= SIZE_MIN.0 && area.height >= SIZE_MIN.1
@@ -128,6 +127,7 @@ pub fn timeline_rows(view: &LabView, ui: &Ui) -> usize {
     timeline::rows(view, ui).count()
 }
 
+/// Rows that the panel at the bottom has at least.
 fn least(height: u16) -> u16 {
     (height / 3).clamp(6, 14).min(height)
 }
