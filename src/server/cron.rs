@@ -17,8 +17,8 @@ impl Server {
             // Time passes between the turns of a script, also where it is simulated.
             return self.now.mono + 1;
         }
-        if !self.unblocked.is_empty() {
-            // Let go by the end of the turn itself.
+        if !self.unblocked.is_empty() || !self.greedy.is_empty() {
+            // The former were let go by the end of the turn itself.
             return self.now.mono;
         }
         let waiter = self.waits.next_end().unwrap_or(self.next_cron);
@@ -34,6 +34,9 @@ impl Server {
         if self.scripting.is_running() {
             // The data holds half of a unit: no key may go, and no snapshot may be taken.
             return;
+        }
+        for conn in std::mem::take(&mut self.greedy) {
+            self.feed(conn, &[], out);
         }
         self.end_waits();
         self.end_pauses();

@@ -12,6 +12,9 @@ use crate::command::{Call, CommandError, ExpiryRule, flags};
 use crate::machine::{Closing, ConnId, Endpoint, LogLevel, Outbox, Output};
 use crate::resp::Limits;
 
+/// What one client may be told in one turn, unless one command says more: others wait meanwhile.
+const TURN_REPLY_BYTES: usize = 1 << 20;
+
 impl Server {
     /// A client came.
     pub(super) fn accept(
@@ -82,6 +85,12 @@ impl Server {
                 self.persistence.is_beginning() || self.while_script_runs() == Meanwhile::Wait;
             let Some(client) = self.clients.get_mut(conn) else { return position };
             if client.closing || client.blocked.is_some() || is_held {
+                return position;
+            }
+            if client.reply.len() > TURN_REPLY_BYTES && position < input.len() {
+                if !self.greedy.contains(&conn) {
+                    self.greedy.push(conn);
+                }
                 return position;
             }
             let limits = Limits {
@@ -353,4 +362,29 @@ fn is_http(name: &[u8], inline: bool) -> bool {
 /// A queued command's words as slices.
 pub(super) fn slices(words: &[crate::keyspace::Blob]) -> SmallVec<[&[u8]; 8]> {
     words.iter().map(|w| &w[..]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TURN_REPLY_BYTES;
+    use crate::machine::Input;
+    use crate::server::testing::Bench;
+
+    #[test]
+    fn who_asks_for_much_is_answered_over_several_turns_in_order() {
+        let mut bench = Bench::new(&[]);
+        let (greedy, other) = (bench.connect(), bench.connect());
+        let value = "x".repeat(600_000);
+        bench.ask(greedy, &format!("SET big {value}"));
+        let line = b"GET big\r\n".repeat(6);
+        bench.step(Input::Received { conn: greedy, data: &line });
+        bench.step(Input::Received { conn: greedy, data: b"PING\r\n" });
+        let first = bench.received(greedy);
+        assert!(first.len() < 3 * TURN_REPLY_BYTES, "{} bytes", first.len());
+        assert_eq!(bench.ask(other, "PING"), "PONG");
+        bench.advance(0);
+        let all = [first, bench.received(greedy)].concat();
+        let replies = format!("$600000\r\n{value}\r\n").repeat(6) + "+PONG\r\n";
+        assert!(all == replies.as_bytes(), "{} bytes", all.len());
+    }
 }

@@ -95,6 +95,8 @@ pub struct Server {
     changes: arranging::Changes,
     /// Clients whose wait is over: their further requests can be run.
     unblocked: Vec<ConnId>,
+    /// Clients that were answered so much in one turn that their further requests are run in the next.
+    greedy: Vec<ConnId>,
     stats: Stats,
     pubsub: pubsub::PubSub,
     watched: transaction::Watched,
@@ -160,6 +162,7 @@ impl Server {
             jobs: Jobs::default(),
             changes: arranging::Changes::default(),
             unblocked: Vec::new(),
+            greedy: Vec::new(),
             stats: Stats::default(),
             pubsub: pubsub::PubSub::default(),
             watched: transaction::Watched::default(),

@@ -19,6 +19,8 @@ pub struct Bench {
     server: Server,
     pub files: Files,
     sent: Vec<u8>,
+    /// Clients that do not listen.
+    deaf: Vec<ConnId>,
     is_over: bool,
     connections: u64,
 }
@@ -30,7 +32,8 @@ impl Bench {
     /// A server that has read these files, or has given up.
     pub fn start(config: Config, files: Files) -> Self {
         let server = Server::new(config, PORT, 1);
-        let mut bench = Self { server, files, sent: Vec::new(), is_over: false, connections: 0 };
+        let (sent, deaf) = (Vec::new(), Vec::new());
+        let mut bench = Self { server, files, sent, deaf, is_over: false, connections: 0 };
         bench.step(Input::Started);
         bench
     }
@@ -49,7 +52,14 @@ impl Bench {
         conn
     }
 
-    /// What is said, to whomever, after a client has sent this.
+    /// A new client that hears nothing.
+    pub fn connect_deaf(&mut self) -> ConnId {
+        let conn = self.connect();
+        self.deaf.push(conn);
+        conn
+    }
+
+    /// What is said, to whoever listens, after a client has sent this.
     pub fn send(&mut self, conn: ConnId, data: &[u8]) -> Vec<u8> {
         self.step(Input::Received { conn, data });
         std::mem::take(&mut self.sent)
@@ -77,6 +87,9 @@ impl Bench {
                 self.half_turn(input, &mut inputs);
             }
             self.half_turn(Input::Turn, &mut inputs);
+            if self.server.deadline().is_some_and(|deadline| deadline <= NOW.mono) {
+                inputs.push_back(Input::Tick);
+            }
             if inputs.is_empty() {
                 return;
             }
@@ -88,6 +101,7 @@ impl Bench {
         self.server.step(NOW, input, &mut out);
         for output in out.drain() {
             match output {
+                Output::Send { conn, .. } if self.deaf.contains(&conn) => {}
                 Output::Send { data, .. } => self.sent.extend_from_slice(&data),
                 Output::StartJob { id, job } => {
                     inputs.extend(self.work(job).into_iter().map(|event| Input::Job { id, event }));

@@ -58,7 +58,7 @@ fn requests(input: &[u8]) -> bool {
     let pieces = [usize::MAX, 1 + input.len() / 3].map(|size| requests_of(input, size));
     assert_eq!(pieces[0], pieces[1], "it matters how requests are cut into pieces");
     let mut bench = Bench::start(config(), Files::new());
-    let (stranger, friend) = (bench.connect(), bench.connect());
+    let (stranger, friend) = (bench.connect_deaf(), bench.connect());
     bench.send(stranger, input);
     let pong = bench.ask(friend, &[vec![b"PING"]]);
     assert_eq!(pong, [Answer::Simple("PONG".to_owned())]);

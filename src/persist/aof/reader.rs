@@ -91,8 +91,7 @@ impl Reader {
     /// The next entry; `None` until more bytes come.
     #[expect(clippy::should_implement_trait, reason = "an entry borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Entry<'_>>, AofError> {
-        if !self.begun && self.unread.len() < RDB.len() {
-            // Even the end of the file decides nothing then: no command is so short.
+        if !self.begun && self.unread.len() < RDB.len() && RDB.starts_with(&self.unread) {
             return Ok(None);
         }
         if !std::mem::replace(&mut self.begun, true) && !self.unread.starts_with(RDB) {

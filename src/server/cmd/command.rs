@@ -156,8 +156,8 @@ fn top_level() -> impl Iterator<Item = &'static Command> {
 }
 
 fn subcommands(command: &Command) -> Vec<&'static Command> {
-    let prefix = format!("{}|", command.name);
-    table::all().iter().filter(|c| c.name.starts_with(&prefix)).collect()
+    let is_of = |name: &str| name.strip_prefix(&command.name).is_some_and(|n| n.starts_with('|'));
+    table::all().iter().filter(|c| is_of(&c.name)).collect()
 }
 
 fn keys_of(words: &[&[u8]]) -> Result<Vec<FoundKey>, CommandError> {
