@@ -43,7 +43,7 @@ fn the_real_server_loads_what_is_encoded() {
     }
     let stream = StreamHead { replid: "a1".repeat(20), offset: 1234, selected_db: 5 };
     let meta = ReplicationMeta { stream: Some(stream), ..ReplicationMeta::default() };
-    let mut encoder = Encoder::new(data.snapshot(), meta);
+    let mut encoder = Encoder::new(data.snapshot(), meta, true);
     let mut rdb = Vec::new();
     while let Some(chunk) = encoder.next_chunk(usize::MAX) {
         rdb.extend_from_slice(&chunk);

@@ -50,6 +50,8 @@ pub struct Call<'a> {
     pub bulk_bytes_max: u64,
     /// Up to what size values are kept in one piece.
     pub packing: &'a Packing,
+    /// `rdbcompression`: DUMP packs long strings.
+    pub compress: bool,
 }
 
 /// A way to look at a key: its value and when it expires.

@@ -44,7 +44,7 @@ pub(super) const COMMANDS: &[Spec<Run>] = &[
 
 fn dump(call: &mut Call<'_>) -> Result<(), CommandError> {
     match call.read(call.arg(1)) {
-        Some(value) => call.reply.bulk(rdb::dump(&value)),
+        Some(value) => call.reply.bulk(rdb::dump(&value, call.compress)),
         None => call.reply.null(),
     }
     Ok(())

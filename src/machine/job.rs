@@ -95,11 +95,13 @@ impl Default for LoadOptions {
 }
 
 /// What [`Job::Save`] makes of a snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaveForm {
     /// An RDB.
-    #[default]
-    Rdb,
+    Rdb {
+        /// Whether long strings are packed (directive `rdbcompression`).
+        compress: bool,
+    },
     /// The commands that make the same data.
     Commands,
 }

@@ -25,7 +25,7 @@ impl Encoder {
     /// Encodes `snapshot`; `meta` goes into an RDB's header.
     pub fn new(snapshot: Snapshot, meta: ReplicationMeta, form: SaveForm) -> Self {
         match form {
-            SaveForm::Rdb => Self::Rdb(rdb::Encoder::new(snapshot, meta)),
+            SaveForm::Rdb { compress } => Self::Rdb(rdb::Encoder::new(snapshot, meta, compress)),
             SaveForm::Commands => Self::Commands(aof::Encoder::new(snapshot)),
         }
     }

@@ -439,7 +439,7 @@ impl Server {
 
     /// DEBUG RELOAD: the data goes through a snapshot and back, while everybody waits.
     pub(super) fn reload(&mut self, out: &mut Outbox) -> Result<(), CommandError> {
-        let mut encoder = Encoder::new(self.keyspace.snapshot(), self.replication_meta());
+        let mut encoder = Encoder::new(self.keyspace.snapshot(), self.replication_meta(), true);
         let mut decoder = Decoder::with(&self.load_options(None));
         let mut file = BytesMut::new();
         let fail = |error: RdbError| {

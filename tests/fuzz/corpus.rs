@@ -73,7 +73,8 @@ fn payloads(snapshots: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let mut decoder = Decoder::new(None);
         decoder.feed(snapshot).expect("a good snapshot");
         let data = decoder.finish().expect("a whole snapshot").keyspace;
-        payloads.extend(data.iter().flat_map(|db| db.iter().map(|(_, v, _)| dump(v).to_vec())));
+        payloads
+            .extend(data.iter().flat_map(|db| db.iter().map(|(_, v, _)| dump(v, true).to_vec())));
     }
     payloads
 }

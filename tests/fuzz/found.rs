@@ -12,7 +12,7 @@ pub fn inputs() -> Vec<(&'static str, Vec<u8>)> {
         // What was left of it was too short to be told from the beginning of a snapshot.
         ("aof-base", b"#\n$6\n".to_vec()),
         // All of them were answered in one turn.
-        ("requests", many("COMMAND\n", 400)),
+        ("requests", [many("SETRANGE k 200000 x\n", 1), many("GET k\n", 100)].concat()),
         // Not written at all, and written so that it could not be read.
         ("redis.conf", b"latency-tracking-info-percentiles\n".to_vec()),
         ("redis.conf", b"bind \"\\\"\\n\\\"c\"\n".to_vec()),

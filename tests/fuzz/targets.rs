@@ -111,7 +111,7 @@ fn snapshot(input: &[u8]) -> bool {
     let told = |data: &Result<_, RdbError>| data.as_ref().map(digest).map_err(Clone::clone);
     assert_eq!(told(&data), told(&decode(1 + input.len() / 3)), "in pieces");
     let Ok(data) = data else { return false };
-    let mut encoder = Encoder::new(data.snapshot(), ReplicationMeta::default());
+    let mut encoder = Encoder::new(data.snapshot(), ReplicationMeta::default(), true);
     let mut decoder = Decoder::new(None);
     while let Some(chunk) = encoder.next_chunk(5) {
         decoder.feed(&chunk).expect("what is written can be read");

@@ -16,7 +16,7 @@ const JOB: JobId = JobId(1);
 
 fn save_to(target: SaveTarget) -> Job {
     let (snapshot, meta) = (Snapshot::default(), ReplicationMeta::default());
-    Job::Save { snapshot, form: SaveForm::Rdb, meta, target, key_delay_us: 0 }
+    Job::Save { snapshot, form: SaveForm::Rdb { compress: true }, meta, target, key_delay_us: 0 }
 }
 
 fn file(name: &str) -> String {

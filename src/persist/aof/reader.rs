@@ -238,7 +238,7 @@ mod tests {
     fn snapshot() -> Vec<u8> {
         let mut data = Keyspace::default();
         data.db_mut(0).set(b"k", Value::from("v"));
-        let mut encoder = Encoder::new(data.snapshot(), ReplicationMeta::default());
+        let mut encoder = Encoder::new(data.snapshot(), ReplicationMeta::default(), true);
         std::iter::from_fn(|| encoder.next_chunk(9)).flatten().collect()
     }
 

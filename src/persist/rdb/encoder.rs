@@ -1,9 +1,9 @@
 //! A snapshot as RDB, chunk by chunk.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
 use super::format::{MAGIC, REDIS_VERSION, VERSION_WRITTEN, opcode, value_type};
-use super::output::{put_integer, put_length, put_string};
+use super::output::Writer;
 use super::stream;
 use crate::base::crc64::Crc64;
 use crate::keyspace::{Blob, Snapshot, Value};
@@ -17,7 +17,7 @@ const CHUNK_BYTES_MAX: usize = 64 << 10;
 pub struct Encoder {
     snapshot: Snapshot,
     place: Place,
-    out: BytesMut,
+    out: Writer,
     /// Of the chunks given out.
     crc: Crc64,
     keys: u64,
@@ -36,10 +36,12 @@ enum Place {
 }
 
 impl Encoder {
-    /// Encodes `snapshot`, with `meta` in the header.
+    /// Encodes `snapshot`, with `meta` in the header. With `compress`, long strings are packed
+    /// (directive `rdbcompression`).
     #[expect(clippy::needless_pass_by_value, reason = "a meta is made for one encoder")]
-    pub fn new(snapshot: Snapshot, meta: ReplicationMeta) -> Self {
-        let mut out = BytesMut::with_capacity(CHUNK_BYTES_MAX);
+    pub fn new(snapshot: Snapshot, meta: ReplicationMeta, compress: bool) -> Self {
+        let mut out = Writer::new(compress);
+        out.bytes.reserve(CHUNK_BYTES_MAX);
         put_header(&mut out, &meta);
         Self { snapshot, place: Place::Start { db: 0 }, out, crc: Crc64::new(), keys: 0, bytes: 0 }
     }
@@ -48,17 +50,17 @@ impl Encoder {
     /// `None` when all has been given.
     pub fn next_chunk(&mut self, keys_max: usize) -> Option<Bytes> {
         let enough = self.keys.saturating_add(keys_max.max(1) as u64);
-        while self.out.len() < CHUNK_BYTES_MAX && self.keys < enough {
+        while self.out.bytes.len() < CHUNK_BYTES_MAX && self.keys < enough {
             match self.place {
                 Place::Start { db } => self.start_db(db),
                 Place::Middle { db, part, key } => self.put_keys(db, part, key, enough),
                 Place::End => break,
             }
         }
-        if self.out.is_empty() {
+        if self.out.bytes.is_empty() {
             return None;
         }
-        let chunk = self.out.split_to(self.out.len().min(CHUNK_BYTES_MAX)).freeze();
+        let chunk = self.out.bytes.split_to(self.out.bytes.len().min(CHUNK_BYTES_MAX)).freeze();
         self.crc.update(&chunk);
         self.bytes += chunk.len() as u64;
         Some(chunk)
@@ -85,18 +87,18 @@ impl Encoder {
             self.place = Place::Start { db: db + 1 };
             return;
         }
-        self.out.put_u8(opcode::SELECT_DB);
-        put_length(&mut self.out, db);
-        self.out.put_u8(opcode::RESIZE_DB);
-        put_length(&mut self.out, data.len());
-        put_length(&mut self.out, data.expiring_len());
+        self.out.bytes.put_u8(opcode::SELECT_DB);
+        self.out.length(db);
+        self.out.bytes.put_u8(opcode::RESIZE_DB);
+        self.out.length(data.len());
+        self.out.length(data.expiring_len());
         self.place = Place::Middle { db, part: 0, key: 0 };
     }
 
     /// Puts keys of a part, as many as the chunk takes, and lets go of the part after the last.
     fn put_keys(&mut self, db: usize, part: usize, mut key: usize, enough: u64) {
         let mut entries = self.snapshot.db(db).part(part).skip(key);
-        while self.out.len() < CHUNK_BYTES_MAX && self.keys < enough {
+        while self.out.bytes.len() < CHUNK_BYTES_MAX && self.keys < enough {
             let Some((name, value, expiry)) = entries.next() else {
                 drop(entries);
                 self.snapshot.let_go_of(db, part);
@@ -115,28 +117,28 @@ impl Encoder {
     }
 
     fn put_end(&mut self) {
-        self.out.put_u8(opcode::EOF);
+        self.out.bytes.put_u8(opcode::EOF);
         let mut crc = self.crc.clone();
-        crc.update(&self.out);
-        self.out.put_u64_le(crc.value());
+        crc.update(&self.out.bytes);
+        self.out.bytes.put_u64_le(crc.value());
     }
 }
 
-fn put_entry(out: &mut BytesMut, key: &Blob, value: &Value, expiry: Option<i64>) {
+fn put_entry(out: &mut Writer, key: &Blob, value: &Value, expiry: Option<i64>) {
     if let Some(at) = expiry {
-        out.put_u8(opcode::EXPIRY_MS);
-        out.put_i64_le(at);
+        out.bytes.put_u8(opcode::EXPIRY_MS);
+        out.bytes.put_i64_le(at);
     }
-    out.put_u8(type_of(value));
-    put_string(out, key);
+    out.bytes.put_u8(type_of(value));
+    out.string(key);
     put_value(out, value);
 }
 
 /// Bytes that a value takes in a snapshot, without its type and key.
-pub fn serialized_len(value: &Value) -> usize {
-    let mut out = BytesMut::new();
+pub fn serialized_len(value: &Value, compress: bool) -> usize {
+    let mut out = Writer::new(compress);
     put_value(&mut out, value);
-    out.len()
+    out.bytes.len()
 }
 
 pub(super) fn type_of(value: &Value) -> u8 {
@@ -150,40 +152,40 @@ pub(super) fn type_of(value: &Value) -> u8 {
     }
 }
 
-pub(super) fn put_value(out: &mut BytesMut, value: &Value) {
+pub(super) fn put_value(out: &mut Writer, value: &Value) {
     match value {
-        Value::Str(bytes) | Value::Raw(bytes) => put_string(out, bytes),
-        Value::Int(n) => put_integer(out, *n),
+        Value::Str(bytes) | Value::Raw(bytes) => out.string(bytes),
+        Value::Int(n) => out.integer(*n),
         Value::List(list) => {
-            put_length(out, list.len());
-            list.iter().for_each(|item| put_string(out, item));
+            out.length(list.len());
+            list.iter().for_each(|item| out.string(item));
         }
         Value::Set(set) => {
-            put_length(out, set.len());
-            set.iter().for_each(|member| put_string(out, member));
+            out.length(set.len());
+            set.iter().for_each(|member| out.string(member));
         }
         Value::Hash(hash) => {
-            put_length(out, hash.len());
+            out.length(hash.len());
             for (field, value) in hash.iter() {
-                put_string(out, field);
-                put_string(out, value);
+                out.string(field);
+                out.string(value);
             }
         }
         Value::Zset(zset) => {
-            put_length(out, zset.len());
+            out.length(zset.len());
             // Highest first, as Redis writes them: a reader then adds each at its list's head.
             for (member, score) in zset.in_order().into_iter().rev() {
-                put_string(out, member);
-                out.put_f64_le(score);
+                out.string(member);
+                out.bytes.put_f64_le(score);
             }
         }
         Value::Stream(stream) => stream::put(out, stream),
     }
 }
 
-fn put_header(out: &mut BytesMut, meta: &ReplicationMeta) {
-    out.extend_from_slice(MAGIC);
-    out.extend_from_slice(format!("{VERSION_WRITTEN:04}").as_bytes());
+fn put_header(out: &mut Writer, meta: &ReplicationMeta) {
+    out.bytes.extend_from_slice(MAGIC);
+    out.bytes.extend_from_slice(format!("{VERSION_WRITTEN:04}").as_bytes());
     put_aux(out, "redis-ver", REDIS_VERSION);
     put_aux(out, "redis-bits", "64");
     put_aux(out, "ctime", &meta.ctime_s.to_string());
@@ -196,8 +198,8 @@ fn put_header(out: &mut BytesMut, meta: &ReplicationMeta) {
     put_aux(out, "aof-base", if meta.is_aof_base { "1" } else { "0" });
 }
 
-fn put_aux(out: &mut BytesMut, name: &str, value: &str) {
-    out.put_u8(opcode::AUX);
-    put_string(out, name.as_bytes());
-    put_string(out, value.as_bytes());
+fn put_aux(out: &mut Writer, name: &str, value: &str) {
+    out.bytes.put_u8(opcode::AUX);
+    out.string(name.as_bytes());
+    out.string(value.as_bytes());
 }

@@ -30,7 +30,6 @@
 //! # Differences from Redis
 //!
 //! - Bytes after the end are an error, Redis ignores them.
-//! - Strings are written uncompressed.
 //! - Function libraries are read over, since there are no functions to load them into.
 //! - Zipmaps (Redis before 2.6) and modules are refused by name.
 

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::encoder::{put_value, type_of};
 use super::format::{MAGIC, VERSION_WRITTEN, opcode};
-use super::output::put_string;
+use super::output::Writer;
 use super::{Decoder, RdbError, Reason};
 use crate::base::crc64::Crc64;
 use crate::keyspace::Value;
@@ -28,11 +28,12 @@ pub enum PayloadError {
     Content(#[from] RdbError),
 }
 
-/// A value as bytes.
-pub fn dump(value: &Value) -> Bytes {
-    let mut out = BytesMut::new();
-    out.put_u8(type_of(value));
+/// A value as bytes. With `compress`, long strings are packed (directive `rdbcompression`).
+pub fn dump(value: &Value, compress: bool) -> Bytes {
+    let mut out = Writer::new(compress);
+    out.bytes.put_u8(type_of(value));
     put_value(&mut out, value);
+    let mut out = out.bytes;
     out.put_u16_le(VERSION_WRITTEN as u16);
     out.put_u64_le(checksum(&out));
     out.freeze()
@@ -68,7 +69,8 @@ fn value_in(content: &[u8], version: u32, packing: Packing) -> Result<Value, Rdb
     let mut rdb = BytesMut::from(&MAGIC[..]);
     rdb.extend_from_slice(format!("{version:04}").as_bytes());
     rdb.put_u8(number);
-    put_string(&mut rdb, KEY);
+    rdb.put_u8(KEY.len() as u8);
+    rdb.extend_from_slice(KEY);
     rdb.extend_from_slice(value);
     rdb.put_u8(opcode::EOF);
     rdb.put_bytes(0, CHECKSUM_BYTES);
@@ -97,7 +99,7 @@ mod tests {
     fn a_value_comes_back_unless_a_byte_is_changed() {
         let list: List = ["a", "12", ""].iter().map(|item| item.as_bytes().into()).collect();
         for value in [Value::from("12"), Value::from("text"), list.into_value()] {
-            let payload = dump(&value);
+            let payload = dump(&value, true);
             assert_eq!(restored(&payload), Ok(value));
             for index in 0..payload.len() {
                 let mut bytes = payload.to_vec();

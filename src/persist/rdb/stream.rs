@@ -13,57 +13,57 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 use super::error::Reason;
 use super::input::{Reader, Stop};
-use super::output::{put_length, put_string};
+use super::output::Writer;
 use crate::keyspace::Blob;
 use crate::keyspace::types::stream::{Group, Pending};
 use crate::keyspace::types::{Stream, StreamId};
 
 /// As 7.0 writes it.
-pub(super) fn put(out: &mut BytesMut, stream: &Stream) {
+pub(super) fn put(out: &mut Writer, stream: &Stream) {
     let blocks = stream.blocks();
-    put_length(out, blocks.len());
+    out.length(blocks.len());
     for (first, bytes) in blocks {
-        put_string(out, &first.to_bytes());
-        put_string(out, bytes);
+        out.string(&first.to_bytes());
+        out.string(bytes);
     }
-    put_length(out, stream.len());
+    out.length(stream.len());
     put_id(out, stream.last_id);
     put_id(out, stream.first_id());
     put_id(out, stream.max_deleted_id);
-    put_length(out, stream.entries_added as usize);
+    out.length(stream.entries_added as usize);
     let groups = stream.groups();
-    put_length(out, groups.len());
+    out.length(groups.len());
     for (name, group) in groups {
-        put_string(out, name);
+        out.string(name);
         put_group(out, group);
     }
 }
 
-fn put_group(out: &mut BytesMut, group: &Group) {
+fn put_group(out: &mut Writer, group: &Group) {
     put_id(out, group.last_id);
-    put_length(out, group.entries_read.unwrap_or(u64::MAX) as usize);
-    put_length(out, group.pending().len());
+    out.length(group.entries_read.unwrap_or(u64::MAX) as usize);
+    out.length(group.pending().len());
     for (id, pending) in group.pending() {
-        out.extend_from_slice(&id.to_bytes());
-        out.put_i64_le(pending.delivered_at);
-        put_length(out, pending.deliveries as usize);
+        out.bytes.extend_from_slice(&id.to_bytes());
+        out.bytes.put_i64_le(pending.delivered_at);
+        out.length(pending.deliveries as usize);
     }
-    put_length(out, group.consumers().len());
+    out.length(group.consumers().len());
     for (name, consumer) in group.consumers() {
-        put_string(out, name);
-        out.put_i64_le(consumer.seen_at);
-        put_length(out, consumer.pending().len());
-        consumer.pending().iter().for_each(|id| out.extend_from_slice(&id.to_bytes()));
+        out.string(name);
+        out.bytes.put_i64_le(consumer.seen_at);
+        out.length(consumer.pending().len());
+        consumer.pending().iter().for_each(|id| out.bytes.extend_from_slice(&id.to_bytes()));
     }
 }
 
-fn put_id(out: &mut BytesMut, id: StreamId) {
-    put_length(out, id.ms as usize);
-    put_length(out, id.seq as usize);
+fn put_id(out: &mut Writer, id: StreamId) {
+    out.length(id.ms as usize);
+    out.length(id.seq as usize);
 }
 
 /// Which Redis wrote it.
@@ -305,9 +305,9 @@ mod tests {
     }
 
     fn written(stream: &Stream) -> Vec<u8> {
-        let mut out = BytesMut::new();
+        let mut out = Writer::default();
         put(&mut out, stream);
-        out.to_vec()
+        out.bytes.to_vec()
     }
 
     #[test]

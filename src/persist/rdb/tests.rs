@@ -10,7 +10,7 @@ use crate::keyspace::{Blob, Keyspace, Value, digest};
 use crate::machine::{Loaded, ReplicationMeta, StreamHead};
 
 fn encode(data: &Keyspace, keys_max: usize) -> Vec<u8> {
-    let mut encoder = Encoder::new(data.snapshot(), meta());
+    let mut encoder = Encoder::new(data.snapshot(), meta(), true);
     let mut bytes = Vec::new();
     while let Some(chunk) = encoder.next_chunk(keys_max) {
         bytes.extend_from_slice(&chunk);
@@ -118,12 +118,12 @@ fn a_chunk_ends_after_the_keys_asked_for_or_64_kb() {
     for n in 0..100 {
         data.db_mut(0).set(format!("key:{n}").as_bytes(), Value::from(&*"x".repeat(3000)));
     }
-    let mut encoder = Encoder::new(data.snapshot(), meta());
+    let mut encoder = Encoder::new(data.snapshot(), meta(), true);
     for keys in 1..=100 {
         encoder.next_chunk(1).unwrap();
         assert_eq!(encoder.keys(), keys);
     }
-    let mut encoder = Encoder::new(data.snapshot(), meta());
+    let mut encoder = Encoder::new(data.snapshot(), meta(), true);
     while let Some(chunk) = encoder.next_chunk(usize::MAX) {
         assert!(chunk.len() <= 64 << 10);
     }

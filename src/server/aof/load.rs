@@ -397,9 +397,8 @@ impl Server {
             *db = selected.filter(|n| *n < self.config.databases).unwrap_or(*db);
             return Ok(());
         }
-        let command = self.config.renames.find(words);
-        let command = command.map_err(|_| String::from_utf8_lossy(name).into_owned())?;
-        match command.run {
+        let unknown = |_| String::from_utf8_lossy(name).into_owned();
+        match self.config.renames.find(words).map_err(unknown)?.run {
             Run::Data(run) => {
                 let mut reply = Reply::default();
                 self.effect.reset();
@@ -417,6 +416,7 @@ impl Server {
                     ready: None,
                     bulk_bytes_max: u64::MAX,
                     packing: &self.config.packing,
+                    compress: self.config.rdbcompression,
                 });
             }
             Run::Server(run) => {
@@ -562,7 +562,7 @@ impl Server {
         }
         let mut meta = self.replication_meta();
         (meta.stream, meta.is_aof_base) = (None, true);
-        let mut encoder = Encoder::new(self.keyspace.snapshot(), meta);
+        let mut encoder = Encoder::new(self.keyspace.snapshot(), meta, false);
         std::iter::from_fn(|| encoder.next_chunk(usize::MAX)).flatten().collect()
     }
 

@@ -261,7 +261,11 @@ impl Server {
         (meta.stream, meta.is_aof_base) = (None, true);
         Job::Save {
             snapshot: self.keyspace.snapshot(),
-            form: if self.config.aof_use_rdb_preamble { SaveForm::Rdb } else { SaveForm::Commands },
+            form: if self.config.aof_use_rdb_preamble {
+                SaveForm::Rdb { compress: self.config.rdbcompression }
+            } else {
+                SaveForm::Commands
+            },
             meta,
             target: SaveTarget::File(self.temporary_base()),
             key_delay_us: self.config.rdb_key_save_delay,

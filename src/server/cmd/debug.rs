@@ -179,7 +179,7 @@ fn reload(server: &mut Server, options: &[&[u8]], out: &mut Outbox) -> Answer {
 fn object(server: &mut Server, ask: &Ask<'_>, key: &[u8]) -> Answer {
     let db = server.client(ask).map_or(0, |c| c.db);
     let value = server.keyspace.db(db).get(key).ok_or(CommandError::NO_SUCH_KEY)?;
-    let (encoding, bytes) = (value.encoding(), serialized_len(value));
+    let (encoding, bytes) = (value.encoding(), serialized_len(value, server.config.rdbcompression));
     let clock = server.now.wall_s() & 0x00ff_ffff;
     server.reply(ask).simple(&format!(
         "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{bytes} lru:{clock} \

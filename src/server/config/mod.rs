@@ -119,6 +119,8 @@ pub struct Config {
     pub shutdown_timeout: u64,
     /// `shutdown-on-sigterm`: `default`, or words of SHUTDOWN.
     pub shutdown_on_sigterm: String,
+    /// `rdbcompression`
+    pub rdbcompression: bool,
     /// `rdb-key-save-delay`, microseconds.
     pub rdb_key_save_delay: u64,
     /// `key-load-delay`, microseconds.
@@ -263,6 +265,7 @@ impl Default for Config {
             },
             shutdown_timeout: 10,
             shutdown_on_sigterm: "default".to_owned(),
+            rdbcompression: true,
             rdb_key_save_delay: 0,
             key_load_delay: 0,
             stop_writes_on_bgsave_error: true,

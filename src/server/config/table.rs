@@ -395,7 +395,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("rdb-key-save-delay", Kind::Number(0, INT), "0").hidden().at(at!(rdb_key_save_delay)),
     row("rdb-save-incremental-fsync", Kind::YesNo, "yes"),
     row("rdbchecksum", Kind::YesNo, "yes").fixed(),
-    row("rdbcompression", Kind::YesNo, "yes"),
+    row("rdbcompression", Kind::YesNo, "yes").at(at!(rdbcompression)),
     row("repl-backlog-size", Kind::Memory(1, MAX), "1048576").at(at!(repl_backlog_size)),
     row("repl-backlog-ttl", Kind::Number(0, MAX), "3600").at(at!(repl_backlog_ttl)),
     row("repl-disable-tcp-nodelay", Kind::YesNo, "no"),

@@ -145,7 +145,7 @@ impl Server {
     pub(in crate::server) fn save_job(&self, target: SaveTarget) -> Job {
         Job::Save {
             snapshot: self.keyspace.snapshot(),
-            form: SaveForm::Rdb,
+            form: SaveForm::Rdb { compress: self.config.rdbcompression },
             meta: self.replication_meta(),
             target,
             key_delay_us: self.config.rdb_key_save_delay,

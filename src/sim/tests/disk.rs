@@ -17,7 +17,13 @@ fn save(_: &mut Tiny, _: Now, input: Input<'_>, out: &mut Outbox) {
         Input::Started => {
             let target = SaveTarget::File("temp.rdb".to_owned());
             let (snapshot, meta) = (Snapshot::default(), ReplicationMeta::default());
-            let job = Job::Save { snapshot, form: SaveForm::Rdb, meta, target, key_delay_us: 0 };
+            let job = Job::Save {
+                snapshot,
+                form: SaveForm::Rdb { compress: true },
+                meta,
+                target,
+                key_delay_us: 0,
+            };
             out.push(Output::StartJob { id: JobId(1), job });
         }
         Input::Job { id: JobId(1), event: JobEvent::Done(_) } => {
