@@ -7,7 +7,7 @@ use crate::command::options::{
     count_at_least, count_to_pop, range_in, score, several_keys, timeout_ms,
 };
 use crate::command::{Call, CommandError, event};
-use crate::keyspace::types::Zset;
+use crate::keyspace::types::{Packing, Zset};
 use crate::keyspace::{Blob, Kind};
 
 /// The options of ZADD.
@@ -77,11 +77,17 @@ impl Options {
         Err(CommandError::fixed(text))
     }
 
-    fn apply(self, zset: &mut Zset, member: &[u8], given: f64) -> Result<Outcome, CommandError> {
+    fn apply(
+        self,
+        zset: &mut Zset,
+        (given, member): (f64, &[u8]),
+        packing: &Packing,
+    ) -> Result<Outcome, CommandError> {
         let Some(old) = zset.score(member) else {
             if self.only_there {
                 return Ok(Outcome::Refused);
             }
+            zset.make_room(member, packing);
             zset.insert(Blob::from(member), given);
             return Ok(Outcome::Added(given));
         };
@@ -112,8 +118,9 @@ fn add(call: &mut Call<'_>, options: Options, first: usize) -> Result<(), Comman
     options.check(words.len() / 2)?;
     let pairs = words.chunks_exact(2).map(|pair| Some((score(pair[0])?, pair[1])));
     let pairs: Vec<_> = pairs.collect::<Option<_>>().ok_or(CommandError::NOT_A_FLOAT)?;
+    let packing = call.packing;
     let outcomes: Vec<_> = call.edit_or_create(key, |zset: &mut Zset| {
-        pairs.iter().map(|(score, member)| options.apply(zset, member, *score)).collect()
+        pairs.iter().map(|pair| options.apply(zset, *pair, packing)).collect()
     })?;
     let (mut added, mut changed, mut last) = (0, 0, None);
     let mut refusal = Ok(());

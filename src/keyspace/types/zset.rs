@@ -72,6 +72,13 @@ impl Zset {
         old
     }
 
+    /// Before a member is added that makes it too large for one piece: only one that is not in one
+    /// piece keeps a negative zero.
+    pub fn make_room(&mut self, member: &[u8], packing: &Packing) {
+        self.spread |=
+            self.len() >= packing.zset_members_max || member.len() > packing.zset_bytes_max;
+    }
+
     /// Removes a member and returns its score.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let (_, score) = self.scores.remove(member, false)?;
@@ -222,5 +229,18 @@ mod tests {
         zset.spread();
         zset.remove(b"128");
         assert_eq!(zset.encoding(), "skiplist");
+    }
+
+    #[test]
+    fn the_member_that_is_too_much_for_one_piece_may_have_a_negative_zero() {
+        let packing = Packing { zset_members_max: 1, ..Packing::default() };
+        let mut zset = Zset::default();
+        for name in [1, 2] {
+            let member = member(name);
+            zset.make_room(&member, &packing);
+            zset.insert(member, -0.0);
+        }
+        let is_negative = |name| zset.score(&member(name)).map(f64::is_sign_negative);
+        assert_eq!([1, 2].map(is_negative), [Some(false), Some(true)]);
     }
 }
