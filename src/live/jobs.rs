@@ -72,6 +72,7 @@ impl Jobs {
             post: self.post.clone(),
             ready: Arc::clone(&self.ready),
             keys_done: 0,
+            overslept: Duration::ZERO,
             last_progress: Instant::now(),
             bytes_told: 0,
         };
@@ -285,6 +286,8 @@ struct Work {
     post: mpsc::Sender<(JobId, JobEvent)>,
     ready: Arc<Ready>,
     keys_done: u64,
+    /// A thread wakes later than it wants to: by how much in all.
+    overslept: Duration,
     last_progress: Instant,
     /// Bytes at the last report.
     bytes_told: u64,
@@ -459,12 +462,14 @@ impl Work {
         self.keys_done = keys;
         thread::yield_now();
         let wait = delay.saturating_mul(keys_now.try_into().unwrap_or(u32::MAX));
+        let began = Instant::now();
         let state = self.desk.lock();
         let (state, _) = self
             .desk
             .changed
-            .wait_timeout_while(state, wait, |state| !state.cancelled)
+            .wait_timeout_while(state, wait.saturating_sub(self.overslept), |s| !s.cancelled)
             .unwrap_or_else(PoisonError::into_inner);
+        self.overslept = (self.overslept + began.elapsed()).saturating_sub(wait);
         if state.cancelled { Err(Stopped::Cancelled) } else { Ok(()) }
     }
 
