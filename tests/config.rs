@@ -218,6 +218,11 @@ fn a_file_is_read_or_refused_as_there() {
         ("replicaof 127.0.0.1\n", &[]),
         ("appenddirname a/b\n", &[]),
         ("unixsocketperm 888\n", &[]),
+        ("user\n", &[]),
+        ("hz 20\nuser default foo\n", &[]),
+        ("user default on nopass <x ~* &* +@all\n", &[]),
+        ("user default on #ABC ~* &* +@all\n", &[]),
+        ("user default on nopass ~* &* +@all\nuser default on nopass ~* &* +@all\n", &[]),
     ] {
         let [ours, real] = [Kind::Ours, Kind::Real].map(|kind| read(kind, file, words));
         match (&ours, &real) {
@@ -280,6 +285,112 @@ fn what_is_written_back_keeps_what_a_person_wrote_and_both_read_it_alike() {
     let again = read(Kind::Ours, &written, &[]);
     assert_eq!(again, read(Kind::Real, &written, &[]), "{written}");
     assert_eq!(again, Ok(get(&mut client, &["*"])));
+}
+
+/// What somebody sees of the user whom this file declares, and what is written back of it.
+fn user_of(kind: Kind, file: &str) -> (Vec<Answer>, Vec<String>) {
+    let program = Program::server_of(kind, file, &[]).expect("a server");
+    let mut client = program.client();
+    let lines = [
+        "PING",
+        "AUTH wrong",
+        "AUTH default wrong",
+        "AUTH two",
+        "HELLO 2",
+        "AUTH abc",
+        "AUTH a",
+        "ACL LIST",
+        "ACL GETUSER default",
+        "CONFIG GET requirepass",
+        "CONFIG REWRITE",
+        "CONFIG SET requirepass x",
+        "ACL LIST",
+        "RESET",
+        "PING",
+        "AUTH x",
+    ];
+    let answers = lines.map(|line| match client.call(&line.split(' ').collect::<Vec<_>>()) {
+        // Connections are counted as they come.
+        Answer::Array(words) if line.starts_with("HELLO") => Answer::Int(words.len() as i64),
+        answer => answer,
+    });
+    let written = std::fs::read_to_string(program.dir().join("redis.conf")).expect("a file");
+    let users = written.lines().filter(|line| line.starts_with("user "));
+    (answers.to_vec(), users.map(str::to_owned).collect())
+}
+
+#[test]
+fn the_user_whom_a_file_declares_is_let_in_and_shown_as_there() {
+    let hash = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb";
+    for file in [
+        "",
+        "requirepass abc\n",
+        "user default on nopass sanitize-payload ~* &* +@all\n",
+        &format!("user default on #{hash} ~* &* +@all\n"),
+        "USER default on >one >two >a ~* &* +@all\n",
+        "user default on >a ~* &* +@all\nrequirepass abc\n",
+        "requirepass abc\nuser default on >a ~* &* +@all\n",
+        "requirepass abc\nuser default nopass allkeys allchannels allcommands on\n",
+        "user default reset off nopass >a >two <a on skip-sanitize-payload ~* &* +@ALL\n",
+        "user default on resetpass ~* &* +@all\n",
+    ] {
+        assert_eq!(user_of(Kind::Ours, file), user_of(Kind::Real, file), "{file}");
+    }
+}
+
+#[test]
+fn a_user_who_may_not_do_everything_is_refused_with_its_line() {
+    for line in [
+        "user bob on nopass ~* &* +@all",
+        "user default on nopass ~* &*",
+        "user default off nopass ~* &* +@all",
+        "user default on nopass ~* &* +@all -debug",
+    ] {
+        let refusal = read(Kind::Ours, &format!("hz 20\n{line}\n"), &[]).expect_err("a refusal");
+        let reason = format!("line 2\n>>> '{line}'\nonly the user 'default' with everything");
+        assert!(refusal.contains(&reason), "{refusal}");
+    }
+}
+
+#[test]
+fn the_rules_of_the_user_are_changed_as_there() {
+    let [ours, real] = &pair();
+    let [mut ours, mut real] = [ours.client(), real.client()];
+    for line in [
+        "ACL SETUSER default >secret",
+        "PING",
+        "ACL LIST",
+        "CONFIG GET requirepass",
+        "AUTH wrong",
+        "AUTH secret",
+        "ACL SETUSER default",
+        "ACL SETUSER default on <nosuch",
+        "ACL SETUSER default #zz",
+        "ACL SETUSER default >a foo >c",
+        "ACL LIST",
+        "ACL SETUSER",
+        "ACL SETUSER default resetpass >b >c <b allkeys allchannels allcommands",
+        "ACL LIST",
+        "CONFIG SET requirepass zz",
+        "ACL GETUSER default",
+        "ACL SETUSER default nopass",
+        "CONFIG SET requirepass zz",
+        "CONFIG GET requirepass",
+        "ACL LIST",
+        "ACL SETUSER default reset on >p >q ~* &* +@all",
+        "ACL LIST",
+        "CONFIG SET requirepass yy",
+        "ACL LIST",
+        "ACL GETUSER nosuch",
+        "RESET",
+        "PING",
+        "AUTH zz",
+        "AUTH yy",
+        "PING",
+    ] {
+        let words: Vec<_> = line.split(' ').collect();
+        assert_eq!(ours.call(&words), real.call(&words), "{line}");
+    }
 }
 
 #[test]

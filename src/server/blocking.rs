@@ -39,7 +39,7 @@ pub enum Blocked {
     Shutdown,
     /// EVAL: the script to end.
     Script,
-    /// DEBUG LOADAOF: the log to be read.
+    /// DEBUG LOADAOF, DEBUG RELOAD: the log or the snapshot to be read.
     Loading,
     /// CLIENT PAUSE or FAILOVER: its next request is run when the pause ends.
     Paused,

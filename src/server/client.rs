@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::config::DefaultUser;
 use crate::machine::{ConnId, Endpoint, Millis, Now};
 use crate::repl::Announced;
 use crate::resp::{Reply, Request};
@@ -46,7 +47,7 @@ pub struct Client {
     pub kind: ClientKind,
     /// Selected database.
     pub db: usize,
-    /// Whether it may do anything but authenticate.
+    /// Whether it said who it is, or nobody had to when it came.
     pub authenticated: bool,
     /// Bytes that are not understood yet.
     pub input: Vec<u8>,
@@ -95,6 +96,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Whether it may do nothing before it says who it is.
+    pub fn must_log_in(&self, user: &DefaultUser) -> bool {
+        !self.authenticated && !user.is_open()
+    }
+
     /// Bytes accounted to it.
     pub fn memory_bytes(&self) -> usize {
         let queued =

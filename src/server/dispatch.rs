@@ -37,7 +37,7 @@ impl Server {
             out.push(Output::Close { conn, how: Closing::Flush });
             return;
         }
-        let open = self.config.requirepass.is_empty();
+        let open = self.config.user.is_open();
         self.clients.add(self.now, conn, peer, local).authenticated = open;
     }
 
@@ -99,7 +99,7 @@ impl Server {
                 } else {
                     self.config.proto_max_bulk_len
                 },
-                unauthenticated: !client.authenticated,
+                unauthenticated: client.must_log_in(&self.config.user),
                 ..Limits::default()
             };
             let mut request = std::mem::take(&mut client.request);
@@ -298,7 +298,7 @@ impl Server {
         let effective = effective_flags(command, client.transaction.as_ref());
         let is_write = effective & flags::WRITE != 0;
         let from_primary = client.kind == ClientKind::Primary;
-        if !client.authenticated && !command.is(flags::NO_AUTH) {
+        if client.must_log_in(&self.config.user) && !command.is(flags::NO_AUTH) {
             return Err(CommandError::fixed("NOAUTH Authentication required."));
         }
         if self.while_script_runs() == Meanwhile::Busy && !command.is(flags::ALLOW_BUSY) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Server;
+use super::reload::Reload;
 use super::replication::Sending;
 use crate::machine::{Job, JobEvent, JobId, JobOutcome, Outbox, Output};
 
@@ -11,6 +12,8 @@ use crate::machine::{Job, JobEvent, JobId, JobOutcome, Outbox, Output};
 pub enum Work {
     /// Loading what this node had when it last ended.
     LoadAtStart,
+    /// Loading the snapshot file once more.
+    Reload(Reload),
     /// Reading the log of commands at the start.
     LoadLog,
     /// Loading the primary's snapshot.
@@ -82,7 +85,9 @@ impl Server {
                 _ => {}
             },
             JobEvent::Progress { bytes, bytes_total, .. } => match self.jobs.works.get(&id) {
-                Some(Work::LoadAtStart) => self.on_load_progress(bytes, bytes_total),
+                Some(Work::LoadAtStart | Work::Reload(_)) => {
+                    self.on_load_progress(bytes, bytes_total);
+                }
                 Some(Work::LoadFromPrimary) => self.on_upstream_progress(id, bytes, out),
                 _ => {}
             },
@@ -94,6 +99,7 @@ impl Server {
     fn on_job_over(&mut self, id: JobId, outcome: Result<JobOutcome, String>, out: &mut Outbox) {
         match (self.jobs.works.remove(&id), outcome) {
             (Some(Work::LoadAtStart), outcome) => self.on_loaded_at_start(outcome, out),
+            (Some(Work::Reload(reload)), outcome) => self.on_reloaded(&reload, outcome, out),
             (Some(Work::LoadFromPrimary), outcome) => self.on_upstream_load(id, outcome, out),
             (Some(Work::Save), outcome) => self.on_saved(id, outcome, out),
             (Some(Work::Transfer), Ok(JobOutcome::Saved { bytes })) => {

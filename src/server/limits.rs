@@ -70,8 +70,8 @@ impl Server {
             .soft_limit_since
             .is_some_and(|since| now.since(since) > limit.soft_seconds.saturating_mul(1000));
         // What has not been handed to the world is no sign of a client that does not read.
-        let stranger =
-            !client.authenticated && client.unsent_bytes > UNAUTHENTICATED_OUTPUT_BYTES_MAX;
+        let stranger = client.must_log_in(&self.config.user)
+            && client.unsent_bytes > UNAUTHENTICATED_OUTPUT_BYTES_MAX;
         if !beyond(limit.hard_bytes) && !too_long && !stranger {
             return false;
         }

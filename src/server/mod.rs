@@ -40,6 +40,7 @@ mod propagate;
 mod protected;
 mod pubsub;
 mod rates;
+mod reload;
 mod replication;
 mod scripting;
 mod shutdown;

@@ -4,8 +4,6 @@
 //!
 //! * SAVE makes its client wait, not the whole node.
 
-use bytes::BytesMut;
-
 use super::arranging::Change;
 use super::blocking::Blocked;
 use super::cmd::InfoText;
@@ -14,10 +12,9 @@ use super::propagate::Receiver;
 use super::{Ask, Server};
 use crate::command::CommandError;
 use crate::machine::{
-    Fact, FileStep, Job, JobId, JobOutcome, Loaded, LogLevel, Millis, Outbox, Output,
+    Fact, FileStep, Job, JobId, JobOutcome, LoadOptions, Loaded, LogLevel, Millis, Outbox, Output,
     ReplicationMeta, Role, SaveTarget, StreamHead,
 };
-use crate::persist::rdb::{Decoder, Encoder, RdbError};
 use crate::resp::{Reply, command};
 
 /// After a failed save, the next automatic one is this far away.
@@ -91,6 +88,11 @@ impl Persistence {
         self.loading = Some((0, None));
     }
 
+    /// What was looked for is there, or is not.
+    pub fn end_loading(&mut self) {
+        self.loading = None;
+    }
+
     /// Whether it is not known yet if there is anything to load. A node that starts empty must not
     /// answer LOADING in its first instants, so clients wait until this is over.
     pub fn is_beginning(&self) -> bool {
@@ -140,11 +142,16 @@ impl Server {
             self.begin_log_load(out);
             return;
         }
-        // A replica keeps what has expired: deleting is its primary's business.
-        let expire_before = (!self.is_replica()).then(|| self.now.wall_ms());
-        let options = self.load_options(expire_before);
+        let options = self.options_of_own_file();
         let name = self.config.dbfilename.clone();
         self.start_job(Work::LoadAtStart, Job::LoadFile { name, options }, out);
+    }
+
+    /// How a file of this node is loaded.
+    pub(super) fn options_of_own_file(&mut self) -> LoadOptions {
+        // A replica keeps what has expired: deleting is its primary's business.
+        let expire_before = (!self.is_replica()).then(|| self.now.wall_ms());
+        self.load_options(expire_before)
     }
 
     pub(super) fn is_loading(&self) -> bool {
@@ -187,12 +194,13 @@ impl Server {
 
     /// What was on disk is loaded.
     pub(super) fn begin_to_serve(&mut self, out: &mut Outbox) {
-        self.persistence.loading = None;
+        self.persistence.end_loading();
         let reloaders = self.clients.ids(|client| client.blocked == Some(Blocked::Loading));
         for conn in &reloaders {
             self.unblock(*conn, Reply::ok);
         }
         if !reloaders.is_empty() {
+            self.apply_what_waited(out);
             return self.serve_those_who_came_first();
         }
         self.replication.alone_since = self.now.mono;
@@ -435,27 +443,6 @@ impl Server {
         for conn in self.clients.ids(|c| c.blocked == Some(Blocked::Save)) {
             self.unblock_with(conn, result);
         }
-    }
-
-    /// DEBUG RELOAD: the data goes through a snapshot and back, while everybody waits.
-    pub(super) fn reload(&mut self, out: &mut Outbox) -> Result<(), CommandError> {
-        let mut encoder = Encoder::new(self.keyspace.snapshot(), self.replication_meta(), true);
-        let mut decoder = Decoder::with(&self.load_options(None));
-        let mut file = BytesMut::new();
-        let fail = |error: RdbError| {
-            CommandError::new(format!("ERR Error trying to load the RDB dump: {error}"))
-        };
-        while let Some(chunk) = encoder.next_chunk(usize::MAX) {
-            decoder.feed(&chunk).map_err(fail)?;
-            file.extend_from_slice(&chunk);
-        }
-        let loaded = decoder.finish().map_err(fail)?;
-        out.push(Output::WriteFile { name: self.config.dbfilename.clone(), data: file.freeze() });
-        let old = std::mem::replace(&mut self.keyspace, loaded.keyspace);
-        self.discard(old, out);
-        self.spoil_flushed(None);
-        out.log(LogLevel::Warning, "DB reloaded by DEBUG RELOAD");
-        Ok(())
     }
 
     /// MISCONF.

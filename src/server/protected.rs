@@ -28,7 +28,7 @@ pub(super) fn is_local(peer: &Endpoint) -> bool {
 impl Server {
     /// What a newcomer is told instead of being served, if he is a stranger.
     pub(super) fn refusal_of_strangers(&self, peer: &Endpoint) -> Option<&'static str> {
-        let is_protected = self.config.protected_mode && self.config.requirepass.is_empty();
+        let is_protected = self.config.protected_mode && self.config.user.is_open();
         (is_protected && !is_local(peer)).then_some(DENIED)
     }
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::rewrite::log_manifest_error;
 use super::{Aof, State};
 use crate::base::number;
-use crate::command::{Call, CommandError, ExpiryRule};
-use crate::keyspace::{Blob, Keyspace};
+use crate::command::{Call, ExpiryRule};
+use crate::keyspace::Blob;
 use crate::machine::{
     ConnId, Fact, FileStep, Job, JobId, JobOutcome, LogLevel, Millis, Outbox, Output,
 };
@@ -17,7 +17,6 @@ use crate::persist::aof::{AofError, Entry, Fault, Manifest, Part, Reader};
 use crate::persist::rdb::{Decoder, Encoder};
 use crate::resp::Reply;
 use crate::server::arranging::Change;
-use crate::server::blocking::Blocked;
 use crate::server::jobs::Work;
 use crate::server::table::Run;
 use crate::server::{Ask, Server};
@@ -131,26 +130,6 @@ impl Server {
             repairs: Vec::new(),
             pace: Pace::default(),
         });
-    }
-
-    /// DEBUG LOADAOF: the data is what the log says, once more.
-    pub(in crate::server) fn reload_log(
-        &mut self,
-        ask: &Ask<'_>,
-        out: &mut Outbox,
-    ) -> Result<(), CommandError> {
-        if self.aof.state != State::On || self.is_rewriting() {
-            return Err(CommandError::fixed("ERR There is no complete log to load"));
-        }
-        self.force_write(out);
-        let empty = Keyspace::new(self.config.databases, self.dice.bits());
-        let old = std::mem::replace(&mut self.keyspace, empty);
-        self.discard(old, out);
-        self.spoil_flushed(None);
-        self.persistence.begin_loading();
-        self.begin_log_load(out);
-        self.block(ask.conn, Blocked::Loading);
-        Ok(())
     }
 
     /// A chunk of the file being read.

@@ -32,8 +32,10 @@ use bytes::BytesMut;
 use self::flush::Flush;
 use self::load::Loading;
 use self::rewrite::Rewrite;
-use super::Server;
+use super::blocking::Blocked;
 use super::cmd::InfoText;
+use super::{Ask, Server};
+use crate::command::CommandError;
 use crate::machine::{LogLevel, Outbox};
 use crate::persist::aof::Manifest;
 
@@ -96,6 +98,28 @@ impl Aof {
 }
 
 impl Server {
+    /// DEBUG LOADAOF: the data is what the log says, once more.
+    pub(in crate::server) fn reload_log(
+        &mut self,
+        ask: &Ask<'_>,
+        out: &mut Outbox,
+    ) -> Result<(), CommandError> {
+        if self.aof.state != State::On || self.is_rewriting() {
+            return Err(CommandError::fixed("ERR There is no complete log to load"));
+        }
+        if self.propagation.is_open() {
+            return Err(CommandError::fixed(
+                "ERR DEBUG LOADAOF waits for files, and cannot do so inside MULTI",
+            ));
+        }
+        self.force_write(out);
+        self.lose_all_data(out);
+        self.persistence.begin_loading();
+        self.begin_log_load(out);
+        self.block(ask.conn, Blocked::Loading);
+        Ok(())
+    }
+
     /// The log's part of `# Persistence`, before the other kinds of children.
     pub(super) fn info_log(&self, text: &mut InfoText) {
         let seconds = |since| (self.now.since(since) / 1000) as i64;

@@ -1,21 +1,21 @@
-//! ACL: the one user `default`, who may do everything and whose password is `requirepass`.
+//! ACL: the one user `default`, who may do everything.
 //!
 //! # Differences from Redis
 //!
-//! There are no other users, and the rules of `default` cannot be changed.
+//! There are no other users, and nothing can be forbidden to this one.
 
 use super::command::{CATEGORIES, categories};
 use super::wrong_form;
 use super::{container, help, row};
 use crate::base::number;
-use crate::base::text::{hex, shown};
+use crate::base::text::shown;
 use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
+use crate::server::config::RuleError;
 use crate::server::table;
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
-use sha2::{Digest as _, Sha256};
 
 /// The rows of this file.
 pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
@@ -79,32 +79,27 @@ fn users(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 }
 
 fn list(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let password = server.password_digest().map_or("nopass".to_owned(), |hex| format!("#{hex}"));
+    let user = server.config.user.to_string();
     let reply = server.reply(ask);
     reply.array(1);
-    reply.bulk(format!("user default on {password} ~* &* +@all"));
+    reply.bulk(user);
     Ok(())
 }
 
 fn getuser(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let password = server.password_digest();
+    let user = server.config.user.clone();
     let reply = server.reply(ask);
     if ask.arg(2) != b"default" {
-        reply.null_array();
+        reply.null();
         return Ok(());
     }
     reply.map(6);
     reply.bulk("flags");
-    reply.set(if password.is_some() { 1 } else { 2 });
-    reply.bulk("on");
-    if password.is_none() {
-        reply.bulk("nopass");
-    }
+    reply.set(user.flags().count());
+    user.flags().for_each(|flag| reply.bulk(flag));
     reply.bulk("passwords");
-    reply.array(usize::from(password.is_some()));
-    if let Some(password) = password {
-        reply.bulk(password);
-    }
+    reply.array(user.passwords().len());
+    user.passwords().iter().for_each(|password| reply.bulk(password));
     for (field, rule) in [("commands", "+@all"), ("keys", "~*"), ("channels", "&*")] {
         reply.bulk(field);
         reply.bulk(rule);
@@ -167,10 +162,21 @@ fn log(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     Ok(())
 }
 
-fn setuser(_: &mut Server, _: &Ask<'_>, _: &mut Outbox) -> Answer {
-    Err(CommandError::fixed(
-        "ERR users cannot be changed here; the password of 'default' is CONFIG SET requirepass",
-    ))
+fn setuser(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    if ask.arg(2) != b"default" {
+        return Err(CommandError::new(format!("ERR {}", RuleError::TakesAway)));
+    }
+    let rules = &ask.args[3..];
+    server.config.user = server.config.user.changed(rules).map_err(|error| {
+        CommandError::new(match error {
+            RuleError::Wrong { at, .. } => {
+                format!("ERR Error in ACL SETUSER modifier '{}': {error}", shown(rules[at]))
+            }
+            RuleError::TakesAway => format!("ERR {error}"),
+        })
+    })?;
+    server.reply(ask).ok();
+    Ok(())
 }
 
 fn deluser(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
@@ -194,14 +200,6 @@ fn acl_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     Ok(())
 }
 
-impl Server {
-    /// SHA-256 of the password in hex, if there is one.
-    fn password_digest(&self) -> Option<String> {
-        let password = &self.config.requirepass;
-        (!password.is_empty()).then(|| hex(&Sha256::digest(password)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::server::testing::Bench;
@@ -215,6 +213,11 @@ mod tests {
             ("ACL LIST", "1) \"user default on nopass ~* &* +@all\""),
             ("ACL GETUSER x", "(nil)"),
             ("ACL CAT foo", "(error) ERR Unknown category 'foo'"),
+            (
+                "ACL SETUSER default off",
+                "(error) ERR only the user 'default' with everything allowed is supported, with or \
+                 without passwords: on ~* &* +@all",
+            ),
             ("ACL DELUSER default", "(error) ERR The 'default' user cannot be removed"),
         ] {
             assert_eq!(bench.ask(conn, line), answer, "{line}");

@@ -11,7 +11,6 @@ use crate::server::REDIS_VERSION;
 use crate::server::client::{Client, ClientKind, ReplyMode};
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
-use sha2::{Digest as _, Sha256};
 
 /// The rows of this file.
 pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
@@ -83,7 +82,7 @@ fn echo(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Comman
 fn auth(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     let (user, password) = match ask.args {
         [_, password] => {
-            if server.config.requirepass.is_empty() {
+            if server.config.user.is_open() {
                 return Err(CommandError::fixed(
                     "ERR AUTH <password> called without any password configured for the default \
                      user. Are you sure your configuration is correct?",
@@ -130,10 +129,10 @@ fn hello(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Comma
     if let Some((user, password)) = login {
         server.authenticate(ask, user, password)?;
     }
-    if !server.client(ask).is_some_and(|c| c.authenticated) {
+    if server.client(ask).is_none_or(|client| client.must_log_in(&server.config.user)) {
         return Err(CommandError::fixed(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
-             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             HELLO AUTH <user> <pass> option can be used to authenticate the client and \
              select the RESP protocol version at the same time",
         ));
     }
@@ -187,7 +186,7 @@ fn quit(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Comman
 fn reset(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     server.unsubscribe_all(ask.conn);
     server.unwatch(ask.conn);
-    let open = server.config.requirepass.is_empty();
+    let open = server.config.user.is_open();
     let Some(client) = server.clients.get_mut(ask.conn) else { return Ok(()) };
     if client.kind != ClientKind::Normal {
         return Err(CommandError::fixed("ERR can only reset normal client connections"));
@@ -221,10 +220,7 @@ impl Server {
         user: &[u8],
         password: &[u8],
     ) -> Result<(), CommandError> {
-        let wanted = self.config.requirepass.as_bytes();
-        // Digests, so that the time taken does not tell how much of a guess is right.
-        let same = wanted.is_empty() || Sha256::digest(password) == Sha256::digest(wanted);
-        if user != b"default" || !same {
+        if user != b"default" || !self.config.user.admits(password) {
             return Err(CommandError::fixed(
                 "WRONGPASS invalid username-password pair or user is disabled.",
             ));

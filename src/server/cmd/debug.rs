@@ -5,8 +5,7 @@
 //! # Differences from Redis
 //!
 //! * OBJECT knows no addresses, and not when a key was last used.
-//! * RELOAD does not take NOSAVE. Keys that NOFLUSH without MERGE would load twice are an error, and
-//!   not the end of the node.
+//! * LOADAOF waits for files, and so cannot be used inside MULTI.
 
 use super::wrong_form;
 use super::{help, row};
@@ -59,6 +58,14 @@ const HELP: &[&str] = &[
     "    * MERGE: conflicting keys will be loaded from RDB.",
     "    * NOFLUSH: the existing database will not be removed before load, but",
     "      conflicting keys will generate an exception and kill the server.",
+    "    * NOSAVE: the database will be loaded from an existing RDB file.",
+    "    Examples:",
+    "    * DEBUG RELOAD: verify that the server is able to persist, flush and reload",
+    "      the database.",
+    "    * DEBUG RELOAD NOSAVE: replace the current database with the contents of an",
+    "      existing RDB file.",
+    "    * DEBUG RELOAD NOSAVE NOFLUSH MERGE: add the contents of an existing RDB",
+    "      file to the database.",
     "REPLICATE <string>",
     "    Replicates the provided string to replicas, allowing data divergence.",
     "SET-ACTIVE-EXPIRE <0|1>",
@@ -96,10 +103,7 @@ fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
     let name = String::from_utf8_lossy(ask.arg(1)).to_ascii_uppercase();
     match (name.as_str(), &ask.args[2..]) {
         ("HELP", []) => help(server, ask, HELP),
-        ("RELOAD", options) => {
-            reload(server, options, out)?;
-            server.reply(ask).ok();
-        }
+        ("RELOAD", options) => server.on_reload(ask, options, out)?,
         ("LOADAOF", []) => server.reload_log(ask, out)?,
         ("OBJECT", [key]) => object(server, ask, key)?,
         ("CHANGE-REPL-ID", []) => {
@@ -154,26 +158,6 @@ fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
         _ => return Err(wrong_form(ask)),
     }
     Ok(())
-}
-
-fn reload(server: &mut Server, options: &[&[u8]], out: &mut Outbox) -> Answer {
-    let (mut keeps, mut merges) = (false, false);
-    for option in options {
-        match option.to_ascii_uppercase().as_slice() {
-            b"NOFLUSH" => keeps = true,
-            b"MERGE" => merges = true,
-            b"NOSAVE" => return Err(CommandError::fixed("ERR RELOAD NOSAVE is not supported")),
-            _ => {
-                return Err(CommandError::fixed(
-                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
-                ));
-            }
-        }
-    }
-    if keeps && !merges && server.keyspace.keys() > 0 {
-        return Err(CommandError::fixed("ERR Error trying to load the RDB dump"));
-    }
-    server.reload(out)
 }
 
 fn object(server: &mut Server, ask: &Ask<'_>, key: &[u8]) -> Answer {

@@ -171,15 +171,31 @@ impl Server {
 fn redacted<'a>(command: &Command, words: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let mut shown = words.to_vec();
     let hidden = match command.name.as_str() {
-        "auth" => 1..words.len(),
+        "auth" => &mut shown[1..],
+        "acl|setuser" => &mut shown[2..],
         "hello" => match words.iter().position(|word| word.eq_ignore_ascii_case(b"AUTH")) {
-            Some(at) => at + 1..words.len().min(at + 3),
-            None => 0..0,
+            Some(at) => &mut shown[at + 1..words.len().min(at + 3)],
+            None => &mut [],
         },
-        _ => 0..0,
+        "config|set" => {
+            for pair in shown[2..].chunks_exact_mut(2).filter(|pair| is_secret(pair[0])) {
+                pair[1] = REDACTED;
+            }
+            &mut []
+        }
+        _ => &mut [],
     };
-    shown[hidden].fill(b"(redacted)");
+    hidden.fill(REDACTED);
     shown
+}
+
+const REDACTED: &[u8] = b"(redacted)";
+
+/// Whether what a directive is set to is nobody's business.
+fn is_secret(directive: &[u8]) -> bool {
+    ["requirepass", "masterauth", "masteruser"]
+        .iter()
+        .any(|secret| directive.eq_ignore_ascii_case(secret.as_bytes()))
 }
 
 #[cfg(test)]
@@ -217,6 +233,17 @@ mod tests {
         .map(|line| format!("{head} {line}\r\n"))
         .collect();
         assert_eq!(bench.received(monitor), expected);
+    }
+
+    #[test]
+    fn the_slow_log_holds_no_secrets() {
+        let mut bench = Bench::new(&[("slowlog-log-slower-than", "0")]);
+        let conn = bench.connect();
+        bench.ask(conn, "ACL SETUSER default >sesame nopass");
+        bench.ask(conn, "CONFIG SET hz 20 masterauth sesame masteruser sesame");
+        let shown = bench.ask(conn, "SLOWLOG GET");
+        assert!(shown.contains("(redacted)") && shown.contains("\"20\""), "{shown}");
+        assert!(!shown.contains("sesame"), "{shown}");
     }
 
     #[test]

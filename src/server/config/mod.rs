@@ -8,21 +8,22 @@
 //!
 //! # Differences from Redis
 //!
-//! * `loadmodule`, and users other than `default` are refused, not ignored.
+//! * `loadmodule` is refused, and so are users other than a `default` with everything allowed.
 //! * `activedefrag yes` and a `tls-port` are refused: there is neither.
 //! * SIGINT is treated as SIGTERM is: `shutdown-on-sigint` is only stored.
-//! * CONFIG REWRITE writes neither users nor defaults that the file does not name.
 
 pub mod file;
 mod renames;
 mod special;
 mod table;
+mod user;
 
 use std::collections::BTreeMap;
 
 pub use self::renames::Renames;
 use self::table::Directive;
 pub use self::table::bytes as memory_bytes;
+pub use self::user::{DefaultUser, RuleError};
 use crate::keyspace::DATABASES_DEFAULT;
 use crate::keyspace::types::Packing;
 use crate::machine::Endpoint;
@@ -35,8 +36,10 @@ pub struct Config {
     pub databases: usize,
     /// `maxclients`
     pub maxclients: usize,
-    /// `requirepass`; empty for none.
+    /// `requirepass`; empty for none. Who is let in, [`Config::user`] says.
     pub requirepass: String,
+    /// `user default`
+    pub user: DefaultUser,
     /// `proto-max-bulk-len`, bytes.
     pub proto_max_bulk_len: u64,
     /// `busy-reply-threshold`, ms.
@@ -220,6 +223,7 @@ impl Default for Config {
             databases: DATABASES_DEFAULT,
             maxclients: 10_000,
             requirepass: String::new(),
+            user: DefaultUser::default(),
             proto_max_bulk_len: 512 << 20,
             busy_reply_threshold: 5000,
             packing: Packing::default(),
@@ -403,6 +407,9 @@ impl Config {
                 .set(directive, std::slice::from_ref(value))
                 .map_err(|reason| SetError::Refused(given.clone(), reason))?;
         }
+        if changed.requirepass != self.requirepass {
+            changed.user.require(&changed.requirepass);
+        }
         *self = changed;
         Ok(names.into_iter().map(|(_, directive)| directive.name).collect())
     }
@@ -414,7 +421,7 @@ impl Config {
             .map(|word| String::from_utf8_lossy(&word).into_owned())
             .collect::<Vec<_>>();
         match name.to_ascii_lowercase().as_str() {
-            "user" => return special::default_user(&words),
+            "user" => return self.declare_user(&words),
             "loadmodule" => return Err("loadmodule is not supported".to_owned()),
             "rename-command" => {
                 let [from, to] = words.as_slice() else {
@@ -431,6 +438,9 @@ impl Config {
         if directive.name != "save" || !self.save.is_empty() {
             points.append(&mut self.save);
             self.save = points;
+        }
+        if directive.name == "requirepass" && !self.user.is_declared {
+            self.user.require(&self.requirepass);
         }
         Ok(())
     }

@@ -273,25 +273,3 @@ pub(super) fn octal(word: &str) -> Result<String, String> {
         Err(_) => Err("argument couldn't be parsed as an octal number".to_owned()),
     }
 }
-
-/// `user default on nopass ~* &* +@all`, as CONFIG REWRITE of the real server leaves it: the one
-/// user there is, with everything allowed. Its password is `requirepass`.
-pub(super) fn default_user(words: &[String]) -> Result<(), String> {
-    let known = |word: &String| {
-        matches!(
-            word.as_str(),
-            "on" | "nopass"
-                | "sanitize-payload"
-                | "~*"
-                | "&*"
-                | "+@all"
-                | "allkeys"
-                | "allchannels"
-                | "allcommands"
-        )
-    };
-    match words.split_first() {
-        Some((name, rules)) if name == "default" && rules.iter().all(known) => Ok(()),
-        _ => Err("only 'user default on nopass ~* &* +@all' is supported".to_owned()),
-    }
-}

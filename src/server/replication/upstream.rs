@@ -368,7 +368,7 @@ impl Server {
         }
     }
 
-    /// Runs what the primary sent while a script ran.
+    /// Runs what the primary sent while a script ran, or the data was loaded once more.
     pub(in crate::server) fn apply_what_waited(&mut self, out: &mut Outbox) {
         if let Some(conn) = self.replication.upstream.as_ref().and_then(Upstream::conn) {
             self.apply(conn, &[], out);
@@ -386,6 +386,7 @@ impl Server {
         let limits = Limits { bulk_bytes_max: u64::MAX, ..Limits::default() };
         let mut applied = 0;
         while !self.scripting.is_running()
+            && !self.is_loading()
             && let Some(client) = self.clients.get_mut(conn)
         {
             let mut request = std::mem::take(&mut client.request);
