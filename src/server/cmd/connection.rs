@@ -133,7 +133,7 @@ fn hello(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Comma
     if !server.client(ask).is_some_and(|c| c.authenticated) {
         return Err(CommandError::fixed(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
-             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             HELLO AUTH <user> <pass> option can be used to authenticate the client and \
              select the RESP protocol version at the same time",
         ));
     }
