@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::machine::{ConnId, Input, Job, JobEvent, JobOutcome, Output};
+use crate::machine::{ConnId, Input, Job, JobEvent, JobId, JobOutcome, Output};
 use crate::resp;
 use crate::server::testing::{Bench, peer_of};
 
@@ -14,6 +14,9 @@ mod coverage;
 mod transcript;
 
 use transcript::{Stage, play};
+
+/// As those of the real one.
+const SETTINGS: [(&str, &str); 2] = [("enable-debug-command", "yes"), ("save", "")];
 
 /// A server on a bench, with named clients.
 struct Ours {
@@ -25,7 +28,7 @@ struct Ours {
 
 impl Ours {
     fn new() -> Self {
-        let mut ours = Self { bench: Bench::new(&[]), clients: BTreeMap::new(), from: 1 };
+        let mut ours = Self { bench: Bench::new(&SETTINGS), clients: BTreeMap::new(), from: 1 };
         ours.streamed();
         ours.ask("", &[b"FLUSHALL".to_vec()]);
         ours.streamed();
@@ -46,16 +49,26 @@ impl Ours {
 
 impl Ours {
     /// Ends the jobs that were begun: as on a real machine, after some time.
-    fn write_snapshots(&mut self) {
-        let saves = self
-            .bench
-            .outputs
-            .extract_if(.., |out| matches!(out, Output::StartJob { job: Job::Save { .. }, .. }));
-        for output in saves.collect::<Vec<_>>() {
-            let Output::StartJob { id, .. } = output else { continue };
-            let event = JobEvent::Done(JobOutcome::Saved { bytes: 100 });
-            self.bench.step(Input::Job { id, event });
+    fn end_jobs(&mut self) {
+        let mut rest = std::mem::take(&mut self.bench.outputs);
+        while let Some(at) = rest.iter().position(|out| outcome(out).is_some()) {
+            if let Some((id, outcome)) = outcome(&rest.remove(at)) {
+                self.bench.step(Input::Job { id, event: JobEvent::Done(outcome) });
+            }
+            rest.append(&mut self.bench.outputs);
         }
+        self.bench.outputs = rest;
+    }
+}
+
+/// How a job ends that a server without files begins.
+fn outcome(output: &Output) -> Option<(JobId, JobOutcome)> {
+    match output {
+        Output::StartJob { id, job: Job::Save { .. } } => {
+            Some((*id, JobOutcome::Saved { bytes: 100 }))
+        }
+        Output::StartJob { id, job: Job::ReadFile { .. } } => Some((*id, JobOutcome::NoFile)),
+        _ => None,
     }
 }
 
@@ -65,8 +78,9 @@ impl Stage for Ours {
     }
 
     fn wait(&mut self, ms: u64) {
-        self.write_snapshots();
+        self.end_jobs();
         self.bench.advance(ms);
+        self.end_jobs();
     }
 
     fn ask(&mut self, client: &str, words: &[Vec<u8>]) -> Vec<u8> {
@@ -75,7 +89,7 @@ impl Stage for Ours {
         if !words[0].eq_ignore_ascii_case(b"SAVE") || !reply.is_empty() {
             return reply;
         }
-        self.write_snapshots();
+        self.end_jobs();
         self.bench.received(conn).to_vec()
     }
 
@@ -155,5 +169,6 @@ macro_rules! transcripts {
 transcripts!(
     string key list hash set zset wait bitmap hyperloglog geo sort dump events
     stream stream_group stream_claim stream_info stream_wait script
-    connection client transaction pubsub
+    connection client transaction pubsub acl command server config debug replication persistence
+    cluster
 );
