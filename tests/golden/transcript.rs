@@ -73,7 +73,7 @@ pub fn play(stage: &mut dyn Stage, transcript: &str) -> String {
 }
 
 /// A line's command as it is written: who asks, the sign, and the words.
-fn command(line: &str) -> (&str, Option<char>, Vec<&str>) {
+pub fn command(line: &str) -> (&str, Option<char>, Vec<&str>) {
     let (client, line) = match line.split_once(": ") {
         Some((name, line)) if !name.contains(' ') => (name, line),
         _ => ("", line),
@@ -117,7 +117,8 @@ fn without_numbers(text: &str) -> String {
         }
         rest.drain(..escape);
     }
-    shown
+    // With its fraction.
+    shown.replace("N.N", "N")
 }
 
 fn with_relative_times(text: &str, now: i64, aged: bool) -> String {

@@ -1,6 +1,10 @@
 //! CLIENT: who is connected, and what becomes of them.
 //!
 //! CLIENT SETINFO and NO-TOUCH are of 7.2: current client libraries send them first.
+//!
+//! # Differences from Redis
+//!
+//! There is no client-side caching: CLIENT TRACKING ON is refused.
 
 use super::connection::client_name;
 use super::{container, help, row, wrong_form};
