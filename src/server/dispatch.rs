@@ -273,6 +273,7 @@ impl Server {
             ready,
             bulk_bytes_max: if from_primary { u64::MAX } else { self.config.proto_max_bulk_len },
             packing: &self.config.packing,
+            lazy: self.config.lazy,
         };
         let result = run(&mut call);
         self.settle(db, words);

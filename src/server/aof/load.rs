@@ -417,6 +417,7 @@ impl Server {
                     ready: None,
                     bulk_bytes_max: u64::MAX,
                     packing: &self.config.packing,
+                    lazy: self.config.lazy,
                 });
             }
             Run::Server(run) => {
