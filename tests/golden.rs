@@ -1,7 +1,7 @@
 //! The transcripts in `tests/golden/command` are what the real redis-server says.
 //!
-//! With `REPLAB_RECORD=1` in the environment they are written anew from it: put commands into a
-//! file, record, and read what came as prose.
+//! With `REPLAB_RECORD=1` in the environment they are written anew from it (with
+//! `REPLAB_RECORD=list` one of them): put commands into a file, record, and read what came as prose.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails so")]
 #![allow(dead_code, unused_imports, reason = "the bench has more than this test needs")]
@@ -14,9 +14,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kit::{Client, Node, eventually};
+use kit::{Client, Node, comes_true};
 use replab::resp;
 use transcript::{Stage, play};
+
+/// A client that has got no reply after this time gets none.
+const SILENCE: Duration = Duration::from_millis(100);
 
 /// The real server, with named clients and a connection that its stream goes to.
 struct Real<'a> {
@@ -25,8 +28,7 @@ struct Real<'a> {
     replica: Client,
     /// How much of the stream the replica has read.
     offset: u64,
-    /// With the ids that the server gave them.
-    clients: BTreeMap<String, (Client, String)>,
+    clients: BTreeMap<String, Client>,
 }
 
 impl<'a> Real<'a> {
@@ -37,21 +39,44 @@ impl<'a> Real<'a> {
         let payload = header.and_then(|header| header.strip_prefix('$')?.parse().ok());
         replica.bytes(payload.expect("a snapshot's length"));
         let mut real = Self { node, control, replica, offset: 0, clients: BTreeMap::new() };
-        real.offset = real.node.state().offset;
+        real.offset = real.stream_end();
         real.control.ok(&["FLUSHALL"]);
         real.streamed();
         real
     }
 
-    fn is_waiting(&mut self, id: &str) -> bool {
-        let line = self.control.text(&["CLIENT", "LIST", "ID", id]);
+    fn stream_end(&mut self) -> u64 {
+        let info = self.control.text(&["INFO", "replication"]);
+        let offset = info.lines().find_map(|line| line.strip_prefix("master_repl_offset:"));
+        offset.and_then(|offset| offset.parse().ok()).expect("an offset")
+    }
+
+    fn client(&mut self, name: &str) -> &mut Client {
+        self.clients.entry(name.to_owned()).or_insert_with(|| {
+            let mut client = self.node.client();
+            if name.starts_with('3') {
+                client.call(&["HELLO", "3"]);
+            }
+            client
+        })
+    }
+
+    /// The line of CLIENT LIST that tells of a client; empty if the server has closed it.
+    fn line(&mut self, name: &str) -> String {
+        let address = format!(" addr=127.0.0.1:{} ", self.client(name).local_port());
+        let list = self.control.text(&["CLIENT", "LIST"]);
+        list.lines().find(|line| line.contains(&address)).unwrap_or_default().to_owned()
+    }
+
+    fn is_waiting(&mut self, name: &str) -> bool {
+        let line = self.line(name);
         line.split(' ').any(|field| field.starts_with("flags=") && field.contains('b'))
     }
 
     /// What a client was sent, now that the server has written it.
     fn received(&mut self, name: &str) -> Vec<u8> {
         self.control.call(&["PING"]);
-        self.clients.get_mut(name).map(|(client, _)| client.pending()).unwrap_or_default()
+        self.client(name).pending()
     }
 }
 
@@ -66,35 +91,38 @@ impl Stage for Real<'_> {
     }
 
     fn ask(&mut self, name: &str, words: &[Vec<u8>]) -> Vec<u8> {
-        if !self.clients.contains_key(name) {
-            let mut client = self.node.client();
-            if name.starts_with('3') {
-                client.call(&["HELLO", "3"]);
-            }
-            let id = client.call(&["CLIENT", "ID"]).to_string().replace("(integer) ", "");
-            self.clients.insert(name.to_owned(), (client, id));
-        }
-        let (client, id) = self.clients.get_mut(name).expect("a client");
-        let id = id.clone();
-        client.send(&resp::command(words));
+        self.client(name).send(&resp::command(words));
         let mut reply = Vec::new();
-        eventually("a reply or a wait", || {
+        // A client that does not wait and gets no reply has asked for none.
+        comes_true(SILENCE, || {
             reply.extend(self.received(name));
-            !reply.is_empty() || self.is_waiting(&id)
+            !reply.is_empty() || self.client(name).is_closed() || self.is_waiting(name)
         });
         reply.extend(self.received(name));
         reply
     }
 
+    fn identity(&mut self, name: &str) -> (String, String) {
+        let line = self.line(name);
+        let field = |name: &str| line.split(' ').find_map(|field| field.strip_prefix(name));
+        let field = |name: &str| field(name).expect("a client").to_owned();
+        (field("id="), field("addr="))
+    }
+
     fn heard(&mut self) -> Vec<(String, Vec<u8>)> {
         self.control.call(&["PING"]);
         let clients = self.clients.iter_mut();
-        let heard = clients.map(|(name, (client, _))| (name.clone(), client.pending()));
+        let heard = clients.map(|(name, client)| (name.clone(), client.pending()));
         heard.filter(|(_, data)| !data.is_empty()).collect()
     }
 
+    fn closed(&mut self) -> Vec<String> {
+        let closed = self.clients.extract_if(.., |_, client| client.is_closed());
+        closed.map(|(name, _)| name).collect()
+    }
+
     fn streamed(&mut self) -> Vec<u8> {
-        let offset = self.node.state().offset;
+        let offset = self.stream_end();
         let streamed = self.replica.bytes((offset - self.offset) as usize);
         self.offset = offset;
         streamed
@@ -104,13 +132,18 @@ impl Stage for Real<'_> {
 #[test]
 fn the_real_server_says_what_is_written() {
     let settings = [("repl-diskless-sync", "no"), ("repl-ping-replica-period", "3600")];
-    let node = Node::start(kit::Kind::Real, &settings);
+    let record = std::env::var("REPLAB_RECORD").ok();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/command");
     for entry in std::fs::read_dir(folder).expect("a folder of transcripts") {
         let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        if record.as_ref().is_some_and(|wanted| wanted != "1" && *wanted != name) {
+            continue;
+        }
         let written = std::fs::read_to_string(&path).expect("a transcript");
+        let node = Node::start(kit::Kind::Real, &settings);
         let said = play(&mut Real::new(&node), &written);
-        if std::env::var_os("REPLAB_RECORD").is_some() {
+        if record.is_some() {
             std::fs::write(&path, said).expect("a transcript written");
             continue;
         }

@@ -21,6 +21,27 @@ pub enum ExpiryRule {
     Ignore,
 }
 
+/// Which deletions are replicated as those of UNLINK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lazy {
+    /// Of keys whose time has come (`lazyfree-lazy-expire`).
+    pub expire: bool,
+    /// Those that a client asks for in other words than DEL (`lazyfree-lazy-user-del`).
+    pub user_del: bool,
+}
+
+impl Lazy {
+    /// The command that deletes a key whose time has come.
+    pub fn expire(self) -> &'static [u8] {
+        if self.expire { b"UNLINK" } else { b"DEL" }
+    }
+
+    /// The command that deletes a key for a client.
+    pub fn user_del(self) -> &'static [u8] {
+        if self.user_del { b"UNLINK" } else { b"DEL" }
+    }
+}
+
 /// A command being run: its words, the data, and where its reply and its effect go.
 #[derive(Debug)]
 pub struct Call<'a> {
@@ -52,6 +73,8 @@ pub struct Call<'a> {
     pub packing: &'a Packing,
     /// `rdbcompression`: DUMP packs long strings.
     pub compress: bool,
+    /// How deletions are replicated.
+    pub lazy: Lazy,
 }
 
 /// A way to look at a key: its value and when it expires.

@@ -176,7 +176,7 @@ fn expire_on(call: &mut Call<'_>, clock: Clock) -> Result<(), CommandError> {
     }
     if past(call, at) {
         call.delete(key);
-        call.replicate_as(&[b"DEL", key]);
+        call.replicate_as(&[call.lazy.expire(), key]);
         return Ok(());
     }
     call.db_mut().set_expiry(key, Some(at));

@@ -47,7 +47,7 @@ mod string;
 mod time;
 mod zset;
 
-pub use self::call::{Call, Effect, ExpiryRule, Replicate, Wait};
+pub use self::call::{Call, Effect, ExpiryRule, Lazy, Replicate, Wait};
 pub use self::error::CommandError;
 pub use self::spec::{Flags, Group, Keys, Spec, flags};
 

@@ -308,7 +308,6 @@ impl World for FakeWorld {
             host: "127.0.0.1".to_owned(),
             port,
             state: if node.link_up { LinkState::Connected } else { LinkState::Connect },
-            was_ever_up: true,
             io_age_ms: None,
             down_ms: None,
             transfer: None,

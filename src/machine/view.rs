@@ -185,8 +185,6 @@ pub struct PrimaryLinkView {
     pub port: u16,
     /// State of the link.
     pub state: LinkState,
-    /// Whether this node's offset is a place in the primary's history.
-    pub was_ever_up: bool,
     /// Milliseconds since the last byte from the primary, if the link is up.
     pub io_age_ms: Option<Millis>,
     /// Milliseconds that the link has been down, if it is and was ever up.

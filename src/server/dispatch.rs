@@ -283,6 +283,7 @@ impl Server {
             bulk_bytes_max: if from_primary { u64::MAX } else { self.config.proto_max_bulk_len },
             packing: &self.config.packing,
             compress: self.config.rdbcompression,
+            lazy: self.config.lazy,
         };
         let result = run(&mut call);
         self.settle(db, words);

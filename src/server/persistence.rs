@@ -244,7 +244,7 @@ impl Server {
         self.shift_history(out);
         for (db, key) in expired {
             self.replication.select(*db);
-            self.replication.feed(&command(&[b"DEL".as_slice(), key]));
+            self.replication.feed(&command(&[self.config.lazy.expire(), key]));
         }
     }
 

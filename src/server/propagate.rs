@@ -172,7 +172,7 @@ impl Server {
         }
         let effect = &self.effect;
         for (db, key) in &effect.expired {
-            self.propagation.add(receivers, Some(*db), &[b"DEL".as_slice(), key]);
+            self.propagation.add(receivers, Some(*db), &[self.config.lazy.expire(), key]);
         }
         if effect.changes > 0 {
             match &effect.replicate {
@@ -207,7 +207,7 @@ impl Server {
         self.touch_watched(db, key);
         let receivers = self.present_receivers();
         if receivers.stream || receivers.log {
-            self.propagation.add(receivers, Some(db), &[b"DEL".as_slice(), key]);
+            self.propagation.add(receivers, Some(db), &[self.config.lazy.expire(), key]);
         }
         self.end_unit();
     }

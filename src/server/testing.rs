@@ -87,7 +87,7 @@ impl Bench {
     pub fn connect(&mut self) -> ConnId {
         self.connections += 1;
         let conn = ConnId::accepted(self.connections);
-        let (peer, local) = (Endpoint::new("127.0.0.1", 50_000), Endpoint::new("127.0.0.1", 6379));
+        let (peer, local) = (peer_of(conn), Endpoint::new("127.0.0.1", 6379));
         self.step(Input::Accepted { conn, peer, local });
         conn
     }
@@ -130,6 +130,11 @@ impl Bench {
         stream.open_backlog();
         stream.read_from(from).fold(Vec::new(), |data, piece| [&data[..], &piece].concat()).into()
     }
+}
+
+/// Where a connection to a bench comes from.
+pub(crate) fn peer_of(conn: ConnId) -> Endpoint {
+    Endpoint::new("127.0.0.1", 49_999 + conn.number() as u16)
 }
 
 #[test]

@@ -79,7 +79,6 @@ impl Server {
             host: upstream.primary.host.clone(),
             port: upstream.primary.port,
             state: upstream.state(),
-            was_ever_up: upstream.resumable,
             io_age_ms: upstream.last_io().filter(|_| is_up).map(|at| now.since(at)),
             down_ms: upstream.down_since.filter(|_| !is_up).map(|at| now.since(at)),
             transfer: upstream.transfer(),

@@ -62,7 +62,6 @@ pub fn replica(name: &str, port: u16, of: usize, behind: u64) -> NodeRow {
                 host: "127.0.0.1".into(),
                 port: 6401,
                 state: LinkState::Connected,
-                was_ever_up: true,
                 io_age_ms: Some(210),
                 down_ms: None,
                 transfer: None,

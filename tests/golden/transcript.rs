@@ -13,12 +13,19 @@
 //!     > LPOP k
 //! ```
 //!
-//! A leading name says which client asks; one whose name begins with a 3 speaks RESP3. A leading
-//! `~` says that the order of the answer means nothing, a leading `%` that integers of 1000 and more
-//! in it are ages in milliseconds, of which only whole seconds are shown. `wait 100` lets 100 ms
-//! pass. `<+1000>` is the time a second from now in milliseconds, `<+1000s>` in seconds, `<+0>-0` a
-//! stream's ID of that time; `\x00` is a byte; what is in double quotes is one word, `""` one without
-//! a byte.
+//! A leading name says which client asks; one whose name begins with a 3 speaks RESP3. That the
+//! server closed a client's connection is told after its name as `(closed)`; it is a new client that
+//! asks by this name next. A line is of its own kind if it begins with
+//!
+//! | sign | meaning |
+//! |---|---|
+//! | `~` | the order of the answer means nothing |
+//! | `%` | integers of 1000 and more are ages in milliseconds: only whole seconds are shown |
+//! | `?` | numbers mean nothing: each is shown as `N`, a SHA1 or an ID of 40 digits as `X` |
+//!
+//! `wait 100` lets 100 ms pass. `<+1000>` is the time a second from now in milliseconds, `<+1000s>` in
+//! seconds, `<+0>-0` a stream's ID of that time; `<id:a>` is the ID of the client `a`, `<addr:a>` its
+//! address (in the reply to HELLO, `<id>` is that of who asks); `\x00` is a byte; what is in double quotes is one word, `""` one without a byte.
 
 use super::resp::{Answer, read_answer};
 
@@ -33,8 +40,15 @@ pub trait Stage {
     /// Sends a command as the client of this name; returns the reply, nothing if the client waits.
     fn ask(&mut self, client: &str, words: &[Vec<u8>]) -> Vec<u8>;
 
+    /// ID and address of the client of this name.
+    fn identity(&mut self, client: &str) -> (String, String);
+
     /// What else clients were sent, in the order of their names.
     fn heard(&mut self) -> Vec<(String, Vec<u8>)>;
+
+    /// The clients whose connections the server closed since the last call, in the order of their
+    /// names. They are forgotten.
+    fn closed(&mut self) -> Vec<String>;
 
     /// What went to the replica since the last call.
     fn streamed(&mut self) -> Vec<u8>;
@@ -58,25 +72,53 @@ pub fn play(stage: &mut dyn Stage, transcript: &str) -> String {
     played
 }
 
+/// A line's command as it is written: who asks, the sign, and the words.
+pub fn command(line: &str) -> (&str, Option<char>, Vec<&str>) {
+    let (client, line) = match line.split_once(": ") {
+        Some((name, line)) if !name.contains(' ') => (name, line),
+        _ => ("", line),
+    };
+    let sign = line.chars().next().filter(|sign| ['~', '%', '?'].contains(sign));
+    (client, sign, split(line.trim_start_matches(['~', '%', '?'])))
+}
+
 fn reply(stage: &mut dyn Stage, line: &str) -> String {
     if line.contains("s>") {
         // So that whole seconds are exact.
         stage.wait(999 - (stage.now_ms() + 999).rem_euclid(1000) as u64);
     }
     let now = stage.now_ms();
-    let (client, line) = match line.split_once(": ") {
-        Some((name, line)) if !name.contains(' ') => (name, line),
-        _ => ("", line),
-    };
-    let (unordered, aged) = (line.starts_with('~'), line.starts_with('%'));
-    let words = split(line.trim_start_matches(['~', '%']));
-    let words: Vec<_> = words.into_iter().map(|word| unescaped(word, now)).collect();
+    let (client, sign, words) = command(line);
+    let words: Vec<_> = words.into_iter().map(|word| unescaped(stage, word, now)).collect();
     let data = stage.ask(client, &words);
-    let text = if unordered { escaped(&sorted(&data)) } else { escaped(&data) };
+    let text = if sign == Some('~') { escaped(&sorted(&data)) } else { escaped(&data) };
     match text.trim_end() {
         "" => String::new(),
-        text => format!("    {}\n", with_relative_times(text, now, aged)),
+        text if text.contains("$2 id :") => {
+            let id = stage.identity(client).0;
+            format!("    {}\n", text.replace(&format!("$2 id :{id} "), "$2 id :<id> "))
+        }
+        text if sign == Some('?') => format!("    {}\n", without_numbers(text)),
+        text => format!("    {}\n", with_relative_times(text, now, sign == Some('%'))),
     }
+}
+
+fn without_numbers(text: &str) -> String {
+    let is_long = |word: &&str| word.len() == 40 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut rest = words.filter(is_long).fold(text.to_owned(), |text, id| text.replace(id, "X"));
+    let mut shown = String::new();
+    while let Some(c) = rest.chars().next() {
+        let escape = if rest.starts_with("\\x") { 4 } else { 1 };
+        match c {
+            '0'..='9' if shown.ends_with('N') => {}
+            '0'..='9' => shown.push('N'),
+            _ => shown.push_str(&rest[..escape]),
+        }
+        rest.drain(..escape);
+    }
+    // With its fraction.
+    shown.replace("N.N", "N")
 }
 
 fn with_relative_times(text: &str, now: i64, aged: bool) -> String {
@@ -90,7 +132,9 @@ fn with_relative_times(text: &str, now: i64, aged: bool) -> String {
 
 fn heard(stage: &mut dyn Stage) -> String {
     let heard = stage.heard().into_iter();
-    heard.map(|(name, data)| format!("    {name}: {}\n", escaped(&data).trim_end())).collect()
+    let heard = heard.map(|(name, data)| format!("    {name}: {}\n", escaped(&data).trim_end()));
+    let heard: String = heard.collect();
+    stage.closed().iter().fold(heard, |told, name| told + &format!("    {name}: (closed)\n"))
 }
 
 /// An array's elements in the order of their bytes.
@@ -145,8 +189,14 @@ fn split(line: &str) -> Vec<&str> {
 }
 
 /// A word as it is sent.
-fn unescaped(word: &str, now: i64) -> Vec<u8> {
-    if let Some((time, rest)) = word.strip_prefix('<').and_then(|time| time.split_once('>')) {
+fn unescaped(stage: &mut dyn Stage, word: &str, now: i64) -> Vec<u8> {
+    if let Some((inner, rest)) = word.strip_prefix('<').and_then(|inner| inner.split_once('>')) {
+        match inner.split_once(':') {
+            Some(("id", name)) => return (stage.identity(name).0 + rest).into_bytes(),
+            Some(("addr", name)) => return (stage.identity(name).1 + rest).into_bytes(),
+            _ => {}
+        }
+        let time = inner;
         let (time, unit) = time.strip_suffix('s').map_or((time, 1), |time| (time, 1000));
         let offset: i64 = time.parse().unwrap();
         return format!("{}{rest}", (now + offset) / unit).into_bytes();

@@ -12,6 +12,7 @@ pub struct Client {
     stream: TcpStream,
     /// Bytes of replies not read yet.
     input: Vec<u8>,
+    is_closed: bool,
 }
 
 impl Client {
@@ -20,7 +21,7 @@ impl Client {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, input: Vec::new() })
+        Ok(Self { stream, input: Vec::new(), is_closed: false })
     }
 
     /// The port at this end.
@@ -107,6 +108,12 @@ impl Client {
         std::mem::take(&mut self.input)
     }
 
+    /// Whether a read has found that the other end closed the connection.
+    #[allow(dead_code, reason = "not every test closes connections")]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
     /// The next reply or message.
     pub fn next_answer(&mut self) -> std::io::Result<Answer> {
         loop {
@@ -120,9 +127,16 @@ impl Client {
 
     fn read(&mut self) -> std::io::Result<()> {
         let mut buffer = vec![0; 65_536];
-        match self.stream.read(&mut buffer)? {
-            0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
-            count => {
+        match self.stream.read(&mut buffer) {
+            Ok(0) => {
+                self.is_closed = true;
+                Err(std::io::ErrorKind::UnexpectedEof.into())
+            }
+            Err(error) => {
+                self.is_closed = error.kind() == std::io::ErrorKind::ConnectionReset;
+                Err(error)
+            }
+            Ok(count) => {
                 self.input.extend_from_slice(&buffer[..count]);
                 Ok(())
             }

@@ -94,7 +94,7 @@ pub(super) fn getdel(call: &mut Call<'_>) -> Result<(), CommandError> {
     let key = call.arg(1);
     get(call)?;
     if call.delete(key) {
-        call.replicate_as(&[b"DEL", key]);
+        call.replicate_as(&[call.lazy.user_del(), key]);
     }
     Ok(())
 }
@@ -114,7 +114,7 @@ pub(super) fn getex(call: &mut Call<'_>) -> Result<(), CommandError> {
     if let Some(at) = at {
         if past(call, at) {
             call.delete(key);
-            call.replicate_as(&[b"DEL", key]);
+            call.replicate_as(&[call.lazy.expire(), key]);
         } else {
             call.db_mut().set_expiry(key, Some(at));
             call.changed(key);

@@ -396,6 +396,7 @@ impl Server {
                     bulk_bytes_max: u64::MAX,
                     packing: &self.config.packing,
                     compress: self.config.rdbcompression,
+                    lazy: self.config.lazy,
                 });
             }
             Run::Server(run) => {

@@ -1,6 +1,13 @@
 //! What this node does not have: a cluster, modules, art. Clients ask for it all the same.
+//!
+//! # Differences from Redis
+//!
+//! * Modules are refused whatever `enable-module-command` says.
+//! * LOLWUT draws nothing, whatever version it is asked for.
+//! * MIGRATE, and FUNCTION, FCALL and FCALL_RO are unknown commands.
 
-use super::{container, row};
+use super::{container, help, not_allowed, row};
+use crate::base::number;
 use crate::command::flags::{ADMIN, CONTAINER, FAST, LOADING, NOSCRIPT, READONLY, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
@@ -73,10 +80,30 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
         .doc("Sent by cluster clients after an -ASK redirect."),
     row(Group::Server, "MODULE", -2, CONTAINER, "4.0.0", container)
         .doc("A container for module commands."),
+    row(Group::Server, "MODULE|HELP", 2, LOADING | STALE, "5.0.0", module_help)
+        .doc("Show helpful text about the different subcommands."),
+    row(Group::Server, "MODULE|LOAD", -3, ADMIN | NOSCRIPT, "4.0.0", no_module)
+        .doc("Load a module."),
+    row(Group::Server, "MODULE|LOADEX", -3, ADMIN | NOSCRIPT, "7.0.0", no_module)
+        .doc("Load a module with extended parameters."),
+    row(Group::Server, "MODULE|UNLOAD", 3, ADMIN | NOSCRIPT, "4.0.0", no_module)
+        .doc("Unload a module."),
     row(Group::Server, "MODULE|LIST", 2, ADMIN | NOSCRIPT, "4.0.0", list)
         .doc("List all modules loaded by the server."),
     row(Group::Server, "LOLWUT", -1, FAST | READONLY, "5.0.0", lolwut)
         .doc("Display some computer art and the Redis version."),
+];
+
+const MODULE_HELP: &[&str] = &[
+    "LIST",
+    "    Return a list of loaded modules.",
+    "LOAD <path> [<arg> ...]",
+    "    Load a module library from <path>, passing to it any optional arguments.",
+    "LOADEX <path> [[CONFIG NAME VALUE] [CONFIG NAME VALUE]] [ARGS ...]",
+    "    Load a module library from <path>, while passing it module configurations and optional \
+     arguments.",
+    "UNLOAD <name>",
+    "    Unload a module.",
 ];
 
 type Answer = Result<(), CommandError>;
@@ -90,7 +117,19 @@ fn list(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     Ok(())
 }
 
+fn module_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    help(server, ask, MODULE_HELP);
+    Ok(())
+}
+
+fn no_module(_: &mut Server, _: &Ask<'_>, _: &mut Outbox) -> Answer {
+    Err(not_allowed("MODULE", "enable-module-command"))
+}
+
 fn lolwut(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    if ask.is(1, "VERSION") && ask.args.len() > 2 {
+        number::parse_i64(ask.arg(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
+    }
     server.reply(ask).verbatim("txt", format!("Redis ver. {REDIS_VERSION}\n").as_bytes());
     Ok(())
 }

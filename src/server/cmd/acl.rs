@@ -23,6 +23,9 @@ pub(super) const COMMANDS: &[Spec<ServerRun>] = &[
         .doc("A container for Access List Control commands."),
     row(Group::Server, "ACL|CAT", -2, LOADING | NOSCRIPT | STALE, "6.0.0", cat)
         .doc("List the ACL categories or the commands inside a category."),
+    row(Group::Server, "ACL|DRYRUN", -4, ADMIN | LOADING | NOSCRIPT | STALE, "7.0.0", dryrun).doc(
+        "Returns whether the user can execute the given command without executing the command.",
+    ),
     row(Group::Server, "ACL|GETUSER", 3, ADMIN | LOADING | NOSCRIPT | STALE, "6.0.0", getuser)
         .doc("Get the rules for a specific ACL user."),
     row(Group::Server, "ACL|HELP", 2, LOADING | STALE, "6.0.0", acl_help)
@@ -51,6 +54,10 @@ const HELP: &[&str] = &[
     "CAT [<category>]",
     "    List all commands that belong to <category>, or all command categories",
     "    when no category is specified.",
+    "DELUSER <username> [<username> ...]",
+    "    Delete a list of users.",
+    "DRYRUN <username> <command> [<arg> ...]",
+    "    Returns whether the user can execute the given command without executing the command.",
     "GETUSER <username>",
     "    Get the user's details.",
     "GENPASS [<bits>]",
@@ -58,6 +65,14 @@ const HELP: &[&str] = &[
     "    be used to specify a different size.",
     "LIST",
     "    Show users details in config file format.",
+    "LOAD",
+    "    Reload users from the ACL file.",
+    "LOG [<count> | RESET]",
+    "    Show the ACL log entries.",
+    "SAVE",
+    "    Save the current config to the ACL file.",
+    "SETUSER <username> <attribute> [<attribute> ...]",
+    "    Create or modify a user with the specified attributes.",
     "USERS",
     "    List all the registered usernames.",
     "WHOAMI",
@@ -134,11 +149,11 @@ fn cat(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 
 fn genpass(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     let bits = match ask.args {
-        [_, _] => Some(256),
-        [_, _, bits] => number::parse_i64(bits).filter(|bits| (1..=4096).contains(bits)),
+        [_, _] => 256,
+        [_, _, bits] => number::parse_i64(bits).ok_or(CommandError::NOT_AN_INTEGER)?,
         _ => return Err(wrong_form(ask)),
     };
-    let bits = bits.ok_or(CommandError::fixed(
+    let bits = Some(bits).filter(|bits| (1..=4096).contains(bits)).ok_or(CommandError::fixed(
         "ERR ACL GENPASS argument must be the number of bits for the output password, a positive \
          number up to 4096",
     ))?;
@@ -153,12 +168,32 @@ fn genpass(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 }
 
 fn log(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let reply = server.reply(ask);
-    if ask.is(2, "RESET") {
-        reply.ok();
-    } else {
-        reply.array(0);
+    if ask.args.len() > 3 {
+        return Err(wrong_form(ask));
     }
+    if ask.is(2, "RESET") {
+        server.reply(ask).ok();
+        return Ok(());
+    }
+    if ask.args.len() == 3 {
+        number::parse_i64(ask.arg(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
+    }
+    server.reply(ask).array(0);
+    Ok(())
+}
+
+fn dryrun(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
+    if ask.arg(2) != b"default" {
+        let user = shown(ask.arg(2));
+        return Err(CommandError::new(format!("ERR User '{user}' not found")));
+    }
+    let words = &ask.args[3..];
+    let command = table::look_up(words)
+        .map_err(|_| CommandError::new(format!("ERR Command '{}' not found", shown(ask.arg(3)))))?;
+    if !command.fits(words.len()) {
+        return Err(CommandError::wrong_arity(&command.name));
+    }
+    server.reply(ask).ok();
     Ok(())
 }
 

@@ -1,9 +1,13 @@
 //! CLIENT: who is connected, and what becomes of them.
 //!
 //! CLIENT SETINFO and NO-TOUCH are of 7.2: current client libraries send them first.
+//!
+//! # Differences from Redis
+//!
+//! There is no client-side caching: CLIENT TRACKING ON is refused.
 
 use super::connection::client_name;
-use super::{container, help, row};
+use super::{container, help, row, wrong_form};
 use crate::base::number;
 use crate::base::text::shown;
 use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
@@ -151,14 +155,17 @@ fn list(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
         _ => return Err(CommandError::SYNTAX),
     }
     let now = server.now;
-    let lines: String = server
-        .clients
-        .in_order()
-        .into_iter()
-        .filter(|c| class.is_none_or(|class| class == class_of(c)))
-        .filter(|c| ids.as_ref().is_none_or(|ids| ids.contains(&(c.id as i64))))
-        .map(|c| line(c, now) + "\n")
-        .collect();
+    let all = server.clients.in_order();
+    let wanted: Vec<&Client> = match ids {
+        Some(ids) => {
+            let with_id = |id| all.iter().find(|c| c.id as i64 == id).copied();
+            ids.into_iter().filter_map(with_id).collect()
+        }
+        None => {
+            all.into_iter().filter(|c| class.is_none_or(|class| class == class_of(c))).collect()
+        }
+    };
+    let lines: String = wanted.into_iter().map(|c| line(c, now) + "\n").collect();
     server.reply(ask).verbatim("txt", lines.as_bytes());
     Ok(())
 }
@@ -241,7 +248,7 @@ fn pause(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
         4 => {
             return Err(CommandError::fixed("ERR CLIENT PAUSE mode must be WRITE or ALL"));
         }
-        _ => return Err(CommandError::SYNTAX),
+        _ => return Err(wrong_form(ask)),
     };
     server.pause(PauseReason::Client, kind, server.now.mono.saturating_add(ms));
     server.reply(ask).ok();
@@ -276,11 +283,12 @@ fn unblock(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
         [_, _, _] => false,
         [_, _, _, why] if why.eq_ignore_ascii_case(b"TIMEOUT") => false,
         [_, _, _, why] if why.eq_ignore_ascii_case(b"ERROR") => true,
-        _ => {
+        [_, _, _, _] => {
             return Err(CommandError::fixed(
                 "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
             ));
         }
+        _ => return Err(wrong_form(ask)),
     };
     let id = number::parse_i64(ask.arg(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
     let found = server.clients.ids(|c| c.id as i64 == id).pop();

@@ -1,4 +1,8 @@
 //! COMMAND: the table of commands, as clients ask for it.
+//!
+//! # Differences from Redis
+//!
+//! The summaries of COMMAND DOCS are in our own words.
 
 use super::{help, row};
 use crate::base::glob;
@@ -79,7 +83,7 @@ fn info(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
     for name in &ask.args[2..] {
         match table::by_name(name) {
             Some(command) => describe(reply, command),
-            None => reply.null_array(),
+            None => reply.null(),
         }
     }
     Ok(())

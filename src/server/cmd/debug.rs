@@ -6,9 +6,9 @@
 //!
 //! * OBJECT knows no addresses, and not when a key was last used.
 //! * LOADAOF waits for files, and so cannot be used inside MULTI.
+//! * STRINGMATCH-LEN is of 7.2.
 
-use super::wrong_form;
-use super::{help, row};
+use super::{help, not_allowed, row, wrong_form};
 use crate::base::{glob, number};
 use crate::command::flags::{ADMIN, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
@@ -94,11 +94,7 @@ fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
         _ => false,
     };
     if !allowed {
-        return Err(CommandError::fixed(
-            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
-             you can run it from a local connection, otherwise you need to set this option in the \
-             configuration file, and then restart the server.",
-        ));
+        return Err(not_allowed("DEBUG", "enable-debug-command"));
     }
     let name = String::from_utf8_lossy(ask.arg(1)).to_ascii_uppercase();
     match (name.as_str(), &ask.args[2..]) {
@@ -145,8 +141,7 @@ fn debug(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
             server.reply(ask).ok();
         }
         ("REPLICATE", words) if !words.is_empty() => {
-            let db = server.client(ask).map(|c| c.db);
-            server.replicate(db, words);
+            server.replicate(None, words);
             server.reply(ask).ok();
         }
         ("POPULATE", words @ ([_] | [_, _] | [_, _, _])) => populate(server, ask, words)?,
@@ -187,7 +182,7 @@ fn digest_values(server: &mut Server, ask: &Ask<'_>, keys: &[&[u8]]) {
     let reply = server.reply(ask);
     reply.array(digests.len());
     for digest in digests {
-        reply.bulk(digest);
+        reply.simple(&digest);
     }
 }
 
@@ -316,7 +311,7 @@ mod tests {
             ("DEBUG CHANGE-REPL-ID", "OK"),
             ("DEBUG POPULATE 3 x", "OK"),
             ("GET x:2", "\"value:2\""),
-            ("DEBUG DIGEST-VALUE nosuch", "1) \"0000000000000000000000000000000000000000\""),
+            ("DEBUG DIGEST-VALUE nosuch", "1) 0000000000000000000000000000000000000000"),
             ("DEBUG STRINGMATCH-LEN a* abc", "(integer) 1"),
             ("DEBUG ERROR hello", "(error) hello"),
             ("DEBUG DIGEST-VALUE", "(empty array)"),
@@ -356,7 +351,7 @@ mod tests {
         bench.ask(conn, "SET n 42");
         assert_eq!(
             bench.ask(conn, "DEBUG DIGEST-VALUE k n"),
-            "1) \"36b23a1456b2dce2c3ed252c456761301dba8060\"\n2) \"547a004a370bc71c2d611f010c52f2e7b64c77a4\""
+            "1) 36b23a1456b2dce2c3ed252c456761301dba8060\n2) 547a004a370bc71c2d611f010c52f2e7b64c77a4"
         );
     }
 }

@@ -58,6 +58,14 @@ const HELP: &[&str] = &[
     "    If no commands are specified then all histograms are replied.",
 ];
 
+/// What is advised whenever commands were slow.
+const ADVICE: &str = "\
+    - Check your Slow Log to understand what are the commands you are running which are too slow to \
+    execute. Please check https://redis.io/commands/slowlog for more information.\n- Deleting, \
+    expiring or evicting (because of maxmemory policy) large objects is a blocking operation. If \
+    you have very large objects that are often deleted, expired, or evicted, try to fragment those \
+    objects into multiple smaller objects.\n";
+
 type Answer = Result<(), CommandError>;
 
 fn latest(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
@@ -121,10 +129,9 @@ fn doctor(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     let text = if !spikes.is_empty() {
         format!(
             "Dave, I have observed latency spikes in this Redis instance. You don't mind talking \
-             about it, do you Dave?\n\n{}\nI have a few advices for you:\n\n- Check your Slow Log \
-             to understand what are the commands you are running which are too slow to execute. \
-             Please check https://redis.io/commands/slowlog for more information.\n",
-            spikes.concat()
+             about it, do you Dave?\n\n{}\nI have a few advices for you:\n\n{}{ADVICE}",
+            spikes.concat(),
+            server.advice_on_slow_log()
         )
     } else if server.config.latency_monitor_threshold == 0 {
         "I'm sorry, Dave, I can't do that. Latency monitoring is disabled in this Redis instance. \
@@ -183,6 +190,25 @@ fn latency_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 }
 
 impl Server {
+    /// What is advised if the slow log misses what is slow enough to be kept here.
+    fn advice_on_slow_log(&self) -> String {
+        let limit_us = self.config.latency_monitor_threshold * 1000;
+        match u64::try_from(self.config.slowlog_log_slower_than) {
+            Ok(slow_us) if self.config.slowlog_max_len > 0 && slow_us <= limit_us => String::new(),
+            Ok(_) if self.config.slowlog_max_len > 0 => format!(
+                "- Your current Slow Log configuration only logs events that are slower than your \
+                 configured latency monitor threshold. Please use 'CONFIG SET \
+                 slowlog-log-slower-than {limit_us}'.\n"
+            ),
+            _ => format!(
+                "- There are latency issues with potentially slow commands you are using. Try to \
+                 enable the Slow Log Redis feature using the command 'CONFIG SET \
+                 slowlog-log-slower-than {limit_us}'. If the Slow log is disabled Redis is not able \
+                 to log slow commands execution for you.\n"
+            ),
+        }
+    }
+
     /// Keeps that a command took longer than it should.
     pub(in crate::server) fn note_latency(&mut self, command: &Command, micros: u64) {
         let (limit, ms) = (self.config.latency_monitor_threshold, micros / 1000);

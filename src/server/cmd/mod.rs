@@ -90,6 +90,15 @@ fn help(server: &mut Server, ask: &Ask<'_>, lines: &[&str]) {
     reply.simple("    Prints this help.");
 }
 
+/// The command must be allowed by this directive.
+fn not_allowed(name: &str, directive: &str) -> CommandError {
+    CommandError::new(format!(
+        "ERR {name} command not allowed. If the {directive} option is set to \"local\", you can run \
+         it from a local connection, otherwise you need to set this option in the configuration \
+         file, and then restart the server."
+    ))
+}
+
 /// The subcommand is known, but not in this form.
 fn wrong_form(ask: &Ask<'_>) -> CommandError {
     CommandError::new(format!(

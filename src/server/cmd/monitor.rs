@@ -219,7 +219,7 @@ mod tests {
             bench.ask(conn, line);
         }
         bench.send(conn, b"MULTI\r\nGET k\r\nEXEC\r\n");
-        let head = "+1700000000.000000 [3 127.0.0.1:50000]";
+        let head = "+1700000000.000000 [3 127.0.0.1:50001]";
         let expected: String = [
             r#""SELECT" "3""#,
             r#""AUTH" "(redacted)""#,

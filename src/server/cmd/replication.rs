@@ -4,7 +4,7 @@ use super::row;
 use crate::base::number::parse_i64;
 use crate::command::flags::{ADMIN, ALLOW_BUSY, FAST, LOADING, NO_MULTI, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
-use crate::machine::Outbox;
+use crate::machine::{LinkState, Outbox};
 use crate::repl::Request;
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
@@ -36,7 +36,7 @@ fn role(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Comman
         reply.bulk(&primary.host);
         reply.int(primary.port.into());
         reply.bulk(primary.state.word());
-        reply.int(if primary.was_ever_up { view.offset as i64 } else { -1 });
+        reply.int(if primary.state == LinkState::Connected { view.offset as i64 } else { -1 });
         return Ok(());
     }
     let online: Vec<_> = view.replicas.iter().filter(|r| r.is_online()).collect();

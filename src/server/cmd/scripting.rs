@@ -1,4 +1,8 @@
 //! EVAL and its kin, and SCRIPT.
+//!
+//! # Differences from Redis
+//!
+//! There is no debugger: SCRIPT DEBUG YES and SYNC are refused.
 
 use bytes::Bytes;
 

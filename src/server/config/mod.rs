@@ -24,6 +24,7 @@ pub use self::renames::Renames;
 use self::table::Directive;
 pub use self::table::bytes as memory_bytes;
 pub use self::user::{DefaultUser, RuleError};
+use crate::command::Lazy;
 use crate::keyspace::DATABASES_DEFAULT;
 use crate::keyspace::types::Packing;
 use crate::machine::Endpoint;
@@ -46,6 +47,8 @@ pub struct Config {
     pub busy_reply_threshold: u64,
     /// Up to what size values are kept in one piece.
     pub packing: Packing,
+    /// `lazyfree-lazy-expire`, `lazyfree-lazy-user-del`
+    pub lazy: Lazy,
     /// `client-query-buffer-limit`, bytes.
     pub client_query_buffer_limit: usize,
     /// `dbfilename`
@@ -227,6 +230,7 @@ impl Default for Config {
             proto_max_bulk_len: 512 << 20,
             busy_reply_threshold: 5000,
             packing: Packing::default(),
+            lazy: Lazy::default(),
             client_query_buffer_limit: 1 << 30,
             dbfilename: "dump.rdb".to_owned(),
             save: vec![(3600, 1), (300, 100), (60, 10_000)],
