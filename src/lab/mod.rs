@@ -62,6 +62,7 @@ pub mod journal;
 pub mod look;
 mod nodes;
 mod orders;
+pub mod outside;
 mod pace;
 pub mod parse;
 pub mod picture;
