@@ -93,6 +93,6 @@ pub use self::parse::ParseError;
 pub use self::remote::{Nudge, Remote};
 pub use self::rows::{ACTIONS, ActionRow};
 pub use self::run::{Lab, LogLine};
-pub use self::summary::{FailoverSummary, NodeSummary, Summary};
+pub use self::summary::{FailoverSummary, NodeSummary, OutsiderSummary, Summary};
 pub use self::view::LabView;
 pub use self::workload::WRITES_UNANSWERED_MAX;

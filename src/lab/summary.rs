@@ -1,8 +1,9 @@
 //! What a run of the lab comes to, in a few numbers.
 
+use super::outside::{self, Outsider, Watcher};
 use super::run::Lab;
-use super::view::{FailoverState, NodeStatus, PhaseTime};
-use crate::machine::Millis;
+use super::view::{FailoverState, NodeRow, NodeStatus, PhaseTime};
+use crate::machine::{Endpoint, Millis};
 use crate::world::World;
 
 /// The last line of a run.
@@ -30,6 +31,10 @@ pub struct Summary {
     pub partial_syncs: u64,
     /// Each node at the end.
     pub nodes: Vec<NodeSummary>,
+    /// Servers outside the lab that its nodes feed or follow at the end.
+    pub outside: Vec<OutsiderSummary>,
+    /// Addresses of the Sentinels outside that watch its primaries, else what is known of their ids.
+    pub outside_sentinels: Vec<String>,
     /// Expectations met.
     pub met: usize,
     /// Expectations not met, each with what was true instead.
@@ -78,6 +83,34 @@ pub struct NodeSummary {
     pub keys: Option<u64>,
 }
 
+/// A server outside the lab at the end of a run, as its nodes know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsiderSummary {
+    /// Where it is; without a port, 0.
+    pub address: Endpoint,
+    /// The node that feeds it, or did until a moment ago.
+    pub follows: Option<String>,
+    /// That link: Redis's word, or `lost`.
+    pub link: Option<&'static str>,
+    /// The offset that it acknowledged last.
+    pub acked: Option<u64>,
+    /// The nodes that follow it.
+    pub feeds: Vec<String>,
+}
+
+impl OutsiderSummary {
+    fn of(outsider: &Outsider, nodes: &[NodeRow]) -> Self {
+        let name = |at: usize| nodes[at].name.clone();
+        Self {
+            address: outsider.address.clone(),
+            follows: outsider.fed.as_ref().map(|fed| name(fed.by)),
+            link: outsider.link(),
+            acked: outsider.fed.as_ref().map(|fed| fed.seen.acked),
+            feeds: outsider.feeds.iter().copied().map(name).collect(),
+        }
+    }
+}
+
 impl<W: World> Lab<W> {
     /// The numbers of the run until now; losses are those of the last audit.
     pub fn summary(&mut self) -> Summary {
@@ -110,6 +143,8 @@ impl<W: World> Lab<W> {
                 keys: server.map(|server| server.keys),
             }
         });
+        let outside = view.outside.iter().map(|found| OutsiderSummary::of(found, &view.nodes));
+        let outside_sentinels = outside::sentinels(&view.nodes);
         Summary {
             t_ms: view.now_ms,
             acked: view.workload.acked,
@@ -122,6 +157,8 @@ impl<W: World> Lab<W> {
             full_syncs: view.full_syncs,
             partial_syncs: view.partial_syncs,
             nodes: nodes.collect(),
+            outside: outside.collect(),
+            outside_sentinels: outside_sentinels.iter().map(Watcher::name).collect(),
             met: self.met(),
             failed: self.failed().to_vec(),
         }

@@ -63,6 +63,19 @@ impl<O: Write> Text<O> {
                 node.name, node.status
             )?;
         }
+        for outsider in &summary.outside {
+            let of = outsider.follows.as_ref().map(|node| {
+                let (link, acked) = (outsider.link.unwrap_or("-"), outsider.acked.unwrap_or(0));
+                format!("replica of {node}, {link}, acknowledged {acked}")
+            });
+            let feeds = Some(outsider.feeds.join(", ")).filter(|names| !names.is_empty());
+            let said = of.into_iter().chain(feeds.map(|names| format!("feeds {names}")));
+            let said: Vec<String> = said.collect();
+            writeln!(self.out, "outside  {}: {}", outsider.address, said.join(", "))?;
+        }
+        for sentinel in &summary.outside_sentinels {
+            writeln!(self.out, "outside  Sentinel {sentinel}")?;
+        }
         let (met, failed) = (summary.met, summary.failed.len());
         let verdict = format!("expected {met} met, {failed} failed");
         let verdict = self.coloured(&verdict, if failed == 0 { "32" } else { "31" });

@@ -8,8 +8,10 @@ use super::inside::Inside;
 use super::keymap::Mode;
 use super::theme::{ASCII, Glyphs, Theme, ThemeName, UNICODE};
 use crate::lab::look::Ask;
+use crate::lab::outside::Outsider;
 use crate::lab::view::NodeRow;
-use crate::lab::{Action, LabView};
+use crate::lab::{Action, LabView, picture};
+use crate::machine::Endpoint;
 
 /// A part of the screen that can have the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +122,7 @@ pub enum Quit {
 pub struct Ui {
     /// The terminal's size.
     pub area: Rect,
-    /// Index of the selected node.
+    /// Index of the selected node; behind the nodes come the servers outside the lab.
     pub selected: usize,
     /// The panel that has the keys.
     pub focus: Panel,
@@ -215,6 +217,20 @@ impl Ui {
                 Mode::Prompt
             }
         }
+    }
+
+    /// The selected server, if it is one outside the lab.
+    pub fn outsider<'a>(&self, view: &'a LabView) -> Option<&'a Outsider> {
+        view.outside.get(self.selected.checked_sub(view.nodes.len())?)
+    }
+
+    /// How redis-cli reaches what is selected.
+    pub fn redis_cli(&self, view: &LabView) -> Option<String> {
+        let Some(Endpoint { host, port }) = self.outsider(view).map(|found| &found.address) else {
+            return Some(format!("redis-cli -p {}", self.node(view)?.port));
+        };
+        let to = if picture::is_local(host) { String::new() } else { format!("-h {host} ") };
+        (*port != 0).then(|| format!("redis-cli {to}-p {port}"))
     }
 
     /// The selected node.

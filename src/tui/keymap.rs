@@ -199,6 +199,15 @@ fn selected(view: &LabView, ui: &Ui) -> bool {
     ui.node(view).is_some()
 }
 
+/// Whether anything is selected, be it outside the lab.
+fn anybody(view: &LabView, _: &Ui) -> bool {
+    !view.nodes.is_empty()
+}
+
+fn reachable(view: &LabView, ui: &Ui) -> bool {
+    ui.redis_cli(view).is_some()
+}
+
 fn alive(view: &LabView, ui: &Ui) -> bool {
     ui.node(view).is_some_and(|node| !matches!(node.status, NodeStatus::Dead(..)))
 }
@@ -321,16 +330,16 @@ const SCREEN: &[Binding] = keys! { Screen:
     [End, Char('G')] C::Last, "last", "last node, or the newest row: follow", None, false, always;
     [Tab] C::NextPanel, "panel", "next panel", Some(70), false, always;
     [BackTab] C::PreviousPanel, "previous", "previous panel", None, false, always;
-    [Char('1')] C::Node(1), "node", "select the 1st node, and so on to 9", None, false, selected;
-    [Char('2')] C::Node(2), "node", "", None, false, selected;
-    [Char('3')] C::Node(3), "node", "", None, false, selected;
-    [Char('4')] C::Node(4), "node", "", None, false, selected;
-    [Char('5')] C::Node(5), "node", "", None, false, selected;
-    [Char('6')] C::Node(6), "node", "", None, false, selected;
-    [Char('7')] C::Node(7), "node", "", None, false, selected;
-    [Char('8')] C::Node(8), "node", "", None, false, selected;
-    [Char('9')] C::Node(9), "node", "", None, false, selected;
-    [Enter] C::Detail, "detail", "all about the selected node", Some(20), false, selected;
+    [Char('1')] C::Node(1), "node", "select the 1st node, and so on to 9", None, false, anybody;
+    [Char('2')] C::Node(2), "node", "", None, false, anybody;
+    [Char('3')] C::Node(3), "node", "", None, false, anybody;
+    [Char('4')] C::Node(4), "node", "", None, false, anybody;
+    [Char('5')] C::Node(5), "node", "", None, false, anybody;
+    [Char('6')] C::Node(6), "node", "", None, false, anybody;
+    [Char('7')] C::Node(7), "node", "", None, false, anybody;
+    [Char('8')] C::Node(8), "node", "", None, false, anybody;
+    [Char('9')] C::Node(9), "node", "", None, false, anybody;
+    [Enter] C::Detail, "detail", "all about the selected node", Some(20), false, anybody;
     [Esc] C::Back, "back", "back to the map; clear the filter", Some(5), false, deep;
     [Char('K')] C::Kill, "kill", "kill the node: SIGKILL", Some(10), true, alive;
     [Char('r')] C::Restart, "restart", "start the node again", Some(11), true, selected;
@@ -348,7 +357,7 @@ const SCREEN: &[Binding] = keys! { Screen:
     [Char('R')] C::SentinelReset, "reset", "let the Sentinels forget what they know, and look anew", Some(42), true, watched;
     [Char('b')] C::Sentinels, "beliefs", "what the Sentinels believe, beside the truth", Some(22), false, watched;
     [Char('t')] C::Failovers, "failovers", "where the time of a failover went, and what it cost", Some(3), false, failed_over;
-    [Char('w')] C::Rate, "write rate", "set the workload's writes per second", Some(33), true, selected;
+    [Char('w')] C::Rate, "write rate", "set the workload's writes per second", Some(33), true, anybody;
     [Char('n')] C::NextStep, "next step", "do the script's next step, and hold it there", Some(6), true, scripted;
     [Char('N')] C::HoldSteps, "hold script", "hold the script, or let it run on", None, true, scripted;
     [Char('u')] C::Undo, "undo", "take back the last fault", Some(16), true, undoable;
@@ -360,7 +369,7 @@ const SCREEN: &[Binding] = keys! { Screen:
     [Char('D')] C::Diff, "diff", "compare its data with that of the node it follows, and say why keys differ", Some(24), false, holds_data;
     [Char('/')] C::Filter, "filter", "show only timeline rows with a text", Some(81), false, always;
     [Char('e')] C::Expand, "expand", "give the focused panel all the room", Some(71), false, always;
-    [Char('y')] C::Copy, "copy", "copy `redis-cli -p PORT` to the clipboard", Some(61), false, selected;
+    [Char('y')] C::Copy, "copy", "copy `redis-cli -p PORT` to the clipboard", Some(61), false, reachable;
     [Char('T')] C::Theme, "theme", "next theme: dark, light, colour-blind, monochrome", None, false, always;
     [Char('%')] C::Mouse, "mouse", "give the mouse to the terminal, or take it back", None, false, always;
     [Char('?')] C::Help, "help", "keys and words", Some(1), false, always;

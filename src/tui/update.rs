@@ -8,7 +8,7 @@ use tui_logger::TuiWidgetEvent;
 use super::app::{Layer, Panel, Prompt, Question, Quit, Ui};
 use super::beliefs;
 use super::inside;
-use super::keymap::{self, Command, Mode};
+use super::keymap::{self, Binding, Command, Mode};
 use super::view;
 use crate::lab::action::{HealRef, ScriptOrder};
 use crate::lab::look::{Ask, Sort};
@@ -35,7 +35,7 @@ const PAGE: i16 = 8;
 
 /// Changes the model and tells what the lab shall do.
 pub fn update(ui: &mut Ui, view: &LabView, msg: Msg) -> Vec<Order> {
-    ui.selected = ui.selected.min(view.nodes.len().saturating_sub(1));
+    ui.selected = ui.selected.min((view.nodes.len() + view.outside.len()).saturating_sub(1));
     let orders = match msg {
         Msg::Key(key) => on_key(ui, view, key),
         // Where there is only the request for more room, there is nothing to click at.
@@ -61,17 +61,29 @@ fn on_key(ui: &mut Ui, view: &LabView, key: KeyEvent) -> Vec<Order> {
     match keymap::find(mode, key) {
         Some(binding) if binding.works(view, ui) => run(ui, view, binding.command),
         Some(binding) => {
-            ui.notice = Some(match (binding.fault && ui.read_only, ui.node(view)) {
-                (true, _) => "read-only: the keys that break things are locked".to_owned(),
-                (_, Some(node)) => format!("{} does not apply to {} now", binding.name, node.name),
-                _ => format!("{}: nothing to do", binding.name),
-            });
+            ui.notice = Some(why_not(binding, view, ui));
             Vec::new()
         }
         None => {
             type_into(ui, key);
             Vec::new()
         }
+    }
+}
+
+/// Why a key does nothing now.
+fn why_not(binding: &Binding, view: &LabView, ui: &Ui) -> String {
+    let name = binding.name;
+    match (ui.node(view), ui.outsider(view)) {
+        _ if binding.fault && ui.read_only => {
+            "read-only: the keys that break things are locked".to_owned()
+        }
+        (Some(node), _) => format!("{name} does not apply to {} now", node.name),
+        (_, Some(outsider)) => format!(
+            "{name} does not apply to {}: it is outside the lab, which only watches it",
+            outsider.name()
+        ),
+        _ => format!("{name}: nothing to do"),
     }
 }
 
@@ -178,12 +190,12 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
         }
         Command::Palette => ui.layers.push(Layer::Palette(Prompt::default())),
         Command::Copy => {
-            if let Some(node) = ui.node(view) {
-                let text = format!("redis-cli -p {}", node.port);
+            if let Some(text) = ui.redis_cli(view) {
                 ui.notice = Some(format!("`{text}` was sent to the terminal's clipboard"));
                 ui.clipboard = Some(text);
             }
         }
+        Command::Rate => ui.layers.push(Layer::Palette(Prompt::with("write "))),
         Command::HealAll => return by_key(Action::Heal { what: HealRef::All }),
         Command::Undo => return by_key(Action::Undo),
         _ => return on_fault_key(ui, view, command),
@@ -215,7 +227,6 @@ fn on_fault_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
             None => format!("delay {node}->"),
         },
         Command::Follow => format!("replicaof {node} "),
-        Command::Rate => "write ".to_owned(),
         _ => return Vec::new(),
     };
     ui.layers.push(Layer::Palette(Prompt::with(prefilled)));

@@ -26,6 +26,7 @@ mod logs;
 mod map;
 mod node;
 mod opinions;
+mod outsider;
 mod prompt;
 mod sentinel;
 mod steps;
