@@ -9,6 +9,9 @@
 )]
 #![expect(clippy::expect_used, reason = "a test that cannot begin has failed")]
 
+#[allow(dead_code, unused_imports, reason = "each file of tests uses its part of the kit")]
+mod kit;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::num::NonZeroU16;
@@ -16,6 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use kit::{Kind, Program};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use vt100::Parser;
 
@@ -258,4 +262,32 @@ fn a_terminal_that_goes_away_takes_the_lab_with_it() {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn a_real_replica_and_a_real_sentinel_are_shown_and_cannot_be_broken() {
+    let state = tempfile::tempdir().expect("a directory");
+    let offset = free_offset();
+    let alpha = PORTS[0] + offset.parse::<u16>().expect("a number");
+    let mut terminal = Terminal::start(&["--port-offset", &offset], 120, 36, state.path());
+    terminal.sees(&["welcome to replab"]);
+    terminal.press("\r");
+    terminal.until("Sentinels that are content", |s| s.matches("alpha ok").count() == 3);
+
+    let replica = Program::server(Kind::Real, &["--replicaof", "127.0.0.1", &alpha.to_string()]);
+    let watch = format!("sentinel monitor mymaster 127.0.0.1 {alpha} 2\n");
+    let sentinel = Program::sentinel(Kind::Real, &watch);
+    let address = format!(":{} ", replica.port());
+    terminal.sees(&["OUTSIDE", &address, "in step", "quorum 2/3 + 1 outside"]);
+
+    terminal.press("jll");
+    terminal.until("its sheet", |screen| screen.contains("Sentinels may promote it"));
+    terminal.press("K");
+    terminal.sees(&["kill does not apply to", "it is outside the lab, which only watches it"]);
+
+    drop(replica);
+    terminal.sees(&["OUTSIDE", "○ lost"]);
+    drop(sentinel);
+    terminal.press("q");
+    assert_eq!(terminal.end().0, 0);
 }

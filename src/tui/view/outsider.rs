@@ -106,19 +106,16 @@ fn box_lines<'a>(
             Span::styled(count(fed.seen.acked, glyphs), theme.title),
         ]);
         lines.extend((most > 1).then_some(acked));
-        lines.push(match behind(outsider, view) {
-            Some(behind) => {
-                let ack = format!("ACK {}", age(fed.seen.ack_age_ms));
-                map::behind_line(behind, (ack, theme.dim), room, ui)
-            }
-            None => {
-                let (text, style) = link_of(outsider, view, ui);
-                Line::styled(fit_words(&text, room, glyphs), style)
-            }
+        lines.push(if let Some(behind) = behind(outsider, view) {
+            let ack = format!("ACK {}", age(fed.seen.ack_age_ms));
+            map::behind_line(behind, (ack, theme.dim), room, ui)
+        } else {
+            let (text, style) = link_of(outsider, view, ui);
+            Line::styled(fit_words(&text, room, glyphs), style)
         });
     }
     lines.extend(feeds(outsider, view).map(dim));
-    lines.extend(candidacy(outsider, view).map(|text| dim(text.to_owned())));
+    lines.extend(standing(outsider, view).map(|text| dim(text.to_owned())));
     lines.truncate(usize::from(most));
     lines
 }
@@ -129,13 +126,16 @@ fn feeds(outsider: &Outsider, view: &LabView) -> Option<String> {
     (!names.is_empty()).then(|| format!("feeds {}", names.join(", ")))
 }
 
-/// Whether the lab's Sentinels would promote it.
-fn candidacy(outsider: &Outsider, view: &LabView) -> Option<&'static str> {
-    let live = beliefs::all(view).filter(beliefs::Belief::is_live);
-    let mut known = live.flat_map(|belief| &belief.monitor.replicas);
-    let known = known.find(|replica| replica.addr == outsider.address)?;
+/// What the lab's Sentinels have in mind for it.
+fn standing(outsider: &Outsider, view: &LabView) -> Option<&'static str> {
+    let live = || beliefs::all(view).filter(beliefs::Belief::is_live).map(|belief| belief.monitor);
+    if live().any(|monitor| monitor.addr == outsider.address) {
+        return Some("Sentinels' primary");
+    }
+    let known = live().flat_map(|monitor| &monitor.replicas);
+    let known = known.into_iter().find(|replica| replica.addr == outsider.address)?;
     let may_be = known.excluded.is_none() && known.claims == Role::Replica;
-    Some(if may_be { "Sentinels may promote it" } else { "not to be promoted now" })
+    may_be.then_some("Sentinels may promote it")
 }
 
 /// Its row of the table, behind the branches that lead to it.
@@ -190,7 +190,7 @@ pub fn lines(sheet: &Sheet<'_>, outsider: &Outsider, view: &LabView) -> Vec<Line
         let label = if i == 0 { "feeds" } else { "" };
         lines.push(sheet.line(label, format!("{} {link}", row.name), Style::new()));
     }
-    lines.extend(candidacy(outsider, view).map(|text| sheet.line("promotion", text, theme.dim)));
+    lines.extend(standing(outsider, view).map(|text| sheet.line("is", text, theme.dim)));
     lines.push(Line::styled("Known from the lab's own nodes; nobody asked it.", theme.dim));
     lines
 }
