@@ -90,7 +90,7 @@ pub use self::faults::describe;
 pub use self::journal::{Entry, Event};
 pub use self::nodes::{Build, Unfit, check, machines};
 pub use self::parse::ParseError;
-pub use self::remote::{Nudge, Remote};
+pub use self::remote::{Account, Nudge, Remote};
 pub use self::rows::{ACTIONS, ActionRow};
 pub use self::run::{Lab, LogLine};
 pub use self::summary::{FailoverSummary, NodeSummary, OutsiderSummary, Summary};

@@ -68,6 +68,42 @@ pub struct FailoverSummary {
     pub lost_keys: Vec<String>,
 }
 
+impl FailoverSummary {
+    /// Who was replaced by whom, led by whom, and whether it came to its end.
+    pub fn headline(&self) -> String {
+        let Self { monitor, from, to, leader, epoch, cause, .. } = self;
+        let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
+        let (from, to, leader) = (name(from), name(to), name(leader));
+        let epoch = epoch.map_or("-".to_owned(), |epoch| epoch.to_string());
+        let end = match &self.state {
+            FailoverState::Running => ", not at its end".to_owned(),
+            FailoverState::Complete => String::new(),
+            FailoverState::Aborted(event) => format!(", given up: {event}"),
+        };
+        format!(
+            "failover {monitor}: {from} ({cause}) -> {to}, led by {leader} in epoch {epoch}{end}"
+        )
+    }
+
+    /// A name, what it took and the least that it could take, in milliseconds, for each phase and
+    /// in all.
+    pub fn times(&self) -> Vec<(&'static str, Option<Millis>, Millis)> {
+        let phases =
+            self.phases.iter().map(|time| (time.phase.word(), time.took_ms, time.least_ms));
+        let total = self.phases.iter().filter_map(|phase| phase.took_ms).sum();
+        let least = self.phases.iter().map(|phase| phase.least_ms).sum();
+        phases.chain([("total", Some(total), least)]).collect()
+    }
+
+    /// What it cost, once that was looked for.
+    pub fn losses(&self) -> Option<String> {
+        Some(match self.lost? {
+            0 => "no acknowledged write lost".to_owned(),
+            lost => format!("{lost} acknowledged writes lost: {}", self.lost_keys.join(", ")),
+        })
+    }
+}
+
 /// A node at the end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeSummary {
@@ -99,6 +135,16 @@ pub struct OutsiderSummary {
 }
 
 impl OutsiderSummary {
+    /// Whom it follows and feeds, in words.
+    pub fn standing(&self) -> String {
+        let follows = self.follows.as_ref().map(|node| {
+            let (link, acked) = (self.link.unwrap_or("-"), self.acked.unwrap_or(0));
+            format!("replica of {node}, {link}, acknowledged {acked}")
+        });
+        let feeds = (!self.feeds.is_empty()).then(|| format!("feeds {}", self.feeds.join(", ")));
+        follows.into_iter().chain(feeds).collect::<Vec<_>>().join(", ")
+    }
+
     fn of(outsider: &Outsider, nodes: &[NodeRow]) -> Self {
         let name = |at: usize| nodes[at].name.clone();
         Self {

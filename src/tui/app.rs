@@ -6,6 +6,7 @@ use tui_logger::{LevelFilter, TuiWidgetState};
 
 use super::inside::Inside;
 use super::keymap::Mode;
+use super::labs::Labs;
 use super::theme::{ASCII, Glyphs, Theme, ThemeName, UNICODE};
 use crate::lab::look::Ask;
 use crate::lab::outside::Outsider;
@@ -66,6 +67,8 @@ pub enum Layer {
     Inside(Inside),
     /// A glob for the keys that are looked at.
     Pattern(Prompt),
+    /// What can be launched.
+    Labs(Labs),
     /// Something that asks first.
     Ask(Question),
     /// A typed action.
@@ -105,6 +108,23 @@ impl Prompt {
     pub fn with(text: impl Into<String>) -> Self {
         Self { input: Input::new(text.into()), ..Self::default() }
     }
+}
+
+/// What the person wants of whoever keeps the labs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Errand {
+    /// To be told what can be launched.
+    Offers,
+    /// To end the lab and launch another one, or the same anew.
+    Launch {
+        /// What; none is what runs now.
+        name: Option<String>,
+    },
+    /// To write down what happened.
+    Export {
+        /// Where; none is a name that is free.
+        file: Option<String>,
+    },
 }
 
 /// How the screen ends.
@@ -154,6 +174,8 @@ pub struct Ui {
     pub notice: Option<String>,
     /// What shall be looked at inside nodes, on its way to the lab.
     pub wants: Option<Ask>,
+    /// What somebody else must do.
+    pub errand: Option<Errand>,
     /// Text on its way to the terminal's clipboard.
     pub clipboard: Option<String>,
     /// Set when the screen shall end.
@@ -197,6 +219,7 @@ impl Ui {
             failovers_seen: 0,
             notice: None,
             wants: None,
+            errand: None,
             clipboard: None,
             quit: None,
             logs: None,
@@ -210,6 +233,7 @@ impl Ui {
             Some(Layer::Card) => Mode::Card,
             Some(Layer::Help { .. }) => Mode::Help,
             Some(Layer::Failovers { .. }) => Mode::Failovers,
+            Some(Layer::Labs(_)) => Mode::Labs,
             Some(Layer::Ask(_)) => Mode::Ask,
             Some(Layer::Inside(Inside { ask: Ask::Keys { .. }, .. })) => Mode::Keys,
             Some(Layer::Inside(_)) => Mode::Diff,

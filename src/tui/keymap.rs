@@ -25,6 +25,8 @@ pub enum Mode {
     Keys,
     /// How two nodes differ.
     Diff,
+    /// What can be launched; keys without a binding choose among it.
+    Labs,
     /// A question.
     Ask,
     /// A line is being typed; keys without a binding go into it.
@@ -69,6 +71,8 @@ pub enum Command {
     NextStep,
     HoldSteps,
     Undo,
+    Labs,
+    Export,
     Freeze,
     Palette,
     Console,
@@ -316,7 +320,7 @@ use KeyCode::{BackTab, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp
 
 /// Every binding, in the order of the help.
 pub fn all() -> impl Iterator<Item = &'static Binding> {
-    [SCREEN, HELP, CARD, FAILOVERS, KEYS, DIFF, ASK, PROMPT].into_iter().flatten()
+    [SCREEN, HELP, CARD, FAILOVERS, KEYS, DIFF, LABS, ASK, PROMPT].into_iter().flatten()
 }
 
 const SCREEN: &[Binding] = keys! { Screen:
@@ -361,6 +365,8 @@ const SCREEN: &[Binding] = keys! { Screen:
     [Char('n')] C::NextStep, "next step", "do the script's next step, and hold it there", Some(6), true, scripted;
     [Char('N')] C::HoldSteps, "hold script", "hold the script, or let it run on", None, true, scripted;
     [Char('u')] C::Undo, "undo", "take back the last fault", Some(16), true, undoable;
+    [Char('o')] C::Labs, "labs", "launch the lab anew, or another one", Some(25), true, always;
+    [Char('E')] C::Export, "export", "write what happened to a file", Some(62), false, always;
     [Char(' ')] C::Freeze, "freeze view", "the screen stands still, the nodes do not", Some(80), false, always;
     [Char(':')] C::Palette, "action", "type an action, with completion", Some(18), false, always;
     [Char('c'), Char('>')] C::Console, "console", "type Redis commands to the node", Some(19), false, alive;
@@ -436,6 +442,16 @@ const DIFF: &[Binding] = keys! { Diff:
     [Char('c')] ^ctrl C::Quit, "quit", "end the lab", None, false, always;
 };
 
+const LABS: &[Binding] = keys! { Labs:
+    [Enter] C::Submit, "launch", "end the lab and launch this one", Some(1), true, always;
+    [Up] C::Up, "up", "the one above", Some(2), false, always;
+    [Down] C::Down, "down", "the one below", Some(3), false, always;
+    [PageUp] C::PageUp, "page up", "a page back", None, false, always;
+    [PageDown] C::PageDown, "page down", "a page on", None, false, always;
+    [Esc] C::Close, "cancel", "leave the lab as it is", Some(4), false, always;
+    [Char('c')] ^ctrl C::Quit, "quit", "end the lab", None, false, always;
+};
+
 const ASK: &[Binding] = keys! { Ask:
     [Char('f'), Enter] C::Instead, "failover instead", "failover instead: every node and Sentinel is told", Some(1), true, always;
     [Char('p')] C::Submit, "promote", "promote it all the same, and watch what becomes of it", Some(2), true, always;
@@ -479,6 +495,7 @@ mod tests {
             Mode::Failovers,
             Mode::Keys,
             Mode::Diff,
+            Mode::Labs,
             Mode::Ask,
             Mode::Prompt,
         ];

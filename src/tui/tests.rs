@@ -1,6 +1,7 @@
 //! Frames as people see them, and keys as the script.
 
 mod inside;
+mod labs;
 mod outside;
 mod sentinels;
 
