@@ -5,6 +5,7 @@
 mod args;
 mod files;
 mod lab;
+mod labs;
 mod process;
 mod sentinel;
 mod server;
@@ -99,7 +100,7 @@ fn tui(args: &TuiArgs) -> anyhow::Result<Outcome> {
             args.topology
         );
     }
-    lab::screen(&topology, args)
+    lab::screen(topology, args)
 }
 
 /// `replab list`

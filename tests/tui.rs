@@ -9,6 +9,9 @@
 )]
 #![expect(clippy::expect_used, reason = "a test that cannot begin has failed")]
 
+#[allow(dead_code, unused_imports, reason = "each file of tests uses its part of the kit")]
+mod kit;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::num::NonZeroU16;
@@ -16,6 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use kit::{Kind, Program};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use vt100::Parser;
 
@@ -133,6 +137,7 @@ fn replab(args: &[&str], state_dir: &Path) -> CommandBuilder {
     command.env("TERM", "xterm-256color");
     command.env("LC_ALL", "C.UTF-8");
     command.env("XDG_STATE_HOME", state_dir);
+    command.cwd(state_dir);
     command.env_remove("NO_COLOR");
     command
 }
@@ -258,4 +263,91 @@ fn a_terminal_that_goes_away_takes_the_lab_with_it() {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+#[test]
+fn a_real_replica_and_a_real_sentinel_are_shown_and_cannot_be_broken() {
+    let state = tempfile::tempdir().expect("a directory");
+    let offset = free_offset();
+    let alpha = PORTS[0] + offset.parse::<u16>().expect("a number");
+    let mut terminal = Terminal::start(&["--port-offset", &offset], 120, 36, state.path());
+    terminal.sees(&["welcome to replab"]);
+    terminal.press("\r");
+    terminal.until("Sentinels that are content", |s| s.matches("alpha ok").count() == 3);
+
+    let replica = Program::server(Kind::Real, &["--replicaof", "127.0.0.1", &alpha.to_string()]);
+    let watch = format!("sentinel monitor mymaster 127.0.0.1 {alpha} 2\n");
+    let sentinel = Program::sentinel(Kind::Real, &watch);
+    let address = format!(":{} ", replica.port());
+    terminal.sees(&["OUTSIDE", &address, "in step", "quorum 2/3 + 1 outside"]);
+
+    terminal.press("jll");
+    terminal.until("its sheet", |screen| screen.contains("Sentinels may promote it"));
+    terminal.press("K");
+    terminal.sees(&["kill does not apply to", "it is outside the lab, which only watches it"]);
+
+    drop(replica);
+    terminal.sees(&["OUTSIDE", "○ lost"]);
+    drop(sentinel);
+    terminal.press("q");
+    assert_eq!(terminal.end().0, 0);
+}
+
+/// A lab of one server, on a terminal whose directory has its file.
+fn lab_of_one(dir: &Path) -> Terminal {
+    let file = "title = \"Mine\"\n[servers.solo]\n";
+    std::fs::write(dir.join("mine.toml"), file).expect("a file");
+    let mut terminal = Terminal::start(&["mine.toml"], 80, 24, dir);
+    terminal.sees(&["welcome to replab"]);
+    terminal.press("\r");
+    terminal.sees(&["solo", "PRIMARY"]);
+    terminal
+}
+
+#[test]
+fn a_lab_is_launched_anew_or_another_one_from_the_screen() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = "[servers.alpha]\nreplicaof = \"bravo\"\n";
+    std::fs::write(dir.path().join("broken.toml"), file).expect("a file");
+    let file = "title = \"Two\"\n[servers.one]\n[servers.two]\nreplicaof = \"one\"\n";
+    std::fs::write(dir.path().join("two.toml"), file).expect("a file");
+    let mut terminal = lab_of_one(dir.path());
+
+    terminal.press("K");
+    terminal.sees(&["✗ DEAD"]);
+    terminal.press("o");
+    terminal.sees(&["launch a lab", "wait-is-not-consensus", "broken.toml", "▶ mine.toml"]);
+    terminal.press("\r");
+    terminal.until("the same lab anew", |s| s.contains("PRIMARY") && !s.contains("DEAD"));
+
+    terminal.press("obroken");
+    terminal.sees(&["/broken", "has mistakes; Enter shows them"]);
+    terminal.press("\r");
+    terminal.sees(&["not launched", "broken.toml:2", "The lab that ran goes on."]);
+    terminal.press("\u{1b}");
+    terminal.until("the lab that ran", |s| s.contains("solo") && !s.contains("not launched"));
+
+    terminal.press(":launch two.toml\r");
+    terminal.sees(&["Two", "one", "two", "REPLICA", "● up"]);
+    terminal.press("q");
+    assert_eq!(terminal.end().0, 0);
+}
+
+#[test]
+fn what_happened_is_written_to_a_file_and_over_none() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut terminal = lab_of_one(dir.path());
+    terminal.press("K");
+    terminal.sees(&["✗ DEAD"]);
+    terminal.press("E");
+    terminal.sees(&["what happened is written in mine-1.md"]);
+    terminal.press(":export\r");
+    terminal.sees(&["what happened is written in mine-2.md"]);
+    terminal.press(":export mine-1.md\r");
+    terminal.sees(&["nothing is written: mine-1.md is there already"]);
+    terminal.press("q");
+    assert_eq!(terminal.end().0, 0);
+    let account = std::fs::read_to_string(dir.path().join("mine-1.md")).expect("an account");
+    assert!(account.starts_with("# Mine\n"), "{account}");
+    assert!(account.contains("| solo | kill solo |"), "{account}");
 }

@@ -10,10 +10,9 @@ use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
 use anyhow::{anyhow, bail};
-use replab::lab::action::ScriptOrder;
 use replab::lab::topology::Topology;
 use replab::lab::view::NodeRow;
-use replab::lab::{Action, Entry, Lab, Remote, Summary, check, machines};
+use replab::lab::{Entry, Lab, Summary, check, machines};
 use replab::live::{LiveWorld, watch_signals};
 use replab::machine::Millis;
 use replab::report::{Json, Text};
@@ -26,21 +25,15 @@ use replab::tui::theme::ThemeName;
 use replab::world::{World, WorldError};
 
 use super::args::{RunArgs, SimArgs, Theme, TuiArgs};
+use super::labs::Labs;
 use super::{Outcome, load};
 
 /// How long a simulated lab without steps runs, in milliseconds.
 const SIM_DEFAULT_MS: Millis = 10_000;
 
 /// `replab [TOPOLOGY]`
-pub(super) fn screen(topology: &Topology, args: &TuiArgs) -> anyhow::Result<Outcome> {
-    check(topology)?;
-    let world = LiveWorld::new(seed())?;
-    let nudge = world.nudge();
-    let mut lab = Lab::new(world, topology, &machines()).map_err(explain)?;
-    if args.hold && !topology.steps.is_empty() {
-        lab.act(&Action::Script(ScriptOrder::Hold), "lab");
-    }
-    let remote = Remote::start(lab, Box::new(move || nudge.nudge()))?;
+pub(super) fn screen(topology: Topology, args: &TuiArgs) -> anyhow::Result<Outcome> {
+    let mut labs = Labs::launch(topology, args)?;
     let environment = tui::Options::from_environment();
     let options = tui::Options {
         theme: args.theme.map_or(environment.theme, theme),
@@ -48,8 +41,8 @@ pub(super) fn screen(topology: &Topology, args: &TuiArgs) -> anyhow::Result<Outc
         read_only: args.read_only,
         ..environment
     };
-    let result = tui::run(&remote, &options);
-    remote.shutdown();
+    let result = tui::run(&mut labs, &options);
+    labs.shutdown();
     result?;
     Ok(Outcome::Success)
 }
@@ -126,7 +119,7 @@ pub(super) fn seed() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-fn explain(error: WorldError) -> anyhow::Error {
+pub(super) fn explain(error: WorldError) -> anyhow::Error {
     match error {
         WorldError::PortInUse { .. } => anyhow!(
             "{error}\nhelp: `--port-offset N` moves all ports of the lab by N; another lab may be running"

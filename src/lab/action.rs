@@ -162,6 +162,16 @@ pub enum Action {
     },
     /// `hold`, `next`, `go`: when the script's steps are done.
     Script(ScriptOrder),
+    /// `launch [TOPOLOGY]`: ends the lab and launches it anew, or another one. The screen's.
+    Launch {
+        /// A file, or the name of a built-in topology; without one, what runs now.
+        topology: Option<String>,
+    },
+    /// `export [FILE]`: writes down what happened. The screen's.
+    Export {
+        /// The file; without one, a name is found.
+        file: Option<String>,
+    },
     /// `undo`: takes back the last fault.
     Undo,
     /// `quit`.

@@ -2,6 +2,7 @@
 
 use super::claim::{FieldRow, Kind, Subject};
 use super::rows::{ACTIONS, ActionRow, Slot};
+use super::topology::builtins;
 use super::view::LabView;
 
 /// Everything that a half-typed action could become with its last word completed; each item is
@@ -48,12 +49,13 @@ impl Slot {
             Self::Jitter => {
                 (usize::from(words.first().is_some_and(|word| word.starts_with("+-"))), true)
             }
-            Self::For if words.is_empty() => (0, true),
+            Self::For | Self::Topology if words.is_empty() => (0, true),
             Self::For => (2, false),
             Self::Claim => (usize::MAX, false),
             Self::Node
             | Self::Monitor
             | Self::NodeOrMonitor
+            | Self::Topology
             | Self::Duration
             | Self::Throughput
             | Self::Rate => (1, false),
@@ -80,6 +82,7 @@ impl Slot {
             Self::For if words.is_empty() => list(&["for"]),
             Self::For => list(&["5s", "10s", "30s"]),
             Self::Claim => claim(words, lab),
+            Self::Topology => builtins().iter().map(|builtin| builtin.name.to_owned()).collect(),
         }
     }
 }

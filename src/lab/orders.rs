@@ -97,6 +97,9 @@ impl<W: World> Lab<W> {
                 self.expect(claim.clone(), *within_ms, None);
             }
             Action::Wait { .. } => return Err("only a script can wait".to_owned()),
+            Action::Launch { .. } | Action::Export { .. } => {
+                return Err("only the screen does this".to_owned());
+            }
             Action::Script(order) => {
                 self.pace_steps(*order)?;
                 self.did(action, by);

@@ -3,16 +3,22 @@
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::action::Action;
+use super::journal::JOURNAL_FACTS_MAX;
 use super::look::{Ask, Sight, Taken};
 use super::run::{Lab, LogLine};
+use super::summary::Summary;
 use super::view::LabView;
 use crate::machine::Millis;
 use crate::world::World;
 
 /// Milliseconds between two pictures, unless somebody did something.
 const PICTURE_MS: Millis = 33;
+
+/// How long a lab may take to tell what happened.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes the world's poll return, so that the lab looks at its orders.
 pub type Nudge = Box<dyn Fn() + Send + Sync>;
@@ -28,8 +34,12 @@ pub struct Remote {
 enum Order {
     Act(Box<Action>, &'static str),
     Show(Ask),
+    Account(Sender<Account>),
     Shutdown,
 }
+
+/// What happened and what came of it: the whole journal in a picture, and the numbers.
+pub type Account = (LabView, Summary);
 
 #[derive(Default)]
 struct Shared {
@@ -72,6 +82,13 @@ impl Remote {
     /// Takes what the last [`Remote::show`] came to, once it is there.
     pub fn take_sight(&self) -> Option<Sight> {
         self.shared.sight.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What happened until now; `None` if the lab is gone, or has no time for it.
+    pub fn account(&self) -> Option<Account> {
+        let (sender, account) = channel();
+        self.order(Order::Account(sender));
+        account.recv_timeout(PATIENCE).ok()
     }
 
     /// Takes the log lines that came since the last call.
@@ -124,6 +141,11 @@ fn run<W: World>(mut lab: Lab<W>, inbox: &Receiver<Order>, shared: &Arc<Shared>)
                     acted = true;
                 }
                 Ok(Order::Show(ask)) => lab.show(ask),
+                Ok(Order::Account(asked)) => {
+                    let summary = lab.summary();
+                    // Whoever asked may have lost patience.
+                    let _ = asked.send((lab.picture(JOURNAL_FACTS_MAX), summary));
+                }
                 Ok(Order::Shutdown) | Err(TryRecvError::Disconnected) => return,
                 Err(TryRecvError::Empty) => break,
             }
@@ -153,7 +175,7 @@ fn read(taken: Taken, shared: &Arc<Shared>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::super::fake;
     use super::*;
@@ -180,6 +202,15 @@ mod tests {
         until(|| remote.view().faults.len() == 2);
         assert!(remote.is_running());
         remote.shutdown();
+    }
+
+    #[test]
+    fn what_happened_is_told_when_asked() {
+        let remote = remote();
+        remote.act(parse::action("redis alpha PING").unwrap(), "key");
+        let (view, summary) = remote.account().unwrap();
+        assert!(view.journal.iter().any(|row| row.event.text() == "redis alpha PING"));
+        assert_eq!(summary.nodes[1].name, "bravo");
     }
 
     #[test]

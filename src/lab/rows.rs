@@ -33,6 +33,7 @@ pub(super) enum Slot {
     Throughput,
     Rate,
     Claim,
+    Topology,
     For,
 }
 
@@ -282,6 +283,20 @@ pub const ACTIONS: &[ActionRow] = &[
         doc: "Lets a held script run on.",
         slots: &[],
         read: |_| Ok(Action::Script(ScriptOrder::Go)),
+    },
+    ActionRow {
+        name: "launch",
+        usage: "launch [TOPOLOGY]",
+        doc: "Ends the lab and launches it anew from its file, or another one: on the screen only.",
+        slots: &[Slot::Topology],
+        read: |words| Ok(Action::Launch { topology: words.take().map(|word| word.text) }),
+    },
+    ActionRow {
+        name: "export",
+        usage: "export [FILE]",
+        doc: "Writes what happened, and what came of it, to a file (Markdown): on the screen only.",
+        slots: &[],
+        read: |words| Ok(Action::Export { file: words.take().map(|word| word.text) }),
     },
     ActionRow {
         name: "quit",

@@ -10,6 +10,7 @@ use super::faults::{Faults, Undo};
 use super::journal::{Event, Journal};
 use super::look::{Counts, Look, Taken, Tap};
 use super::nodes::{self, Build, NOT_STARTED, Node};
+use super::outside::Outsider;
 use super::sentinels::SplitVote;
 use super::steps::Steps;
 use super::topology::Topology;
@@ -45,6 +46,7 @@ pub struct Lab<W: World> {
     pub(super) title: String,
     pub(super) about: String,
     pub(super) nodes: Vec<Node>,
+    pub(super) outside: Vec<Outsider>,
     pub(super) monitors: Vec<MonitorRow>,
     pub(super) failovers: Failovers,
     pub(super) split: Option<SplitVote>,
@@ -94,6 +96,7 @@ impl<W: World> Lab<W> {
             began,
             title: topology.title.clone(),
             about: topology.about.clone(),
+            outside: Vec::new(),
             consoles: nodes.iter().map(|_| Console::default()).collect(),
             taps: nodes.iter().map(|_| Tap::default()).collect(),
             looks: Vec::new(),

@@ -60,6 +60,8 @@ impl Display for Action {
             Self::Script(ScriptOrder::Hold) => f.write_str("hold"),
             Self::Script(ScriptOrder::Next) => f.write_str("next"),
             Self::Script(ScriptOrder::Go) => f.write_str("go"),
+            Self::Launch { topology } => write!(f, "launch{}", Word(topology.as_deref())),
+            Self::Export { file } => write!(f, "export{}", Word(file.as_deref())),
             Self::Undo => f.write_str("undo"),
             Self::Quit => f.write_str("quit"),
         }
@@ -126,6 +128,15 @@ impl Display for Size {
             bytes if bytes > 0 && bytes % (1 << 10) == 0 => write!(f, "{}kb", bytes >> 10),
             bytes => write!(f, "{bytes}"),
         }
+    }
+}
+
+/// A last word that may be left out, quoted where it needs it.
+struct Word<'a>(Option<&'a str>);
+
+impl Display for Word<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        self.0.map_or(Ok(()), |word| write!(f, " {}", quoted_word(word)))
     }
 }
 
@@ -246,6 +257,8 @@ mod tests {
             (any_claim(), 0..=DURATION_MAX)
                 .prop_map(|(claim, within_ms)| Action::Expect { claim, within_ms }),
             (0..=DURATION_MAX).prop_map(|ms| Action::Wait { ms }),
+            prop::option::of(any::<String>()).prop_map(|topology| Action::Launch { topology }),
+            prop::option::of(any::<String>()).prop_map(|file| Action::Export { file }),
             Just(Action::Undo),
             Just(Action::Script(ScriptOrder::Hold)),
             Just(Action::Script(ScriptOrder::Next)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::journal::Entry;
 use super::look::Counts;
+use super::outside::Outsider;
 use crate::machine::{Millis, NodeView};
 use crate::world::LinkPolicy;
 
@@ -19,6 +20,8 @@ pub struct LabView {
     pub now_ms: Millis,
     /// Servers, then Sentinels, each in the order of the file.
     pub nodes: Vec<NodeRow>,
+    /// Servers outside the lab that nodes of the lab feed or follow.
+    pub outside: Vec<Outsider>,
     /// The primaries that Sentinels watch, by the file.
     pub monitors: Vec<MonitorRow>,
     /// Failovers, oldest first; the last may still be going on.

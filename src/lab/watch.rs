@@ -32,6 +32,7 @@ impl<W: World> Lab<W> {
             about: self.about.clone(),
             now_ms: self.now_ms(),
             nodes: self.rows(),
+            outside: self.outside.clone(),
             monitors: self.monitors.clone(),
             failovers: self.failovers.reports().to_vec(),
             faults: self.link_faults(),
@@ -98,6 +99,7 @@ impl<W: World> Lab<W> {
             });
             node.pictured = Some(newest);
         }
+        self.look_outside();
         let now = self.now_ms();
         if now >= self.sampled_at + SAMPLE_MS {
             self.sampled_at = now;

@@ -19,6 +19,11 @@ use crate::machine::Endpoint;
 /// Connections that the kernel keeps for a node that does not accept them (`tcp-backlog`).
 const BACKLOG: i32 = 511;
 
+/// Whether a node could have a port now.
+pub fn is_port_free(port: u16) -> bool {
+    Port::reserve(IpAddr::from([127, 0, 0, 1]), port).is_ok()
+}
+
 /// A socket for clients on the same host.
 #[derive(Debug, Clone)]
 pub struct UnixSocket {

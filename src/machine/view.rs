@@ -30,6 +30,7 @@ impl NodeView {
         if let Self::Server(view) = &mut remains {
             view.replicas.clear();
             view.clients = 0;
+            view.sentinels.clear();
             view.good_replicas = None;
             view.loading = None;
             view.saving = false;
@@ -100,6 +101,9 @@ pub struct ServerView {
     pub memory_bytes: u64,
     /// Connected clients, replicas and the primary's link not counted.
     pub clients: usize,
+    /// The Sentinels that are subscribed here, in order: the first eight characters of their ids,
+    /// after which they name their connections (`CLIENT SETNAME sentinel-4d7e90aa-pubsub`).
+    pub sentinels: Vec<String>,
     /// Commands processed since start.
     pub commands_total: u64,
     /// Full resyncs served (`sync_full`).

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::lab::view::{FailoverState, NodeKind, PhaseTime};
-use crate::lab::{Entry, FailoverSummary, Summary};
+use crate::lab::{Entry, FailoverSummary, OutsiderSummary, Summary};
 use crate::machine::{Field, Millis};
 
 /// One row of the journal.
@@ -78,6 +78,8 @@ pub(super) struct End<'a> {
     full_syncs: u64,
     partial_syncs: u64,
     nodes: Vec<EndNode<'a>>,
+    outside: Vec<EndOutsider<'a>>,
+    outside_sentinels: &'a [String],
     met: usize,
     failed: &'a [String],
 }
@@ -136,6 +138,29 @@ struct EndNode<'a> {
     keys: Option<u64>,
 }
 
+#[derive(Serialize)]
+struct EndOutsider<'a> {
+    host: &'a str,
+    port: u16,
+    follows: Option<&'a str>,
+    link: Option<&'a str>,
+    acked: Option<u64>,
+    feeds: &'a [String],
+}
+
+impl<'a> From<&'a OutsiderSummary> for EndOutsider<'a> {
+    fn from(outsider: &'a OutsiderSummary) -> Self {
+        Self {
+            host: &outsider.address.host,
+            port: outsider.address.port,
+            follows: outsider.follows.as_deref(),
+            link: outsider.link,
+            acked: outsider.acked,
+            feeds: &outsider.feeds,
+        }
+    }
+}
+
 impl<'a> From<&'a Summary> for End<'a> {
     fn from(summary: &'a Summary) -> Self {
         let nodes = summary.nodes.iter().map(|node| EndNode {
@@ -159,6 +184,8 @@ impl<'a> From<&'a Summary> for End<'a> {
             full_syncs: summary.full_syncs,
             partial_syncs: summary.partial_syncs,
             nodes: nodes.collect(),
+            outside: summary.outside.iter().map(EndOutsider::from).collect(),
+            outside_sentinels: &summary.outside_sentinels,
             met: summary.met,
             failed: &summary.failed,
         }

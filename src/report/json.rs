@@ -88,4 +88,16 @@ mod tests {
         assert_eq!((&last["fact"], &last["lost"]), (&"summary".into(), &0.into()));
         assert_eq!(last["nodes"][1]["role"], "replica");
     }
+
+    #[test]
+    fn the_summary_names_who_is_outside_the_lab() {
+        let mut lab = lab(&[("alpha", Some("127.0.0.1:9999")), ("bravo", Some("alpha"))]);
+        let outcome = run(&mut lab, Some(100), &mut || Line::End, &|| false, &mut |_, _| ());
+        let mut json = Json::new(Vec::new(), Vec::new());
+        json.summary(&outcome.summary).unwrap();
+        let last: serde_json::Value = serde_json::from_slice(&json.out).unwrap();
+        let outside = r#"[{"host":"127.0.0.1","port":9999,"follows":null,"link":null,"acked":null,"feeds":["alpha"]}]"#;
+        assert_eq!(last["outside"].to_string(), outside);
+        assert_eq!(last["outside_sentinels"].to_string(), "[]");
+    }
 }

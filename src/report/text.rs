@@ -3,7 +3,7 @@
 use std::io::{Result, Write};
 
 use crate::lab::told::tell;
-use crate::lab::view::{FailoverState, NodeRow, PhaseTime};
+use crate::lab::view::NodeRow;
 use crate::lab::{Entry, FailoverSummary, Summary};
 use crate::machine::{Millis, Severity};
 
@@ -63,6 +63,12 @@ impl<O: Write> Text<O> {
                 node.name, node.status
             )?;
         }
+        for outsider in &summary.outside {
+            writeln!(self.out, "outside  {}: {}", outsider.address, outsider.standing())?;
+        }
+        for sentinel in &summary.outside_sentinels {
+            writeln!(self.out, "outside  Sentinel {sentinel}")?;
+        }
         let (met, failed) = (summary.met, summary.failed.len());
         let verdict = format!("expected {met} met, {failed} failed");
         let verdict = self.coloured(&verdict, if failed == 0 { "32" } else { "31" });
@@ -73,36 +79,13 @@ impl<O: Write> Text<O> {
 
     /// Who was replaced by whom, and a row for each phase beside the least it could have taken.
     fn failover(&mut self, failover: &FailoverSummary) -> Result<()> {
-        let FailoverSummary { monitor, from, to, leader, epoch, cause, .. } = failover;
-        let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
-        let (from, to, leader) = (name(from), name(to), name(leader));
-        let epoch = epoch.map_or("-".to_owned(), |epoch| epoch.to_string());
-        let end = match &failover.state {
-            FailoverState::Running => ", not at its end".to_owned(),
-            FailoverState::Complete => String::new(),
-            FailoverState::Aborted(event) => format!(", given up: {event}"),
-        };
-        writeln!(
-            self.out,
-            "failover {monitor}: {from} ({cause}) -> {to}, led by {leader} in epoch {epoch}{end}"
-        )?;
+        writeln!(self.out, "{}", failover.headline())?;
         writeln!(self.out, "         {:<8}  {:>8}  {:>8}", "", "took ms", "least ms")?;
-        let known = failover.phases.iter().filter_map(|phase| phase.took_ms);
-        let total: Millis = known.sum();
-        let least: Millis = failover.phases.iter().map(|phase| phase.least_ms).sum();
-        for PhaseTime { phase, took_ms, least_ms } in &failover.phases {
-            let took = took_ms.map_or("-".to_owned(), |ms| ms.to_string());
-            writeln!(self.out, "         {:<8}  {took:>8}  {least_ms:>8}", phase.word())?;
+        for (phase, took, least) in failover.times() {
+            let took = took.map_or("-".to_owned(), |ms| ms.to_string());
+            writeln!(self.out, "         {phase:<8}  {took:>8}  {least:>8}")?;
         }
-        writeln!(self.out, "         {:<8}  {total:>8}  {least:>8}", "total")?;
-        match failover.lost {
-            Some(0) => writeln!(self.out, "         no acknowledged write lost"),
-            Some(lost) => {
-                let keys = failover.lost_keys.join(", ");
-                writeln!(self.out, "         {lost} acknowledged writes lost: {keys}")
-            }
-            None => Ok(()),
-        }
+        failover.losses().map_or(Ok(()), |losses| writeln!(self.out, "         {losses}"))
     }
 
     fn coloured(&self, text: &str, code: &str) -> String {
@@ -124,7 +107,8 @@ fn colour(severity: Severity) -> &'static str {
     }
 }
 
-struct Seconds(Millis);
+/// A moment of the lab: `12.345s`.
+pub(super) struct Seconds(pub Millis);
 
 impl std::fmt::Display for Seconds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

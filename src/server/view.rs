@@ -46,6 +46,7 @@ impl Server {
             expires: self.keyspace.expiring_keys(),
             memory_bytes: self.keyspace.memory_bytes(),
             clients: self.clients.normal_count(),
+            sentinels: self.sentinels(),
             commands_total: self.stats.commands_total,
             sync_full: self.stats.sync_full,
             sync_partial_ok: self.stats.sync_partial_ok,
@@ -70,6 +71,18 @@ impl Server {
             offset: history.offset(),
             tail: history.stream.read_from(first).collect(),
         }
+    }
+
+    /// Who of its clients is a Sentinel, by the names that Sentinels give their connections.
+    fn sentinels(&self) -> Vec<String> {
+        let id = |name: &str| {
+            let id = name.strip_prefix("sentinel-")?.strip_suffix("-pubsub")?;
+            Some(id.to_owned())
+        };
+        let mut ids: Vec<String> = self.clients.iter().filter_map(|c| id(&c.name)).collect();
+        ids.sort();
+        ids.dedup();
+        ids
     }
 
     fn primary_link_view(&self, now: Now) -> Option<PrimaryLinkView> {

@@ -6,10 +6,13 @@ use tui_logger::{LevelFilter, TuiWidgetState};
 
 use super::inside::Inside;
 use super::keymap::Mode;
+use super::labs::Labs;
 use super::theme::{ASCII, Glyphs, Theme, ThemeName, UNICODE};
 use crate::lab::look::Ask;
+use crate::lab::outside::Outsider;
 use crate::lab::view::NodeRow;
-use crate::lab::{Action, LabView};
+use crate::lab::{Action, LabView, picture};
+use crate::machine::Endpoint;
 
 /// A part of the screen that can have the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub enum Layer {
     Inside(Inside),
     /// A glob for the keys that are looked at.
     Pattern(Prompt),
+    /// What can be launched.
+    Labs(Labs),
     /// Something that asks first.
     Ask(Question),
     /// A typed action.
@@ -105,6 +110,23 @@ impl Prompt {
     }
 }
 
+/// What the person wants of whoever keeps the labs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Errand {
+    /// To be told what can be launched.
+    Offers,
+    /// To end the lab and launch another one, or the same anew.
+    Launch {
+        /// What; none is what runs now.
+        name: Option<String>,
+    },
+    /// To write down what happened.
+    Export {
+        /// Where; none is a name that is free.
+        file: Option<String>,
+    },
+}
+
 /// How the screen ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quit {
@@ -120,7 +142,7 @@ pub enum Quit {
 pub struct Ui {
     /// The terminal's size.
     pub area: Rect,
-    /// Index of the selected node.
+    /// Index of the selected node; behind the nodes come the servers outside the lab.
     pub selected: usize,
     /// The panel that has the keys.
     pub focus: Panel,
@@ -152,6 +174,8 @@ pub struct Ui {
     pub notice: Option<String>,
     /// What shall be looked at inside nodes, on its way to the lab.
     pub wants: Option<Ask>,
+    /// What somebody else must do.
+    pub errand: Option<Errand>,
     /// Text on its way to the terminal's clipboard.
     pub clipboard: Option<String>,
     /// Set when the screen shall end.
@@ -195,6 +219,7 @@ impl Ui {
             failovers_seen: 0,
             notice: None,
             wants: None,
+            errand: None,
             clipboard: None,
             quit: None,
             logs: None,
@@ -208,6 +233,7 @@ impl Ui {
             Some(Layer::Card) => Mode::Card,
             Some(Layer::Help { .. }) => Mode::Help,
             Some(Layer::Failovers { .. }) => Mode::Failovers,
+            Some(Layer::Labs(_)) => Mode::Labs,
             Some(Layer::Ask(_)) => Mode::Ask,
             Some(Layer::Inside(Inside { ask: Ask::Keys { .. }, .. })) => Mode::Keys,
             Some(Layer::Inside(_)) => Mode::Diff,
@@ -215,6 +241,20 @@ impl Ui {
                 Mode::Prompt
             }
         }
+    }
+
+    /// The selected server, if it is one outside the lab.
+    pub fn outsider<'a>(&self, view: &'a LabView) -> Option<&'a Outsider> {
+        view.outside.get(self.selected.checked_sub(view.nodes.len())?)
+    }
+
+    /// How redis-cli reaches what is selected.
+    pub fn redis_cli(&self, view: &LabView) -> Option<String> {
+        let Some(Endpoint { host, port }) = self.outsider(view).map(|found| &found.address) else {
+            return Some(format!("redis-cli -p {}", self.node(view)?.port));
+        };
+        let to = if picture::is_local(host) { String::new() } else { format!("-h {host} ") };
+        (*port != 0).then(|| format!("redis-cli {to}-p {port}"))
     }
 
     /// The selected node.

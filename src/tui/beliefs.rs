@@ -4,6 +4,7 @@ use ratatui::style::Style;
 
 use super::app::Ui;
 use super::units::age;
+use crate::lab::outside::Outsider;
 use crate::lab::view::{NodeKind, NodeRow, NodeStatus};
 use crate::lab::{Entry, Event, LabView};
 use crate::machine::{Endpoint, Fact, Millis, MonitorView, Role, SentinelView};
@@ -227,6 +228,15 @@ pub fn true_primaries(view: &LabView, monitor: &str) -> Vec<usize> {
     (0..view.nodes.len()).filter(|at| is_true_primary(&view.nodes[*at])).filter(in_group).collect()
 }
 
+/// The server outside the lab to which the running Sentinels of a primary send clients, if nodes of
+/// the lab follow it.
+pub fn primary_outside<'a>(view: &'a LabView, monitor: &'a str) -> Option<&'a Outsider> {
+    let live = of_monitor(view, monitor).filter(Belief::is_live);
+    let addresses: Vec<&Endpoint> = live.map(|belief| &belief.monitor.addr).collect();
+    let mut outside = view.outside.iter();
+    outside.find(|known| !known.feeds.is_empty() && addresses.contains(&&known.address))
+}
+
 fn is_true_primary(row: &NodeRow) -> bool {
     row.status == NodeStatus::Running && role(row) == Some(Role::Primary)
 }
@@ -238,7 +248,10 @@ fn role(row: &NodeRow) -> Option<Role> {
 /// In what a Sentinel that runs is wrong about a primary, in a few words; `None` if it is right.
 pub fn error_of(view: &LabView, belief: &Belief<'_>) -> Option<String> {
     let monitor = belief.monitor;
-    let Some(at) = node_at(view, &monitor.addr) else { return Some("no node is there".to_owned()) };
+    let Some(at) = node_at(view, &monitor.addr) else {
+        let is_known = view.outside.iter().any(|outsider| outsider.address == monitor.addr);
+        return (!is_known).then(|| "no node is there".to_owned());
+    };
     let row = &view.nodes[at];
     let thinks_up = monitor.sdown_ms.is_none();
     let others: Vec<&str> = true_primaries(view, &monitor.name)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::lab::action::{Direction, LinkRef};
+use crate::lab::outside::{Fed, Outsider};
 use crate::lab::view::{
     LinkFault, NodeKind, NodeRow, NodeStatus, Seen, StepStatus, StepView, WorkloadView,
 };
@@ -241,6 +242,42 @@ pub fn syncing() -> LabView {
             reason: FullSyncReason::BeforeBacklog { asked: 3_104, first: 9_000 },
         }),
     ));
+    view
+}
+
+/// A server outside the lab follows alpha, and delta follows that one; another was there until a
+/// moment ago.
+pub fn among_others() -> LabView {
+    let mut view = healthy();
+    let seen = |port, acked| ReplicaView {
+        ip: "127.0.0.1".into(),
+        port,
+        state: ReplicaState::Online,
+        acked,
+        ack_age_ms: 800,
+        unsent_bytes: 37,
+    };
+    let fed = |seen, lost_ms| Some(Fed { by: 0, seen, lost_ms });
+    view.outside = vec![
+        Outsider {
+            address: endpoint(27000),
+            fed: fed(seen(27000, HEAD - 252), None),
+            feeds: vec![3],
+        },
+        Outsider {
+            address: Endpoint::new("192.168.100.17", 6379),
+            fed: fed(seen(6379, HEAD - 9_000), Some(99_000)),
+            feeds: Vec::new(),
+        },
+    ];
+    view.nodes[3].follows = None;
+    with_server(&mut view.nodes[3], |own| {
+        own.primary = own.primary.take().map(|link| PrimaryLinkView { port: 27000, ..link });
+    });
+    with_server(&mut view.nodes[0], |own| {
+        own.replicas.push(seen(27000, HEAD - 252));
+        own.sentinels = vec!["d71c639c".into()];
+    });
     view
 }
 

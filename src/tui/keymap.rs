@@ -25,6 +25,8 @@ pub enum Mode {
     Keys,
     /// How two nodes differ.
     Diff,
+    /// What can be launched; keys without a binding choose among it.
+    Labs,
     /// A question.
     Ask,
     /// A line is being typed; keys without a binding go into it.
@@ -69,6 +71,8 @@ pub enum Command {
     NextStep,
     HoldSteps,
     Undo,
+    Labs,
+    Export,
     Freeze,
     Palette,
     Console,
@@ -199,6 +203,15 @@ fn selected(view: &LabView, ui: &Ui) -> bool {
     ui.node(view).is_some()
 }
 
+/// Whether anything is selected, be it outside the lab.
+fn anybody(view: &LabView, _: &Ui) -> bool {
+    !view.nodes.is_empty()
+}
+
+fn reachable(view: &LabView, ui: &Ui) -> bool {
+    ui.redis_cli(view).is_some()
+}
+
 fn alive(view: &LabView, ui: &Ui) -> bool {
     ui.node(view).is_some_and(|node| !matches!(node.status, NodeStatus::Dead(..)))
 }
@@ -307,7 +320,7 @@ use KeyCode::{BackTab, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp
 
 /// Every binding, in the order of the help.
 pub fn all() -> impl Iterator<Item = &'static Binding> {
-    [SCREEN, HELP, CARD, FAILOVERS, KEYS, DIFF, ASK, PROMPT].into_iter().flatten()
+    [SCREEN, HELP, CARD, FAILOVERS, KEYS, DIFF, LABS, ASK, PROMPT].into_iter().flatten()
 }
 
 const SCREEN: &[Binding] = keys! { Screen:
@@ -321,16 +334,16 @@ const SCREEN: &[Binding] = keys! { Screen:
     [End, Char('G')] C::Last, "last", "last node, or the newest row: follow", None, false, always;
     [Tab] C::NextPanel, "panel", "next panel", Some(70), false, always;
     [BackTab] C::PreviousPanel, "previous", "previous panel", None, false, always;
-    [Char('1')] C::Node(1), "node", "select the 1st node, and so on to 9", None, false, selected;
-    [Char('2')] C::Node(2), "node", "", None, false, selected;
-    [Char('3')] C::Node(3), "node", "", None, false, selected;
-    [Char('4')] C::Node(4), "node", "", None, false, selected;
-    [Char('5')] C::Node(5), "node", "", None, false, selected;
-    [Char('6')] C::Node(6), "node", "", None, false, selected;
-    [Char('7')] C::Node(7), "node", "", None, false, selected;
-    [Char('8')] C::Node(8), "node", "", None, false, selected;
-    [Char('9')] C::Node(9), "node", "", None, false, selected;
-    [Enter] C::Detail, "detail", "all about the selected node", Some(20), false, selected;
+    [Char('1')] C::Node(1), "node", "select the 1st node, and so on to 9", None, false, anybody;
+    [Char('2')] C::Node(2), "node", "", None, false, anybody;
+    [Char('3')] C::Node(3), "node", "", None, false, anybody;
+    [Char('4')] C::Node(4), "node", "", None, false, anybody;
+    [Char('5')] C::Node(5), "node", "", None, false, anybody;
+    [Char('6')] C::Node(6), "node", "", None, false, anybody;
+    [Char('7')] C::Node(7), "node", "", None, false, anybody;
+    [Char('8')] C::Node(8), "node", "", None, false, anybody;
+    [Char('9')] C::Node(9), "node", "", None, false, anybody;
+    [Enter] C::Detail, "detail", "all about the selected node", Some(20), false, anybody;
     [Esc] C::Back, "back", "back to the map; clear the filter", Some(5), false, deep;
     [Char('K')] C::Kill, "kill", "kill the node: SIGKILL", Some(10), true, alive;
     [Char('r')] C::Restart, "restart", "start the node again", Some(11), true, selected;
@@ -348,10 +361,12 @@ const SCREEN: &[Binding] = keys! { Screen:
     [Char('R')] C::SentinelReset, "reset", "let the Sentinels forget what they know, and look anew", Some(42), true, watched;
     [Char('b')] C::Sentinels, "beliefs", "what the Sentinels believe, beside the truth", Some(22), false, watched;
     [Char('t')] C::Failovers, "failovers", "where the time of a failover went, and what it cost", Some(3), false, failed_over;
-    [Char('w')] C::Rate, "write rate", "set the workload's writes per second", Some(33), true, selected;
+    [Char('w')] C::Rate, "write rate", "set the workload's writes per second", Some(33), true, anybody;
     [Char('n')] C::NextStep, "next step", "do the script's next step, and hold it there", Some(6), true, scripted;
     [Char('N')] C::HoldSteps, "hold script", "hold the script, or let it run on", None, true, scripted;
     [Char('u')] C::Undo, "undo", "take back the last fault", Some(16), true, undoable;
+    [Char('o')] C::Labs, "labs", "launch the lab anew, or another one", Some(25), true, always;
+    [Char('E')] C::Export, "export", "write what happened to a file", Some(62), false, always;
     [Char(' ')] C::Freeze, "freeze view", "the screen stands still, the nodes do not", Some(80), false, always;
     [Char(':')] C::Palette, "action", "type an action, with completion", Some(18), false, always;
     [Char('c'), Char('>')] C::Console, "console", "type Redis commands to the node", Some(19), false, alive;
@@ -360,7 +375,7 @@ const SCREEN: &[Binding] = keys! { Screen:
     [Char('D')] C::Diff, "diff", "compare its data with that of the node it follows, and say why keys differ", Some(24), false, holds_data;
     [Char('/')] C::Filter, "filter", "show only timeline rows with a text", Some(81), false, always;
     [Char('e')] C::Expand, "expand", "give the focused panel all the room", Some(71), false, always;
-    [Char('y')] C::Copy, "copy", "copy `redis-cli -p PORT` to the clipboard", Some(61), false, selected;
+    [Char('y')] C::Copy, "copy", "copy `redis-cli -p PORT` to the clipboard", Some(61), false, reachable;
     [Char('T')] C::Theme, "theme", "next theme: dark, light, colour-blind, monochrome", None, false, always;
     [Char('%')] C::Mouse, "mouse", "give the mouse to the terminal, or take it back", None, false, always;
     [Char('?')] C::Help, "help", "keys and words", Some(1), false, always;
@@ -427,6 +442,16 @@ const DIFF: &[Binding] = keys! { Diff:
     [Char('c')] ^ctrl C::Quit, "quit", "end the lab", None, false, always;
 };
 
+const LABS: &[Binding] = keys! { Labs:
+    [Enter] C::Submit, "launch", "end the lab and launch this one", Some(1), true, always;
+    [Up] C::Up, "up", "the one above", Some(2), false, always;
+    [Down] C::Down, "down", "the one below", Some(3), false, always;
+    [PageUp] C::PageUp, "page up", "a page back", None, false, always;
+    [PageDown] C::PageDown, "page down", "a page on", None, false, always;
+    [Esc] C::Close, "cancel", "leave the lab as it is", Some(4), false, always;
+    [Char('c')] ^ctrl C::Quit, "quit", "end the lab", None, false, always;
+};
+
 const ASK: &[Binding] = keys! { Ask:
     [Char('f'), Enter] C::Instead, "failover instead", "failover instead: every node and Sentinel is told", Some(1), true, always;
     [Char('p')] C::Submit, "promote", "promote it all the same, and watch what becomes of it", Some(2), true, always;
@@ -470,6 +495,7 @@ mod tests {
             Mode::Failovers,
             Mode::Keys,
             Mode::Diff,
+            Mode::Labs,
             Mode::Ask,
             Mode::Prompt,
         ];

@@ -11,6 +11,8 @@
 //! | `terminal` | raw mode and back, whatever happens |
 //! | `app`, `update` | the model, and what a message does to it |
 //! | `keymap` | the one table of keys |
+//! | `typed` | what a typed line does |
+//! | `labs` | choosing what to launch |
 //! | `inside` | looking inside nodes: keys, and how two differ |
 //! | `beliefs` | what the Sentinels believe, set against the truth |
 //! | `theme`, `units` | colours and glyphs, numbers |
@@ -25,9 +27,11 @@ pub mod beliefs;
 pub mod export;
 pub mod inside;
 pub mod keymap;
+pub mod labs;
 mod run;
 mod terminal;
 pub mod theme;
+mod typed;
 pub mod units;
 pub mod update;
 pub mod view;
@@ -40,10 +44,11 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::labs::Offer;
 pub use self::run::run;
 use self::theme::ThemeName;
 use crate::lab::look::{Ask, Sight};
-use crate::lab::{Action, LabView, LogLine, Remote};
+use crate::lab::{Action, LabView, LogLine};
 
 /// Where the screen gets its picture of the lab from, and where it sends what the person wants.
 pub trait Source {
@@ -57,34 +62,20 @@ pub trait Source {
     fn take_sight(&self) -> Option<Sight>;
     /// Log lines of the nodes that came since the last call.
     fn drain_logs(&self) -> Vec<LogLine>;
+    /// What can be launched, and the name of what runs.
+    fn offers(&self) -> (Vec<Offer>, String);
+    /// Ends the lab in order and launches another one, or without a name the same anew.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the person. The lab that ran runs, if need be anew.
+    fn launch(&mut self, name: Option<&str>) -> Result<(), String>;
+    /// Writes what happened to a file, or to one whose name is found, and gives its path.
+    ///
+    /// # Errors
+    /// Why it could not be written, for the person.
+    fn export(&self, file: Option<&str>) -> Result<String, String>;
     /// Whether there is a lab still: `quit` in a script or the palette ends it.
     fn is_running(&self) -> bool;
-}
-
-impl Source for Remote {
-    fn view(&self) -> Arc<LabView> {
-        Self::view(self)
-    }
-
-    fn act(&self, action: Action, by: &'static str) {
-        Self::act(self, action, by);
-    }
-
-    fn show(&self, ask: Ask) {
-        Self::show(self, ask);
-    }
-
-    fn take_sight(&self) -> Option<Sight> {
-        Self::take_sight(self)
-    }
-
-    fn drain_logs(&self) -> Vec<LogLine> {
-        Self::drain_logs(self)
-    }
-
-    fn is_running(&self) -> bool {
-        Self::is_running(self)
-    }
 }
 
 /// How the screen shall look and behave.

@@ -10,8 +10,9 @@ use crossterm::event::{self, Event, KeyEventKind, MouseButton, MouseEventKind};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::app::{Layer, Quit, Ui};
+use super::app::{Errand, Layer, Quit, Ui};
 use super::keymap::Mode;
+use super::labs::Labs;
 use super::terminal::Screen;
 use super::update::{Msg, update};
 use super::{LogLine, Options, Source, export, view};
@@ -27,7 +28,7 @@ const LOG_LINES_MAX: usize = 20_000;
 
 /// Shows the lab until the person leaves, SIGTERM comes, or the terminal is gone. The terminal is
 /// as before afterwards, also after a panic.
-pub fn run(source: &impl Source, options: &Options) -> io::Result<()> {
+pub fn run(source: &mut impl Source, options: &Options) -> io::Result<()> {
     let mut screen = Screen::open(options.theme)?;
     let size = screen.terminal.size()?;
     let mut ui = Ui::new(Rect::new(0, 0, size.width, size.height));
@@ -48,7 +49,7 @@ pub fn run(source: &impl Source, options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-fn show(source: &impl Source, screen: &mut Screen, ui: &mut Ui) -> io::Result<Buffer> {
+fn show(source: &mut impl Source, screen: &mut Screen, ui: &mut Ui) -> io::Result<Buffer> {
     let events = read_events();
     let mut lab = source.view();
     let mut dirty = true;
@@ -76,6 +77,32 @@ fn show(source: &impl Source, screen: &mut Screen, ui: &mut Ui) -> io::Result<Bu
         dirty |= take_events(source, screen, ui, &lab, &events, wait)?;
         if ui.quit.is_some() || screen.is_terminated() || !source.is_running() {
             return Ok(frame);
+        }
+    }
+}
+
+fn run_errand(errand: Errand, source: &mut impl Source, ui: &mut Ui) {
+    match errand {
+        Errand::Offers => {
+            let (offers, running) = source.offers();
+            ui.layers.push(Layer::Labs(Labs::new(offers, running)));
+        }
+        Errand::Launch { name } => match source.launch(name.as_deref()) {
+            Ok(()) => ui.begin_anew(&source.offers().1),
+            Err(wrong) => {
+                if !matches!(ui.layers.last(), Some(Layer::Labs(_))) {
+                    run_errand(Errand::Offers, source, ui);
+                }
+                if let Some(Layer::Labs(labs)) = ui.layers.last_mut() {
+                    labs.wrong = Some(wrong);
+                }
+            }
+        },
+        Errand::Export { file } => {
+            ui.notice = Some(match source.export(file.as_deref()) {
+                Ok(path) => format!("what happened is written in {path}"),
+                Err(why) => format!("nothing is written: {why}"),
+            });
         }
     }
 }
@@ -130,7 +157,7 @@ fn read_events() -> Receiver<io::Result<Event>> {
 
 /// Waits for an event, takes all that are there, and tells whether any mattered.
 fn take_events(
-    source: &impl Source,
+    source: &mut impl Source,
     screen: &mut Screen,
     ui: &mut Ui,
     lab: &LabView,
@@ -147,6 +174,11 @@ fn take_events(
             }
             if let Some(text) = ui.clipboard.take() {
                 screen.copy(&text)?;
+            }
+            if let Some(errand) = ui.errand.take() {
+                run_errand(errand, source, ui);
+                // What comes next may be meant for another lab than the one in the picture.
+                return Ok(true);
             }
         }
         next = if ui.quit.is_none() { events.try_recv().ok() } else { None };

@@ -1,6 +1,8 @@
 //! Frames as people see them, and keys as the script.
 
 mod inside;
+mod labs;
+mod outside;
 mod sentinels;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

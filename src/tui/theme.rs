@@ -136,6 +136,8 @@ pub struct Glyphs {
     pub selected: border::Set<'static>,
     /// Borders of a dead or frozen node.
     pub broken: border::Set<'static>,
+    /// Borders of a server outside the lab.
+    pub outside: border::Set<'static>,
     /// Lines between nodes: vertical, horizontal.
     pub line: [&'static str; 2],
     /// Junctions by the set of arms (up 1, right 2, down 4, left 8).
@@ -194,6 +196,7 @@ pub static UNICODE: Glyphs = Glyphs {
     node: border::ROUNDED,
     selected: border::THICK,
     broken: border::LIGHT_DOUBLE_DASHED,
+    outside: border::LIGHT_QUADRUPLE_DASHED,
     line: ["│", "─"],
     joint: [" ", "│", "─", "╰", "│", "│", "╭", "├", "─", "╯", "─", "┴", "╮", "┤", "┬", "┼"],
     ports: ["┬", "┯"],
@@ -253,6 +256,13 @@ pub static ASCII: Glyphs = Glyphs {
         horizontal_bottom: ".",
         ..ASCII_BORDER
     },
+    outside: border::Set {
+        vertical_left: "'",
+        vertical_right: "'",
+        horizontal_top: "'",
+        horizontal_bottom: "'",
+        ..ASCII_BORDER
+    },
     line: ["|", "-"],
     joint: [" ", "|", "-", "+", "|", "|", "+", "+", "-", "+", "-", "+", "+", "+", "+", "+"],
     ports: ["+", "#"],
@@ -283,8 +293,9 @@ pub static ASCII: Glyphs = Glyphs {
 impl Glyphs {
     /// Every glyph of the set, in a fixed order.
     pub fn all(&self) -> Vec<&'static str> {
-        let borders =
-            [self.panel, self.node, self.selected, self.broken].into_iter().flat_map(|b| {
+        let borders = [self.panel, self.node, self.selected, self.broken, self.outside]
+            .into_iter()
+            .flat_map(|b| {
                 [
                     b.top_left,
                     b.top_right,

@@ -1,18 +1,15 @@
 //! What a message does to the model, and which actions it asks of the lab.
 
-use crossterm::event::{Event, KeyEvent};
-use tui_input::Input;
-use tui_input::backend::crossterm::EventHandler;
+use crossterm::event::KeyEvent;
 use tui_logger::TuiWidgetEvent;
 
-use super::app::{Layer, Panel, Prompt, Question, Quit, Ui};
+use super::app::{Errand, Layer, Panel, Prompt, Question, Quit, Ui};
 use super::beliefs;
 use super::inside;
-use super::keymap::{self, Command, Mode};
-use super::view;
+use super::keymap::{self, Binding, Command, Mode};
+use super::{typed, view};
 use crate::lab::action::{HealRef, ScriptOrder};
-use crate::lab::look::{Ask, Sort};
-use crate::lab::{self, Action, Direction, LabView, LinkRef, picture};
+use crate::lab::{Action, Direction, LabView, LinkRef, picture};
 
 /// Something that came in from the person or the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +32,7 @@ const PAGE: i16 = 8;
 
 /// Changes the model and tells what the lab shall do.
 pub fn update(ui: &mut Ui, view: &LabView, msg: Msg) -> Vec<Order> {
-    ui.selected = ui.selected.min(view.nodes.len().saturating_sub(1));
+    ui.selected = ui.selected.min((view.nodes.len() + view.outside.len()).saturating_sub(1));
     let orders = match msg {
         Msg::Key(key) => on_key(ui, view, key),
         // Where there is only the request for more room, there is nothing to click at.
@@ -61,34 +58,29 @@ fn on_key(ui: &mut Ui, view: &LabView, key: KeyEvent) -> Vec<Order> {
     match keymap::find(mode, key) {
         Some(binding) if binding.works(view, ui) => run(ui, view, binding.command),
         Some(binding) => {
-            ui.notice = Some(match (binding.fault && ui.read_only, ui.node(view)) {
-                (true, _) => "read-only: the keys that break things are locked".to_owned(),
-                (_, Some(node)) => format!("{} does not apply to {} now", binding.name, node.name),
-                _ => format!("{}: nothing to do", binding.name),
-            });
+            ui.notice = Some(why_not(binding, view, ui));
             Vec::new()
         }
         None => {
-            type_into(ui, key);
+            typed::take(ui, key);
             Vec::new()
         }
     }
 }
 
-fn type_into(ui: &mut Ui, key: KeyEvent) {
-    if let Some(
-        Layer::Palette(prompt)
-        | Layer::Filter(prompt)
-        | Layer::Console(prompt)
-        | Layer::Pattern(prompt),
-    ) = ui.layers.last_mut()
-    {
-        prompt.input.handle_event(&Event::Key(key));
-        prompt.error = None;
-    }
-    if let Some(Layer::Filter(prompt)) = ui.layers.last() {
-        ui.filter = prompt.input.value().to_owned();
-        ui.scroll = 0;
+/// Why a key does nothing now.
+fn why_not(binding: &Binding, view: &LabView, ui: &Ui) -> String {
+    let name = binding.name;
+    match (ui.node(view), ui.outsider(view)) {
+        _ if binding.fault && ui.read_only => {
+            "read-only: the keys that break things are locked".to_owned()
+        }
+        (Some(node), _) => format!("{name} does not apply to {} now", node.name),
+        (_, Some(outsider)) => format!(
+            "{name} does not apply to {}: it is outside the lab, which only watches it",
+            outsider.name()
+        ),
+        _ => format!("{name}: nothing to do"),
     }
 }
 
@@ -105,10 +97,10 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
         Command::Quit => ui.quit = Some(Quit::Clean),
         Command::QuitKeep => ui.quit = Some(Quit::KeepFrame),
         Command::Help => ui.layers.push(Layer::Help { scroll: 0 }),
-        Command::Submit => return submit(ui, view),
-        Command::Complete => complete(ui, view),
-        Command::Older => recall(ui, true),
-        Command::Newer => recall(ui, false),
+        Command::Submit => return typed::submit(ui, view),
+        Command::Complete => typed::complete(ui, view),
+        Command::Older => typed::recall(ui, true),
+        Command::Newer => typed::recall(ui, false),
         Command::Close => close(ui),
         Command::Up | Command::Down | Command::Left | Command::Right => step(ui, view, command),
         Command::PageUp => scroll(ui, view, PAGE),
@@ -178,12 +170,14 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
         }
         Command::Palette => ui.layers.push(Layer::Palette(Prompt::default())),
         Command::Copy => {
-            if let Some(node) = ui.node(view) {
-                let text = format!("redis-cli -p {}", node.port);
+            if let Some(text) = ui.redis_cli(view) {
                 ui.notice = Some(format!("`{text}` was sent to the terminal's clipboard"));
                 ui.clipboard = Some(text);
             }
         }
+        Command::Rate => ui.layers.push(Layer::Palette(Prompt::with("write "))),
+        Command::Labs => ui.errand = Some(Errand::Offers),
+        Command::Export => ui.errand = Some(Errand::Export { file: None }),
         Command::HealAll => return by_key(Action::Heal { what: HealRef::All }),
         Command::Undo => return by_key(Action::Undo),
         _ => return on_fault_key(ui, view, command),
@@ -191,7 +185,7 @@ fn run(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
     Vec::new()
 }
 
-fn by_key(action: Action) -> Vec<Order> {
+pub(super) fn by_key(action: Action) -> Vec<Order> {
     vec![(action, "key")]
 }
 
@@ -215,7 +209,6 @@ fn on_fault_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
             None => format!("delay {node}->"),
         },
         Command::Follow => format!("replicaof {node} "),
-        Command::Rate => "write ".to_owned(),
         _ => return Vec::new(),
     };
     ui.layers.push(Layer::Palette(Prompt::with(prefilled)));
@@ -223,7 +216,7 @@ fn on_fault_key(ui: &mut Ui, view: &LabView, command: Command) -> Vec<Order> {
 }
 
 /// Promotes a replica; one that Sentinels watch only after a question, since they will undo it.
-fn promote(ui: &mut Ui, view: &LabView, node: String, by: &'static str) -> Vec<Order> {
+pub(super) fn promote(ui: &mut Ui, view: &LabView, node: String, by: &'static str) -> Vec<Order> {
     let Some(row) = picture::index(&view.nodes, &node) else {
         return vec![(Action::Promote { node }, by)];
     };
@@ -324,7 +317,7 @@ fn back(ui: &mut Ui) {
     ui.focus = Panel::Topology;
 }
 
-fn close(ui: &mut Ui) {
+pub(super) fn close(ui: &mut Ui) {
     match ui.layers.pop() {
         Some(Layer::Filter(_)) => ui.filter.clear(),
         Some(Layer::Console(_)) => back(ui),
@@ -334,6 +327,9 @@ fn close(ui: &mut Ui) {
 
 fn step(ui: &mut Ui, view: &LabView, command: Command) {
     let back = matches!(command, Command::Up | Command::Left);
+    if let Some(Layer::Labs(labs)) = ui.layers.last_mut() {
+        return labs.step(if back { -1 } else { 1 });
+    }
     match (ui.layers.is_empty(), ui.focus, command) {
         _ if matches!(ui.layers.last(), Some(Layer::Failovers { .. })) => {
             let most = view.failovers.len().saturating_sub(1);
@@ -352,6 +348,7 @@ fn step(ui: &mut Ui, view: &LabView, command: Command) {
 fn scroll(ui: &mut Ui, view: &LabView, by: i16) {
     let help_max = view::help_scroll_max(ui);
     match (ui.layers.last_mut(), ui.focus) {
+        (Some(Layer::Labs(labs)), _) => labs.step(-isize::from(by)),
         (Some(Layer::Help { scroll }), _) => {
             *scroll = scroll.saturating_add_signed(-by).min(help_max);
         }
@@ -388,144 +385,8 @@ fn jump(ui: &mut Ui, view: &LabView, to_end: bool) {
     }
 }
 
-fn submit(ui: &mut Ui, view: &LabView) -> Vec<Order> {
-    match ui.layers.pop() {
-        Some(Layer::Palette(prompt)) => submit_action(ui, view, prompt),
-        Some(Layer::Ask(question)) => by_key(question.yes),
-        Some(Layer::Pattern(prompt)) => {
-            inside::submit_pattern(ui, prompt.input.value().trim());
-            Vec::new()
-        }
-        Some(Layer::Console(prompt)) => submit_command(ui, view, prompt.input.value()),
-        _ => Vec::new(),
-    }
-}
-
-fn submit_action(ui: &mut Ui, view: &LabView, mut prompt: Prompt) -> Vec<Order> {
-    let text = prompt.input.value().trim().to_owned();
-    if text.is_empty() {
-        return Vec::new();
-    }
-    match lab::parse::action(&text) {
-        Ok(Action::Quit) => {
-            ui.quit = Some(Quit::Clean);
-            Vec::new()
-        }
-        Ok(action) => {
-            remember(ui, text);
-            if let Some(ask) = asked(&action) {
-                if let Ask::Keys { node, .. } = &ask {
-                    select(ui, view, node);
-                }
-                ui.look(ask);
-                return Vec::new();
-            }
-            if ui.read_only && !matches!(action, Action::Wait { .. } | Action::Expect { .. }) {
-                ui.notice = Some("read-only: actions are locked".to_owned());
-                return Vec::new();
-            }
-            match action {
-                Action::Promote { node } => promote(ui, view, node, "palette"),
-                Action::Redis { node, words } => {
-                    // The answer comes to the console of the node.
-                    select(ui, view, &node);
-                    ui.bottom = Panel::Console;
-                    vec![(Action::Redis { node, words }, "palette")]
-                }
-                action => vec![(action, "palette")],
-            }
-        }
-        Err(error) => {
-            prompt.error = Some(error.to_string());
-            ui.layers.push(Layer::Palette(prompt));
-            Vec::new()
-        }
-    }
-}
-
-fn select(ui: &mut Ui, view: &LabView, node: &str) {
-    ui.selected = picture::index(&view.nodes, node).unwrap_or(ui.selected);
-}
-
-/// What an action looks at, if it is one that only looks.
-fn asked(action: &Action) -> Option<Ask> {
-    match action {
-        Action::Keys { node, pattern } => Some(Ask::Keys {
-            node: node.clone(),
-            pattern: pattern.clone().unwrap_or_default(),
-            sort: Sort::default(),
-        }),
-        Action::Diff { a, b } => Some(Ask::Diff { a: a.clone(), b: b.clone() }),
-        _ => None,
-    }
-}
-
 fn is_inside(ui: &Ui) -> bool {
     matches!(ui.layers.last(), Some(Layer::Inside(_)))
-}
-
-fn submit_command(ui: &mut Ui, view: &LabView, text: &str) -> Vec<Order> {
-    let Some(node) = ui.node(view).map(|node| node.name.clone()) else { return Vec::new() };
-    ui.layers.push(Layer::Console(Prompt::default()));
-    ui.scroll = 0;
-    match text.trim() {
-        "" => Vec::new(),
-        "exit" | "quit" => {
-            close(ui);
-            Vec::new()
-        }
-        text => {
-            remember(ui, text.to_owned());
-            // The same reader as the palette's, so that quotes mean the same in both.
-            match lab::parse::action(&format!("redis {node} {text}")) {
-                Ok(action) => vec![(action, "palette")],
-                Err(error) => {
-                    ui.notice = Some(error.to_string());
-                    Vec::new()
-                }
-            }
-        }
-    }
-}
-
-fn remember(ui: &mut Ui, text: String) {
-    if ui.history.last() != Some(&text) {
-        ui.history.push(text);
-    }
-}
-
-fn complete(ui: &mut Ui, view: &LabView) {
-    if let Some(Layer::Palette(prompt)) = ui.layers.last_mut() {
-        let offers = lab::complete(prompt.input.value(), view);
-        if let Some(text) = common_start(&offers) {
-            let whole = if offers.len() == 1 { format!("{text} ") } else { text };
-            prompt.input = Input::new(whole);
-        }
-    }
-}
-
-/// What all the texts begin with.
-fn common_start(texts: &[String]) -> Option<String> {
-    let (first, rest) = texts.split_first()?;
-    let shared = |n: &usize| rest.iter().all(|text| text.get(..*n) == first.get(..*n));
-    let ends = first.char_indices().map(|(at, c)| at + c.len_utf8());
-    let end = ends.take_while(shared).last().unwrap_or(0);
-    Some(first[..end].to_owned())
-}
-
-fn recall(ui: &mut Ui, older: bool) {
-    let Some(Layer::Palette(prompt) | Layer::Console(prompt)) = ui.layers.last_mut() else {
-        return;
-    };
-    let place = match (prompt.recalled, older) {
-        (None, true) => Some(0),
-        (Some(n), true) => Some((n + 1).min(ui.history.len().saturating_sub(1))),
-        (Some(n), false) if n > 0 => Some(n - 1),
-        (_, false) => None,
-    };
-    let text = place.and_then(|n| ui.history.iter().rev().nth(n)).cloned().unwrap_or_default();
-    prompt.recalled = place;
-    prompt.input = Input::new(text);
 }
 
 fn on_click(ui: &mut Ui, view: &LabView, x: u16, y: u16) -> Vec<Order> {

@@ -7,8 +7,8 @@ pub use self::sentinel::{MONITOR_FIELDS, SENTINEL_FIELDS, check_is_clear};
 use super::action::{Claim, Comparison, Condition};
 use super::look::Counts;
 use super::parse::{did_you_mean, duration, is_name, size};
-use super::picture;
 use super::view::{LabView, NodeKind, NodeStatus};
+use super::{outside, picture};
 use crate::base::glob;
 use crate::machine::{LinkState, NodeView, ServerView, SyncKind};
 
@@ -196,6 +196,22 @@ pub const NODE_FIELDS: &[FieldRow] = &[
         kind: Kind::Number,
         doc: "replicas it feeds",
         read: |lab, i| of(lab, i, |view| Value::Number(view.replicas.len() as u64)),
+    },
+    FieldRow {
+        name: "outside-replicas",
+        kind: Kind::Number,
+        doc: "replicas outside the lab that it feeds",
+        read: |lab, i| {
+            let fed = lab.outside.iter().filter_map(|outsider| outsider.fed.as_ref());
+            let fed = fed.filter(|fed| fed.by == i && fed.lost_ms.is_none());
+            Value::Number(fed.count() as u64)
+        },
+    },
+    FieldRow {
+        name: "outside-sentinels",
+        kind: Kind::Number,
+        doc: "Sentinels outside the lab that are connected to it",
+        read: |lab, i| Value::Number(outside::connected_to(&lab.nodes, i).len() as u64),
     },
     FieldRow {
         name: "good-replicas",

@@ -1,8 +1,8 @@
 //! What can be expected of a Sentinel, and of a watched primary as all its Sentinels see it.
 
 use super::{FieldRow, Kind, Value, alive, status};
-use crate::lab::picture;
 use crate::lab::view::{FailoverReport, FailoverState, LabView, NodeStatus};
+use crate::lab::{outside, picture};
 use crate::machine::{MonitorView, NodeView, SentinelView};
 
 /// What a Sentinel thinks of a primary, from best to worst.
@@ -124,6 +124,15 @@ pub const MONITOR_FIELDS: &[FieldRow] = &[
         kind: Kind::Number,
         doc: "Sentinels that watch it and run",
         read: |lab, i| Value::Number(beliefs(lab, i).count() as u64),
+    },
+    FieldRow {
+        name: "outside-sentinels",
+        kind: Kind::Number,
+        doc: "Sentinels outside the lab that watch it too, as those of the lab believe",
+        read: |lab, i| {
+            let name = &lab.monitors[i].name;
+            Value::Number(outside::heard_of(&lab.nodes, name).len() as u64)
+        },
     },
     FieldRow {
         name: "failovers",

@@ -317,6 +317,8 @@ fn named_in_action(action: &Action) -> Vec<Mention<'_>> {
         | Action::Write { node: None, .. }
         | Action::Wait { .. }
         | Action::Script(_)
+        | Action::Launch { .. }
+        | Action::Export { .. }
         | Action::Undo
         | Action::Quit => Vec::new(),
     }

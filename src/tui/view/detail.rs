@@ -9,9 +9,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use super::{frame, node, sentinel};
-use crate::lab::LabView;
+use super::{frame, node, outsider, sentinel};
 use crate::lab::view::{NodeKind, NodeRow};
+use crate::lab::{LabView, outside};
 use crate::machine::{LastSync, LinkState, ReplicaState, ReplicaView, ServerView, SyncKind};
 use crate::tui::app::{Panel, Ui};
 use crate::tui::beliefs;
@@ -23,15 +23,28 @@ pub const ROWS: u16 = 15;
 
 /// Draws the panel.
 pub fn render(frame: &mut Frame<'_>, area: Rect, view: &LabView, ui: &Ui) {
+    if let Some(outsider) = ui.outsider(view) {
+        let title = outsider::title(outsider, ui);
+        let (inner, sheet) = sheet(frame, area, title, ui);
+        let mut lines = outsider::lines(&sheet, outsider, view);
+        lines.extend(sheet.connect(view));
+        frame.render_widget(Paragraph::new(lines), inner);
+        return;
+    }
     let Some(row) = ui.node(view) else {
         let title = Line::styled("no node", ui.theme().dim);
         frame::panel(frame, area, title, Panel::Detail, ui);
         return;
     };
-    let inner = frame::panel(frame, area, title(row, view, ui), Panel::Detail, ui);
-    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
-    let sheet = Sheet { width: usize::from(inner.width), ui };
+    let (inner, sheet) = sheet(frame, area, title(row, view, ui), ui);
     frame.render_widget(Paragraph::new(sheet.lines(row, view)), inner);
+}
+
+/// The panel's border with its title, and the sheet inside.
+fn sheet<'a>(frame: &mut Frame<'_>, area: Rect, title: Line<'_>, ui: &'a Ui) -> (Rect, Sheet<'a>) {
+    let inner = frame::panel(frame, area, title, Panel::Detail, ui);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    (inner, Sheet { width: usize::from(inner.width), ui })
 }
 
 fn title(row: &NodeRow, view: &LabView, ui: &Ui) -> Line<'static> {
@@ -41,8 +54,8 @@ fn title(row: &NodeRow, view: &LabView, ui: &Ui) -> Line<'static> {
         Span::raw(" "),
         Span::styled(word, style),
     ];
-    if let Some(primary) = row.follows {
-        let of = format!(" of {}", view.nodes[primary].name);
+    if let Some(primary) = node::primary(view, row) {
+        let of = format!(" of {primary}");
         spans.push(Span::styled(of, ui.theme().dim));
     } else if row.kind == NodeKind::Sentinel {
         spans.push(Span::styled("  Sentinel", ui.theme().dim));
@@ -72,7 +85,7 @@ impl Sheet<'_> {
         } else {
             lines.push(Line::styled("It has not said anything yet.", theme.dim));
         }
-        lines.push(self.connect(row));
+        lines.extend(self.connect(view));
         lines
     }
 
@@ -119,6 +132,12 @@ impl Sheet<'_> {
             let label = if i == 0 { "feeds" } else { "" };
             lines.push(self.line(label, feeds(fed, server.offset, view, glyphs), Style::new()));
         }
+        let watchers = outside::connected_to(&view.nodes, self.ui.selected);
+        for (i, watcher) in watchers.iter().enumerate() {
+            let label = if i == 0 { "watched by" } else { "" };
+            let text = format!("Sentinel {}, outside", watcher.name());
+            lines.push(self.line(label, text, Style::new()));
+        }
         if let Some(backlog) = server.backlog {
             let percent = node::percent(backlog);
             let text = format!(
@@ -154,17 +173,17 @@ impl Sheet<'_> {
         ]
     }
 
-    fn connect(&self, row: &NodeRow) -> Line<'static> {
+    fn connect(&self, view: &LabView) -> Option<Line<'static>> {
         let theme = self.ui.theme();
-        let command = format!("redis-cli -p {}", row.port);
+        let command = self.ui.redis_cli(view)?;
         let hint = "copy";
         let gap = self.width.saturating_sub(command.width() + hint.width() + 2).max(1);
-        Line::from(vec![
+        Some(Line::from(vec![
             Span::styled(command, theme.title),
             Span::raw(" ".repeat(gap)),
             Span::styled("y", theme.key),
             Span::raw(format!(" {hint}")),
-        ])
+        ]))
     }
 
     fn spark(&self, history: &[u64]) -> Line<'static> {

@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::tree::{self, Place};
 use super::watchers::{self, Band};
-use super::{frame, node, table};
+use super::{frame, node, outsider, table};
 use crate::lab::LabView;
 use crate::lab::view::{NodeRow, NodeStatus};
 use crate::machine::{LinkState, ServerView};
@@ -159,8 +159,10 @@ pub fn hit(area: Rect, view: &LabView, ui: &Ui, at: Position) -> Option<usize> {
 }
 
 fn draw_box(buffer: &mut Buffer, area: Rect, view: &LabView, index: usize, ui: &Ui) {
+    let Some(row) = view.nodes.get(index) else {
+        return outsider::draw_box(buffer, area, view, index, ui);
+    };
     let (theme, glyphs) = (ui.theme(), ui.glyphs());
-    let row = &view.nodes[index];
     let selected = index == ui.selected;
     let (word, word_style) = node::word(row, ui);
     let running = row.status == NodeStatus::Running;
@@ -189,10 +191,11 @@ fn draw_box(buffer: &mut Buffer, area: Rect, view: &LabView, index: usize, ui: &
 fn doubts(view: &LabView, index: usize, room: usize, ui: &Ui) -> Option<node::Said> {
     let theme = ui.theme();
     let Some(said) = beliefs::opinions(view, index) else {
-        let was = [" was ODOWN ", "was OD"].into_iter().find(|text| text.width() <= room);
-        return was
-            .filter(|_| beliefs::was_odown(view, index))
-            .map(|text| (text.into(), theme.dim));
+        if beliefs::was_odown(view, index) {
+            let was = [" was ODOWN ", "was OD"].into_iter().find(|text| text.width() <= room);
+            return was.map(|text| (text.into(), theme.dim));
+        }
+        return outsider::watchers(view, index, room, ui);
     };
     let (word, short, style) = if said.odown {
         ("ODOWN", "OD", theme.bad.add_modifier(Modifier::REVERSED))
@@ -311,7 +314,8 @@ fn offset_line<'a>(server: &ServerView, room: usize, ui: &Ui) -> Line<'a> {
     ])
 }
 
-fn behind_line<'a>(behind: u64, beside: node::Said, room: usize, ui: &Ui) -> Line<'a> {
+/// How far a replica is behind, and what is to be said beside it.
+pub fn behind_line<'a>(behind: u64, beside: node::Said, room: usize, ui: &Ui) -> Line<'a> {
     let (theme, glyphs) = (ui.theme(), ui.glyphs());
     let (text, style) = match behind {
         0 => ("in step".to_owned(), theme.good),
@@ -364,7 +368,7 @@ fn draw_edges(
 ) {
     let children: Vec<&Place> = places
         .iter()
-        .filter(|p| p.layer == parent.layer + 1 && view.nodes[p.node].follows == Some(parent.node))
+        .filter(|p| p.layer == parent.layer + 1 && tree::above(view, p.node) == Some(parent.node))
         .collect();
     if children.is_empty() {
         return;
@@ -383,7 +387,10 @@ fn draw_edges(
             + 8 * usize::from(x > first);
         buffer.set_string(x, bus, glyphs.joint[arms], ui.theme().dim);
     }
-    let (_, border) = node::word(&view.nodes[parent.node], ui);
+    let border = match view.nodes.get(parent.node) {
+        Some(row) => node::word(row, ui).1,
+        None => outsider::style(ui),
+    };
     let (port, border) = if parent.node == ui.selected {
         (glyphs.ports[1], border)
     } else {
@@ -401,7 +408,10 @@ fn draw_edges(
 fn draw_link(buffer: &mut Buffer, area: Rect, above: usize, below: usize, view: &LabView, ui: &Ui) {
     let glyphs = ui.glyphs();
     let fault = node::faults(view, above, below, ui);
-    let (link, link_style) = node::link(&view.nodes[below], ui);
+    let (link, link_style) = match view.nodes.get(below) {
+        Some(row) => node::link(row, ui),
+        None => outsider::link(view, below, ui),
+    };
     let style = fault.as_ref().map_or(link_style, |(_, style)| *style);
     let broken = fault.as_ref().is_some_and(|(text, _)| text.starts_with(glyphs.cut));
     for y in area.top()..area.bottom() {

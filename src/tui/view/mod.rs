@@ -22,10 +22,12 @@ mod header;
 mod help;
 mod inside;
 mod keys;
+mod labs;
 mod logs;
 mod map;
 mod node;
 mod opinions;
+mod outsider;
 mod prompt;
 mod sentinel;
 mod steps;
@@ -74,6 +76,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &LabView, ui: &Ui) {
                 failovers::render(frame, places.middle, *back, view, ui);
             }
             Layer::Inside(inside) => inside::render(frame, places.middle, inside, view, ui),
+            Layer::Labs(labs) => labs::render(frame, places.middle, labs, ui),
             Layer::Ask(question) => ask::render(frame, places.middle, question, ui),
             _ => {}
         }

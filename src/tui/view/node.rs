@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use crate::lab::LabView;
 use crate::lab::view::{LinkFault, NodeKind, NodeRow, NodeStatus};
-use crate::machine::{BacklogView, LinkState, Millis, Role, ServerView};
+use crate::machine::{BacklogView, Endpoint, LinkState, Millis, Role, ServerView};
 use crate::tui::app::Ui;
 use crate::tui::beliefs;
 use crate::tui::units::{age, bytes};
@@ -57,6 +57,15 @@ pub fn trouble(view: &LabView, row: &NodeRow, ui: &Ui) -> Option<Said> {
             Some((format!("{cause} {how_long} ago"), theme.bad))
         }
     }
+}
+
+/// Whom a replica follows: a node's name, or an address outside the lab.
+pub fn primary(view: &LabView, row: &NodeRow) -> Option<String> {
+    let outside = || {
+        let link = server(row)?.primary.as_ref()?;
+        Some(Endpoint::new(link.host.as_str(), link.port).to_string())
+    };
+    row.follows.map(|at| view.nodes[at].name.clone()).or_else(outside)
 }
 
 /// Bytes behind the head of its chain; `None` for a node that follows nobody, or is dead.

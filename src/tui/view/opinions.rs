@@ -77,6 +77,9 @@ fn truth(view: &LabView, monitor: &str, width: usize, ui: &Ui) -> Line<'static> 
     let name = |at: &usize| view.nodes[*at].name.as_str();
     let (text, style) = match &beliefs::true_primaries(view, monitor)[..] {
         [only] => (format!("{} is primary", name(only)), theme.title),
+        [] if let Some(outsider) = beliefs::primary_outside(view, monitor) => {
+            (format!("{}, outside the lab", outsider.name()), theme.title)
+        }
         [] => {
             let gone = beliefs::of_monitor(view, monitor)
                 .find_map(|belief| beliefs::node_at(view, &belief.monitor.addr))

@@ -10,9 +10,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use super::node;
 use super::tree::{self, Place};
+use super::{node, outsider};
 use crate::lab::LabView;
+use crate::lab::view::NodeRow;
 use crate::tui::app::Ui;
 use crate::tui::units::{age, bytes, count, fit};
 
@@ -86,12 +87,30 @@ fn heading(columns: &[Column], ui: &Ui) -> Line<'static> {
     Line::styled(text.trim_end().to_owned(), ui.theme().dim)
 }
 
+/// What stands in the columns of a row, shown or not.
+pub type Cells = [node::Said; COLUMNS.len()];
+
 fn row(place: &Place, columns: &[Column], view: &LabView, ui: &Ui) -> Line<'static> {
+    let cells = match view.nodes.get(place.node) {
+        Some(row) => cells(place, row, view, ui),
+        None => outsider::cells(branch(place, view, ui), view, place.node, ui),
+    };
+    let mut spans = Vec::new();
+    for (column, _, wide) in columns {
+        let (text, style) = &cells[*column];
+        let text = fit(text, *wide, ui.glyphs());
+        let pad = " ".repeat(wide - text.width());
+        spans.extend([Span::raw(" "), Span::styled(text, *style), Span::raw(pad)]);
+    }
+    let style = if place.node == ui.selected { Modifier::REVERSED } else { Modifier::empty() };
+    Line::from(spans).style(style)
+}
+
+fn cells(place: &Place, row: &NodeRow, view: &LabView, ui: &Ui) -> Cells {
     let (theme, glyphs) = (ui.theme(), ui.glyphs());
-    let row = &view.nodes[place.node];
     let server = node::server(row);
     let none = || glyphs.none.to_owned();
-    let link = match row.follows {
+    let link = match tree::above(view, place.node) {
         None => (String::new(), theme.dim),
         Some(above) => {
             node::faults(view, above, place.node, ui).unwrap_or_else(|| node::link(row, ui))
@@ -103,7 +122,7 @@ fn row(place: &Place, columns: &[Column], view: &LabView, ui: &Ui) -> Line<'stat
         let percent = node::percent(backlog);
         format!("{} {percent:>3}%", node::bar(percent, 8, ui))
     });
-    let cells = [
+    [
         (branch(place, view, ui), theme.title),
         (row.port.to_string(), theme.dim),
         node::word(row, ui),
@@ -115,26 +134,20 @@ fn row(place: &Place, columns: &[Column], view: &LabView, ui: &Ui) -> Line<'stat
         (node::ack_age(view, row).map_or_else(none, age), theme.dim),
         (server.map_or_else(none, |server| count(server.offset, glyphs)), theme.title),
         (backlog, theme.dim),
-    ];
-    let mut spans = Vec::new();
-    for (column, _, wide) in columns {
-        let (text, style) = &cells[*column];
-        let text = fit(text, *wide, glyphs);
-        let pad = " ".repeat(wide - text.width());
-        spans.extend([Span::raw(" "), Span::styled(text, *style), Span::raw(pad)]);
-    }
-    let style = if place.node == ui.selected { Modifier::REVERSED } else { Modifier::empty() };
-    Line::from(spans).style(style)
+    ]
 }
 
 /// The name behind the branches that lead to it.
 fn branch(place: &Place, view: &LabView, ui: &Ui) -> String {
     let [branch, last, pass] = ui.glyphs().tree;
-    let name = &view.nodes[place.node].name;
+    let name = match view.nodes.get(place.node) {
+        Some(row) => row.name.as_str(),
+        None => outsider::host(view, place.node),
+    };
     let mut text = String::new();
     let mut node = place.node;
     for depth in (0..place.layer).rev() {
-        let Some(above) = view.nodes[node].follows else { break };
+        let Some(above) = tree::above(view, node) else { break };
         let is_last = tree::children(view, above).last() == Some(node);
         let piece = match (depth + 1 == place.layer, is_last) {
             (true, true) => last,

@@ -8,7 +8,7 @@ use crate::tui::keymap::Command;
 /// A node's place in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Index into the view's nodes.
+    /// Index into the view's nodes; behind those come the servers outside the lab.
     pub node: usize,
     /// 0 for a node that follows nobody here.
     pub layer: usize,
@@ -18,13 +18,15 @@ pub struct Place {
     pub span: usize,
 }
 
-/// All data nodes, each after the one it follows, siblings in the order of the file. A circle of
-/// nodes is entered at its first one.
+/// All data nodes and the servers outside, each after the one it follows, siblings in the order of
+/// the file. A circle of nodes is entered at its first one.
 pub fn places(view: &LabView) -> Vec<Place> {
     let mut placed = Vec::with_capacity(view.nodes.len());
     let mut left = 0;
-    let servers = || (0..view.nodes.len()).filter(|&i| view.nodes[i].kind == NodeKind::Server);
-    let starts = servers().filter(|&i| view.nodes[i].follows.is_none());
+    let holds_data =
+        |at: &usize| view.nodes.get(*at).is_none_or(|row| row.kind == NodeKind::Server);
+    let servers = || everybody(view).filter(holds_data);
+    let starts = servers().filter(|&i| above(view, i).is_none());
     for node in starts.chain(servers()) {
         if !contains(&placed, node) {
             left += place(view, node, 0, left, &mut placed);
@@ -51,9 +53,24 @@ fn place(view: &LabView, node: usize, layer: usize, left: usize, out: &mut Vec<P
     out[at].span
 }
 
-/// The nodes that follow a node.
+/// The nodes, then the servers outside.
+fn everybody(view: &LabView) -> std::ops::Range<usize> {
+    0..view.nodes.len() + view.outside.len()
+}
+
+/// Whom a node or a server outside follows, wherever that is.
+pub fn above(view: &LabView, at: usize) -> Option<usize> {
+    let Some(row) = view.nodes.get(at) else {
+        let outsider = view.outside.get(at - view.nodes.len())?;
+        return outsider.fed.as_ref().map(|fed| fed.by);
+    };
+    let outside = || view.outside.iter().position(|outsider| outsider.feeds.contains(&at));
+    row.follows.or_else(|| Some(view.nodes.len() + outside()?))
+}
+
+/// Those that follow a node or a server outside.
 pub fn children(view: &LabView, node: usize) -> impl Iterator<Item = usize> {
-    (0..view.nodes.len()).filter(move |&i| i != node && view.nodes[i].follows == Some(node))
+    everybody(view).filter(move |&i| i != node && above(view, i) == Some(node))
 }
 
 /// The node that an arrow key leads to: up to the one followed, down to the first follower, left
@@ -68,9 +85,7 @@ pub fn neighbour(view: &LabView, from: usize, command: Command) -> usize {
     let here = places[at];
     let layer = |place: &&Place| place.layer == here.layer;
     let found = match command {
-        Command::Up => {
-            view.nodes[from].follows.or_else(|| places[..at].last().map(|place| place.node))
-        }
+        Command::Up => above(view, from).or_else(|| places[..at].last().map(|place| place.node)),
         Command::Down => children(view, from)
             .next()
             .or_else(|| places.get(at + 1).map(|place| place.node))

@@ -9,8 +9,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::node::Said;
 use super::{frame, node, thoughts};
-use crate::lab::LabView;
 use crate::lab::view::{NodeRow, NodeStatus};
+use crate::lab::{LabView, outside};
 use crate::tui::app::Ui;
 use crate::tui::beliefs::{self, Election};
 use crate::tui::units::fit;
@@ -121,7 +121,11 @@ fn draw_heading(buffer: &mut Buffer, area: Rect, view: &LabView, ui: &Ui) {
         .filter_map(|name| {
             let belief = beliefs::of_monitor(view, name).next()?;
             let of = beliefs::of_monitor(view, name).count();
-            Some(format!("{name} quorum {}/{of}", belief.monitor.quorum))
+            let outside = match outside::heard_of(&view.nodes, name).len() {
+                0 => String::new(),
+                n => format!(" + {n} outside"),
+            };
+            Some(format!("{name} quorum {}/{of}{outside}", belief.monitor.quorum))
         })
         .collect();
     let mut left = format!(" sentinels: {} ", watched.join(", "));
