@@ -59,7 +59,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
-pub use self::listen::UnixSocket;
+pub use self::listen::{Host, UnixSocket};
 pub use self::live_world::{LiveWorld, Nudge};
 pub use self::serve::{Serve, serve_one};
 pub use self::signals::watch_signals;
