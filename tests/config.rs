@@ -7,6 +7,7 @@
 mod kit;
 
 use std::collections::BTreeMap;
+use std::net::TcpStream;
 
 use kit::{Client, Kind, Program};
 use replab::resp::Answer;
@@ -285,6 +286,59 @@ fn what_is_written_back_keeps_what_a_person_wrote_and_both_read_it_alike() {
     let again = read(Kind::Ours, &written, &[]);
     assert_eq!(again, read(Kind::Real, &written, &[]), "{written}");
     assert_eq!(again, Ok(get(&mut client, &["*"])));
+}
+
+#[test]
+fn each_address_is_listened_on_that_there_is() {
+    for file in [
+        "bind 127.0.0.1\n",
+        "bind 127.0.0.1 -::1\n",
+        "bind 127.0.0.1 127.0.0.2\n",
+        "bind -192.0.2.1 -127.0.0.2 127.0.0.1\n",
+        "bind localhost\n",
+    ] {
+        let [ours, real] = [Kind::Ours, Kind::Real].map(|kind| {
+            let program = Program::server_of(kind, file, &[]).expect("a server");
+            let reached = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "::1"]
+                .map(|address| TcpStream::connect((address, program.port())).is_ok());
+            (reached, get(&mut program.client(), &["bind"]))
+        });
+        assert_eq!(ours, real, "{file}");
+    }
+}
+
+#[test]
+fn a_server_that_cannot_listen_where_it_must_says_so_and_ends() {
+    for (file, reason) in [
+        ("bind 127.0.0.1 192.0.2.1\n", "Could not create server TCP listening socket 192.0.2.1:"),
+        ("bind 127.0.0.1 127.0.0.1\n", "Failed listening on port"),
+        ("bind \"\"\n", "Configured to not listen anywhere, exiting."),
+        (&format!("bind{}\n", " 127.0.0.1".repeat(17)), "Too many bind addresses specified."),
+    ] {
+        for kind in [Kind::Ours, Kind::Real] {
+            let said = Program::server_of(kind, file, &[]).err().expect("a refusal");
+            assert!(said.contains(reason), "{kind:?} {file} {said}");
+        }
+    }
+}
+
+#[test]
+fn a_running_server_takes_the_addresses_that_it_could_listen_on_as_there() {
+    let [ours, real] = &pair();
+    let [mut ours, mut real] = [ours.client(), real.client()];
+    for value in [
+        "127.0.0.1 -192.0.2.1",
+        "127.0.0.1 192.0.2.1",
+        "192.0.2.1",
+        "127.0.0.1 127.0.0.1",
+        "127.0.0.1  127.0.0.2",
+        &["127.0.0.1"; 17].join(" "),
+        "127.0.0.1 127.0.0.2",
+    ] {
+        let set = ["CONFIG", "SET", "bind", value];
+        assert_eq!(ours.call(&set), real.call(&set), "{value}");
+        assert_eq!(get(&mut ours, &["bind"]), get(&mut real, &["bind"]), "{value}");
+    }
 }
 
 /// What somebody sees of the user whom this file declares, and what is written back of it.

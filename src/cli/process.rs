@@ -2,11 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use replab::live::{Serve, UnixSocket, serve_one};
+use replab::live::{Host, Serve, UnixSocket, serve_one};
 use replab::machine::LogLevel;
 use replab::server::{Config, REDIS_VERSION};
 use replab::world::{Factory, WorldError};
@@ -33,7 +32,7 @@ pub(super) fn run(config: &Config, role: RoleMark, build: Factory) -> anyhow::Re
     let pidfile = PidFile::write(&setting("pidfile"))?;
     let serve = Serve {
         name: "server".to_owned(),
-        host: address(&setting("bind"))?,
+        hosts: hosts(config, &mut log)?,
         port: config.port,
         unix: unix_socket(&setting("unixsocket"), &setting("unixsocketperm")),
         dir: std::env::current_dir()?,
@@ -51,30 +50,38 @@ pub(super) fn run(config: &Config, role: RoleMark, build: Factory) -> anyhow::Re
         Ok(_) => Ok(Outcome::Failure),
         Err(error) => {
             if matches!(error, WorldError::PortInUse { .. }) {
-                let port = config.port;
-                log.line(
-                    LogLevel::Warning,
-                    &format!("Failed listening on port {port} (TCP), aborting."),
-                );
+                log.line(LogLevel::Warning, &failed_listening(config.port));
             }
             Err(error.into())
         }
     }
 }
 
-/// The first IPv4 address of `bind`. Without one that was chosen, only this machine is served.
-fn address(bind: &str) -> anyhow::Result<IpAddr> {
-    let given = bind.split_whitespace().map(|word| word.trim_start_matches('-'));
-    let mut addresses = given.filter_map(|word| match word {
-        "*" => Some(Ok(IpAddr::V4(Ipv4Addr::LOCALHOST))),
-        "localhost" => Some(Ok(IpAddr::V4(Ipv4Addr::LOCALHOST))),
-        word if word.contains(':') => None,
-        word => Some(word.parse::<IpAddr>()),
-    });
-    match addresses.next() {
-        Some(address) => Ok(address.with_context(|| format!("bind {bind}: not an address"))?),
-        None => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+/// The addresses of `bind`, of which those that are not of this machine alone are not listened on.
+fn hosts(config: &Config, log: &mut Log) -> anyhow::Result<Vec<Host>> {
+    let port = config.port;
+    // Without a port there is only the Unix socket.
+    let addresses = if port == 0 { Vec::new() } else { config.bind_addresses() };
+    let mut hosts = Vec::new();
+    for address in addresses {
+        if let Some(Ok(ip)) = address.local.map(str::parse) {
+            hosts.push(Host { ip, is_optional: address.is_optional });
+            continue;
+        }
+        let written = address.written;
+        let place = format!("server TCP listening socket {written}:{port}");
+        let text = format!("Could not create {place}: only loopback is listened on");
+        log.line(LogLevel::Warning, &format!("Warning: {text}"));
+        if !address.is_optional {
+            log.line(LogLevel::Warning, &failed_listening(port));
+            bail!("bind {written}: not a loopback address");
+        }
     }
+    Ok(hosts)
+}
+
+fn failed_listening(port: u16) -> String {
+    format!("Failed listening on port {port} (TCP), aborting.")
 }
 
 /// `unixsocket` and `unixsocketperm`, where 0 leaves it to the system.

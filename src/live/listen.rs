@@ -2,14 +2,14 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixListener;
 
 use super::conn::Stream;
 use super::fabric::endpoint;
@@ -33,16 +33,32 @@ pub struct UnixSocket {
     pub mode: Option<u32>,
 }
 
-/// A port of a node. It stays bound while the node is down, so that nobody else gets it, but it is
-/// listened on only while the node runs.
-#[derive(Debug)]
-pub(super) struct Port {
-    address: SocketAddr,
-    sockets: Mutex<Sockets>,
+/// An address that a node listens on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Host {
+    /// The address.
+    pub ip: IpAddr,
+    /// Whether it is left out if this machine does not have it (`bind -::1`).
+    pub is_optional: bool,
 }
 
+impl Host {
+    /// Where nodes are unless they are told otherwise.
+    pub const LOCAL: Self = Self { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), is_optional: false };
+}
+
+/// A port of a node, at one address or several. It stays bound while the node is down, so that
+/// nobody else gets it, but it is listened on only while the node runs.
 #[derive(Debug)]
-struct Sockets {
+pub(super) struct Port {
+    number: u16,
+    doors: Mutex<Vec<Door>>,
+}
+
+/// The port at one address.
+#[derive(Debug)]
+struct Door {
+    address: SocketAddr,
     /// Bound, never listening.
     reservation: Option<Socket>,
     /// The running node's listener.
@@ -50,43 +66,75 @@ struct Sockets {
 }
 
 impl Port {
-    /// Reserves a port; 0 is a free one.
-    pub(super) fn reserve(host: IpAddr, port: u16) -> io::Result<Self> {
-        let socket = bind((host, port).into())?;
-        let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        let sockets = Sockets { reservation: Some(socket), listener: None };
-        Ok(Self { address, sockets: Mutex::new(sockets) })
+    /// Reserves a port; 0 is a free one. `lacking` hears of each address at which it cannot be had.
+    pub(super) fn reserve(
+        hosts: &[Host],
+        mut number: u16,
+        mut lacking: impl FnMut(SocketAddr, &io::Error),
+    ) -> io::Result<Self> {
+        let mut doors = Vec::new();
+        for host in hosts {
+            match Door::reserve((host.ip, number).into()) {
+                Ok(door) => {
+                    number = door.address.port();
+                    doors.push(door);
+                }
+                Err(error) => {
+                    lacking((host.ip, number).into(), &error);
+                    if !host.is_optional || error.kind() == io::ErrorKind::AddrInUse {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(Self { number, doors: Mutex::new(doors) })
     }
 
     /// The number.
     pub(super) fn number(&self) -> u16 {
-        self.address.port()
+        self.number
+    }
+
+    /// Whether it is bound nowhere.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.lock().is_empty()
     }
 
     /// Listens from now on.
-    pub(super) fn open(&self) -> io::Result<std::net::TcpListener> {
-        let mut sockets = self.lock();
+    pub(super) fn open(&self) -> io::Result<Vec<TcpListener>> {
+        self.lock().iter_mut().map(Door::open).collect()
+    }
+
+    /// Refuses connections from now on, although the node's thread may still hold its listeners.
+    pub(super) fn close(&self) {
+        for listener in self.lock().iter_mut().filter_map(|door| door.listener.take()) {
+            // Systems that cannot shut a listener down refuse once the thread has dropped it.
+            drop(listener.shutdown(Shutdown::Both));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Door>> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Door {
+    fn reserve(address: SocketAddr) -> io::Result<Self> {
+        let socket = bind(address)?;
+        let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { address, reservation: Some(socket), listener: None })
+    }
+
+    fn open(&mut self) -> io::Result<TcpListener> {
         let listener = bind(self.address).or_else(|_| {
             // Not every system lets a listener share a port with the socket that reserves it.
-            sockets.reservation = None;
+            self.reservation = None;
             bind(self.address)
         })?;
         listener.listen(BACKLOG)?;
         listener.set_nonblocking(true)?;
-        sockets.listener = Some(listener.try_clone()?);
+        self.listener = Some(listener.try_clone()?);
         Ok(listener.into())
-    }
-
-    /// Refuses connections from now on, although the node's thread may still hold its listener.
-    pub(super) fn close(&self) {
-        if let Some(listener) = self.lock().listener.take() {
-            // Systems that cannot shut a listener down refuse once the thread has dropped it.
-            drop(listener.shutdown(std::net::Shutdown::Both));
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Sockets> {
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,15 +156,15 @@ fn bind(address: SocketAddr) -> io::Result<Socket> {
 #[derive(Debug)]
 pub(super) enum Listener {
     /// From the network.
-    Tcp(TcpListener),
+    Tcp(tokio::net::TcpListener),
     /// From the same host; the file goes with the listener.
     Unix(UnixListener, PathBuf),
 }
 
 impl Listener {
     /// Within a runtime.
-    pub(super) fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
-        TcpListener::from_std(listener).map(Self::Tcp)
+    pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
+        tokio::net::TcpListener::from_std(listener).map(Self::Tcp)
     }
 
     /// Within a runtime. An old socket file is replaced.

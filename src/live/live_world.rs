@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -17,7 +16,7 @@ use super::clock::Clock;
 use super::control::Death;
 use super::crash;
 use super::fabric::Fabric;
-use super::listen::Port;
+use super::listen::{Host, Port};
 use super::run::{Launch, Post, Run};
 use crate::base::rng::Dice;
 use crate::machine::{Millis, NodeView, Now};
@@ -133,7 +132,7 @@ impl World for LiveWorld {
     }
 
     fn add(&mut self, spec: NodeSpec) -> Result<NodeId, WorldError> {
-        let port = Port::reserve(Ipv4Addr::LOCALHOST.into(), spec.port)
+        let port = Port::reserve(&[Host::LOCAL], spec.port, |_, _| {})
             .map_err(|error| refused(&spec, "reserving its port", error))?;
         let (dir, temporary) =
             directory(&spec).map_err(|error| refused(&spec, "making its directory", error))?;

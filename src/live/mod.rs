@@ -59,7 +59,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
-pub use self::listen::{UnixSocket, is_port_free};
+pub use self::listen::{Host, UnixSocket, is_port_free};
 pub use self::live_world::{LiveWorld, Nudge};
 pub use self::serve::{Serve, serve_one};
 pub use self::signals::watch_signals;

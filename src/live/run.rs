@@ -51,12 +51,12 @@ impl Run {
     pub(super) fn start(launch: Launch) -> io::Result<Self> {
         let control = Arc::new(Control::default());
         let picture = Picture::new(Mutex::new(None));
-        let listener = launch.port.open()?;
+        let listeners = launch.port.open()?;
         let number = launch.number;
         let (its_control, its_picture) = (Arc::clone(&control), Arc::clone(&picture));
         let thread = thread::Builder::new()
             .name(format!("{}{}", crash::THREAD_PREFIX, launch.name))
-            .spawn(move || launch.run(listener, &its_control, its_picture))?;
+            .spawn(move || launch.run(listeners, &its_control, its_picture))?;
         Ok(Self { number, control, picture, thread })
     }
 
@@ -73,14 +73,14 @@ impl Run {
 
 impl Launch {
     /// The thread's whole life.
-    fn run(mut self, listener: TcpListener, control: &Arc<Control>, picture: Picture) {
+    fn run(mut self, listeners: Vec<TcpListener>, control: &Arc<Control>, picture: Picture) {
         if let Some(after) = self.after.take() {
             drop(after.join());
         }
         let (id, number, events) = (self.id, self.number, self.post.clone());
         let its_port = Arc::clone(&self.port);
         let its_control = Arc::clone(control);
-        let exit = match crash::catch(|| self.live(listener, its_control, picture)) {
+        let exit = match crash::catch(|| self.live(listeners, its_control, picture)) {
             Ok(Ok(Ended::Code(code))) => Exit::Code(code),
             Ok(Ok(Ended::Killed(_))) => Exit::Code(0),
             Ok(Err(error)) => Exit::Crashed(error.to_string()),
@@ -93,13 +93,14 @@ impl Launch {
 
     fn live(
         self,
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
         control: Arc<Control>,
         picture: Picture,
     ) -> io::Result<Ended> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let within = runtime.enter();
-        let mut listeners = vec![Listener::tcp(listener)?];
+        let mut listeners: Vec<_> =
+            listeners.into_iter().map(Listener::tcp).collect::<io::Result<_>>()?;
         if let Some(socket) = &self.unix {
             listeners.push(Listener::unix(socket)?);
         }

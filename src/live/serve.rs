@@ -1,14 +1,13 @@
 //! One node in the foreground: `replab server`.
 
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 
 use super::clock::Clock;
 use super::crash;
 use super::fabric::dial_plainly;
-use super::listen::{Port, UnixSocket};
+use super::listen::{Host, Port, UnixSocket};
 use super::run::{Launch, Post, Run};
 use super::signals::watch_signals;
 use crate::machine::LogLevel;
@@ -22,8 +21,8 @@ const EXIT_FAILURE: i32 = 1;
 pub struct Serve {
     /// Its name, for error messages.
     pub name: String,
-    /// The address it listens on.
-    pub host: IpAddr,
+    /// The addresses it listens on.
+    pub hosts: Vec<Host>,
     /// TCP port; 0 for a free one.
     pub port: u16,
     /// A Unix socket to listen on as well.
@@ -55,7 +54,7 @@ impl Serve {
         mut log: impl FnMut(LogLevel, &str),
     ) -> Result<i32, WorldError> {
         crash::install();
-        let run = self.start(post).map_err(|error| self.refused("starting it", error))?;
+        let run = self.start(post, &mut log).map_err(|error| self.refused("starting it", error))?;
         let mut is_stopping = false;
         for (_, event) in events {
             match event {
@@ -76,8 +75,20 @@ impl Serve {
         Ok(EXIT_FAILURE)
     }
 
-    fn start(&self, events: mpsc::Sender<Post>) -> io::Result<Run> {
-        let port = Arc::new(Port::reserve(self.host, self.port)?);
+    fn start(
+        &self,
+        events: mpsc::Sender<Post>,
+        log: &mut impl FnMut(LogLevel, &str),
+    ) -> io::Result<Run> {
+        let port = Port::reserve(&self.hosts, self.port, |address, error| {
+            let text = format!("Could not create server TCP listening socket {address}: {error}");
+            log(LogLevel::Warning, &format!("Warning: {text}"));
+        })?;
+        if port.is_nowhere() && self.unix.is_none() {
+            log(LogLevel::Warning, "Configured to not listen anywhere, exiting.");
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
+        let port = Arc::new(port);
         let birth = Birth { port: port.number(), seed: self.seed };
         let build = Arc::clone(&self.build);
         Run::start(Launch {

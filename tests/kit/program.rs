@@ -32,7 +32,10 @@ impl Program {
         std::fs::write(&path, file).expect("a file");
         let mut command = command(kind, "server");
         command.arg(&path).args(words).args(["--port", &port.to_string()]);
-        command.args(["--bind", "127.0.0.1", "--dir"]).arg(dir.path());
+        command.arg("--dir").arg(dir.path());
+        if !file.contains("bind ") {
+            command.args(["--bind", "127.0.0.1"]);
+        }
         let child = spawn(command, dir.path());
         let mut program = Self { kind, child, port, dir };
         let mut ended = false;

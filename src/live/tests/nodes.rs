@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Bench, echo, log, puppet};
-use crate::live::{Serve, UnixSocket};
+use crate::live::{Host, Serve, UnixSocket};
 use crate::machine::{Closing, Input, Output};
 use crate::world::{Exit, NodeSpec, World, WorldError, WorldEvent};
 
@@ -309,7 +309,7 @@ fn a_node_alone_logs_serves_a_unix_socket_and_returns_its_code() {
     let path = dir.path().join("socket");
     let serve = Serve {
         name: "alone".to_owned(),
-        host: Ipv4Addr::LOCALHOST.into(),
+        hosts: vec![Host::LOCAL],
         port: 0,
         unix: Some(UnixSocket { path: path.clone(), mode: Some(0o700) }),
         dir: dir.path().to_owned(),
@@ -355,7 +355,7 @@ fn a_node_alone_logs_serves_a_unix_socket_and_returns_its_code() {
 fn the_first_signal_asks_a_node_alone_to_stop_and_the_second_ends_it() {
     let serve = Serve {
         name: "alone".to_owned(),
-        host: Ipv4Addr::LOCALHOST.into(),
+        hosts: vec![Host::LOCAL],
         port: 0,
         unix: None,
         dir: std::env::temp_dir(),

@@ -255,7 +255,7 @@ mod tests {
             ("requirepass", "a b\n\"c"),
             ("save", ""),
             ("maxmemory-clients", "5%"),
-            ("bind", "127.0.0.1 \"a\\\"b\""),
+            ("bind", "127.0.0.1 -a\"b"),
             ("latency-tracking-info-percentiles", ""),
         ]
         .map(|(n, v)| (n.to_owned(), v.to_owned()));

@@ -10,8 +10,11 @@
 //!
 //! * `loadmodule` is refused, and so are users other than a `default` with everything allowed.
 //! * `activedefrag yes` and a `tls-port` are refused: there is neither.
+//! * `bind` listens on loopback only: all addresses there are (`*`) are those. CONFIG SET of it and
+//!   of `port` holds from the next start on.
 //! * SIGINT is treated as SIGTERM is: `shutdown-on-sigint` is only stored.
 
+mod bind;
 pub mod file;
 mod renames;
 mod special;
@@ -20,6 +23,7 @@ mod user;
 
 use std::collections::BTreeMap;
 
+pub use self::bind::BindAddress;
 pub use self::renames::Renames;
 use self::table::Directive;
 pub use self::table::bytes as memory_bytes;
@@ -411,6 +415,11 @@ impl Config {
                 .set(directive, std::slice::from_ref(value))
                 .map_err(|reason| SetError::Refused(given.clone(), reason))?;
         }
+        let addresses = changed.bind_addresses();
+        if addresses != self.bind_addresses() && !bind::can_listen(&addresses) {
+            let why = "Failed to bind to specified addresses.".to_owned();
+            return Err(SetError::Refused("bind".to_owned(), why));
+        }
         if changed.requirepass != self.requirepass {
             changed.user.require(&changed.requirepass);
         }
@@ -463,12 +472,13 @@ impl Config {
     fn show(&self, directive: &Directive) -> String {
         match directive.at {
             Some((show, _)) => show(self),
-            None => self
-                .others
-                .0
-                .get(directive.name)
-                .map_or_else(|| directive.default.to_owned(), Clone::clone),
+            None => self.stored(directive).to_owned(),
         }
+    }
+
+    /// The value of a directive without a field.
+    fn stored(&self, directive: &Directive) -> &str {
+        self.others.0.get(directive.name).map_or(directive.default, String::as_str)
     }
 }
 

@@ -4,11 +4,6 @@ use super::table::bytes;
 use super::{BufferLimit, Config};
 use crate::base::number;
 
-/// Words as they are.
-pub(super) fn words(_: &Config, words: &[String]) -> Result<String, String> {
-    Ok(words.join(" "))
-}
-
 /// `appendfilename appendonly.aof`
 pub(super) fn log_name(_: &Config, words: &[String]) -> Result<String, String> {
     match words.join(" ") {

@@ -1,6 +1,6 @@
 //! All directives of redis.conf, and the kinds of values they take.
 
-use super::{Config, DisklessLoad, Fsync, special};
+use super::{Config, DisklessLoad, Fsync, bind, special};
 use crate::base::number;
 use crate::machine::Endpoint;
 
@@ -308,7 +308,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("auto-aof-rewrite-min-size", Kind::Memory(0, MAX), "67108864").at(at!(auto_aof_rewrite_min_size)),
     row("auto-aof-rewrite-percentage", Kind::Number(0, INT), "100").at(at!(auto_aof_rewrite_percentage)),
     row("bgsave_cpulist", Kind::Text, "").fixed(),
-    row("bind", Kind::Words(special::words), "* -::*"),
+    row("bind", Kind::Words(bind::bind), "* -::*"),
     row("bind-source-addr", Kind::Text, ""),
     row("bio_cpulist", Kind::Text, "").fixed(),
     row("busy-reply-threshold", Kind::Number(0, MAX), "5000").alias("lua-time-limit").at(at!(busy_reply_threshold)),
