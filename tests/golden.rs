@@ -11,7 +11,7 @@ mod kit;
 mod transcript;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kit::{Client, Node, comes_true};
@@ -129,27 +129,39 @@ impl Stage for Real<'_> {
     }
 }
 
+/// As many transcripts are played at a time: most of the time they wait.
+const PLAYERS: usize = 6;
+
 #[test]
 fn the_real_server_says_what_is_written() {
-    let settings = [("repl-diskless-sync", "no"), ("repl-ping-replica-period", "3600")];
     let record = std::env::var("REPLAB_RECORD").ok();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/command");
-    for entry in std::fs::read_dir(folder).expect("a folder of transcripts") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        if record.as_ref().is_some_and(|wanted| wanted != "1" && *wanted != name) {
-            continue;
+    let entries = std::fs::read_dir(folder).expect("a folder of transcripts");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let is_wanted = |path: &PathBuf| {
+        record.as_deref().is_none_or(|wanted| wanted == "1" || path.file_stem().unwrap() == wanted)
+    };
+    let paths: Vec<_> = paths.filter(is_wanted).collect();
+    std::thread::scope(|scope| {
+        for player in 0..PLAYERS {
+            let share = paths.iter().skip(player).step_by(PLAYERS);
+            scope.spawn(|| share.for_each(|path| replay(path, record.is_some())));
         }
-        let written = std::fs::read_to_string(&path).expect("a transcript");
-        let node = Node::start(kit::Kind::Real, &settings);
-        let said = play(&mut Real::new(&node), &written);
-        if record.is_some() {
-            std::fs::write(&path, said).expect("a transcript written");
-            continue;
-        }
-        for (number, (said, written)) in said.lines().zip(written.lines()).enumerate() {
-            assert_eq!(said, written, "{}:{}", path.display(), number + 1);
-        }
-        assert_eq!(said.lines().count(), written.lines().count(), "{}", path.display());
+    });
+}
+
+/// Holds a transcript against a real server, or writes it anew.
+fn replay(path: &Path, record: bool) {
+    let settings = [("repl-diskless-sync", "no"), ("repl-ping-replica-period", "3600")];
+    let node = Node::start(kit::Kind::Real, &settings);
+    let written = std::fs::read_to_string(path).expect("a transcript");
+    let said = play(&mut Real::new(&node), &written);
+    if record {
+        std::fs::write(path, said).expect("a transcript written");
+        return;
     }
+    for (number, (said, written)) in said.lines().zip(written.lines()).enumerate() {
+        assert_eq!(said, written, "{}:{}", path.display(), number + 1);
+    }
+    assert_eq!(said.lines().count(), written.lines().count(), "{}", path.display());
 }
