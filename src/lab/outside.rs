@@ -233,7 +233,6 @@ mod tests {
             host: host.into(),
             port,
             state: LinkState::Connected,
-            was_ever_up: true,
             io_age_ms: None,
             down_ms: None,
             transfer: None,
