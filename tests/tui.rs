@@ -286,6 +286,11 @@ fn a_real_replica_and_a_real_sentinel_are_shown_and_cannot_be_broken() {
     terminal.press("K");
     terminal.sees(&["kill does not apply to", "it is outside the lab, which only watches it"]);
 
+    terminal.press(":expect alpha outside-replicas=1 outside-sentinels=1\r");
+    terminal.press(":expect mymaster outside-sentinels=1\r");
+    terminal.press("/as expected\r");
+    terminal.sees(&["as expected: alpha outside", "as expected: mymaster outside"]);
+
     drop(replica);
     terminal.sees(&["OUTSIDE", "○ lost"]);
     drop(sentinel);

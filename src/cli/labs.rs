@@ -91,7 +91,7 @@ impl<'a> Labs<'a> {
             Some(file) => (create(file)?, file.to_owned()),
             None => free_file(&self.name)?,
         };
-        out.write_all(markdown(&view, &summary).as_bytes())
+        out.write_all(markdown(&self.name, &view, &summary).as_bytes())
             .with_context(|| format!("cannot write {path}"))?;
         Ok(path)
     }

@@ -43,10 +43,7 @@ pub struct Fed {
 impl Outsider {
     /// What people call it: its address.
     pub fn name(&self) -> String {
-        match self.address.port {
-            0 => format!("{}, no port", self.address.host),
-            _ => self.address.to_string(),
-        }
+        name(&self.address.host, self.address.port)
     }
 
     /// The state of its link to the node that feeds it: Redis's word, or `lost`. None for one that
@@ -54,6 +51,14 @@ impl Outsider {
     pub fn link(&self) -> Option<&'static str> {
         let fed = self.fed.as_ref()?;
         Some(fed.lost_ms.map_or(fed.seen.state.word(), |_| "lost"))
+    }
+}
+
+/// What a server outside is called: its address, as far as it told it.
+pub fn name(host: &str, port: u16) -> String {
+    match port {
+        0 => format!("{host}, no port"),
+        _ => Endpoint::new(host, port).to_string(),
     }
 }
 

@@ -1,26 +1,30 @@
 //! An account of an experiment, to be kept or sent: what was tried, what came of it, and the
 //! timeline.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use super::text::Seconds;
+use crate::lab::text::Duration;
 use crate::lab::told::tell;
 use crate::lab::view::StepStatus;
-use crate::lab::{Entry, FailoverSummary, LabView, Summary};
+use crate::lab::{Action, Entry, Event, FailoverSummary, LabView, Summary};
 
-/// What happened until now, as Markdown. The view has the whole journal.
-pub fn markdown(view: &LabView, summary: &Summary) -> String {
+/// What happened until now, as Markdown. The view has the whole journal; `topology` is what replab
+/// launched the lab by.
+pub fn markdown(topology: &str, view: &LabView, summary: &Summary) -> String {
     let title = if view.title.is_empty() { "A lab" } else { &view.title };
     let mut text = format!("# {title}\n\n");
     if !view.about.is_empty() {
         let _ = writeln!(text, "{}\n", view.about);
     }
-    let _ = writeln!(text, "After {} of the lab's time.\n", Seconds(view.now_ms));
+    let after = Seconds(view.now_ms);
+    let _ = writeln!(text, "`replab {topology}`, after {after} of the lab's time.\n");
     text.push_str(&outcome(summary));
     if !view.steps.is_empty() {
         text.push_str(&script(view));
     }
     summary.failovers.iter().for_each(|one| text.push_str(&failover(one)));
+    text.push_str(&by_hand(view));
     text.push_str(&nodes(view, summary));
     text.push_str(&timeline(view));
     text
@@ -57,6 +61,36 @@ fn script(view: &LabView) -> String {
         let _ = writeln!(text, "- [{mark}] {}{word}", inline(&step.text));
     }
     text + "\n"
+}
+
+/// What was done with keys and in the palette, as steps that do the same again.
+fn by_hand(view: &LabView) -> String {
+    let ready = view.journal.iter().find(|entry| entry.event == Event::Ready);
+    let ready_ms = ready.map_or(0, |entry| entry.t_ms);
+    let mut steps = String::new();
+    for entry in &view.journal {
+        let Event::Did { action, by: "key" | "palette" } = &entry.event else { continue };
+        let step = match action {
+            Action::Script(_) => continue,
+            Action::Expect { claim, within_ms } => {
+                let within = Duration(*within_ms);
+                format!("expect = {}\nwithin = \"{within}\"", toml_text(claim))
+            }
+            action => format!("do = {}", toml_text(action)),
+        };
+        let at = Duration(entry.t_ms.saturating_sub(ready_ms));
+        let _ = writeln!(steps, "\n[[steps]]\nat = \"{at}\"\n{step}");
+    }
+    if steps.is_empty() {
+        return steps;
+    }
+    format!(
+        "## By hand\n\nThe same again, at the end of the topology's file:\n\n```toml{steps}```\n\n"
+    )
+}
+
+fn toml_text(text: &impl Display) -> toml::Value {
+    toml::Value::String(text.to_string())
 }
 
 fn failover(failover: &FailoverSummary) -> String {
@@ -142,6 +176,7 @@ mod tests {
     use super::{inline, markdown};
     use crate::lab::fake::lab;
     use crate::lab::parse;
+    use crate::lab::topology::Topology;
 
     #[test]
     fn an_account_has_what_was_done_and_what_came_of_it() {
@@ -151,7 +186,34 @@ mod tests {
             lab.turn(lab.now_ms() + 50);
         }
         let (summary, view) = (lab.summary(), lab.view());
-        insta::assert_snapshot!(markdown(&view, &summary));
+        insta::assert_snapshot!(markdown("pair", &view, &summary));
+    }
+
+    #[test]
+    fn what_was_done_by_hand_reads_as_steps_of_a_topology() {
+        let mut lab = lab(&[("alpha", None), ("bravo", Some("alpha"))]);
+        let done = [
+            r#"redis alpha SET k "a \"b\"\x00""#,
+            "cut alpha->bravo",
+            "expect bravo link=down within 3s",
+            "undo",
+        ];
+        for action in done {
+            let then = lab.now_ms() + 1_500;
+            while lab.now_ms() < then {
+                lab.turn(then);
+            }
+            lab.act(&parse::action(action).unwrap(), "key");
+        }
+        lab.act(&parse::action("kill bravo").unwrap(), "step");
+        let account = markdown("pair", &lab.view(), &lab.summary());
+        let steps = account.split("```").nth(1).unwrap().trim_start_matches("toml");
+        let file = format!("[servers.alpha]\n[servers.bravo]\nreplicaof = \"alpha\"\n{steps}");
+        let read = Topology::parse("again.toml", &file).unwrap();
+        let again: Vec<&str> = read.steps.iter().map(|step| step.text.as_str()).collect();
+        assert_eq!(again, done);
+        let [first, second] = [0, 1].map(|step: usize| read.steps[step].at_ms.unwrap());
+        assert_eq!(second - first, 1_500);
     }
 
     #[test]

@@ -38,14 +38,18 @@ impl Labs {
         Self { offers, running, typed: Input::default(), at, wrong: None }
     }
 
-    /// Those that have all the typed words in them.
+    /// Those that have all the typed words in them, first those that have them in their names.
     pub fn shown(&self) -> Vec<&Offer> {
         let typed = self.typed.value().to_lowercase();
-        let fits = |offer: &&Offer| {
-            let text = [&offer.name, &offer.title, &offer.about].map(|text| text.to_lowercase());
-            typed.split_whitespace().all(|word| text.iter().any(|text| text.contains(word)))
+        let has_all = |text: &str| {
+            let text = text.to_lowercase();
+            typed.split_whitespace().all(|word| text.contains(word))
         };
-        self.offers.iter().filter(fits).collect()
+        let fits =
+            |offer: &&Offer| has_all(&[&*offer.name, &*offer.title, &*offer.about].join(" "));
+        let mut shown: Vec<&Offer> = self.offers.iter().filter(fits).collect();
+        shown.sort_by_key(|offer| !has_all(&offer.name));
+        shown
     }
 
     /// The one that Enter launches.

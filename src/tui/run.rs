@@ -17,6 +17,7 @@ use super::terminal::Screen;
 use super::update::{Msg, update};
 use super::{LogLine, Options, Source, export, view};
 use crate::lab::LabView;
+use crate::lab::view::NodeRow;
 use crate::machine::LogLevel;
 
 /// Shortest time between two frames: 30 a second.
@@ -88,7 +89,10 @@ fn run_errand(errand: Errand, source: &mut impl Source, ui: &mut Ui) {
             ui.layers.push(Layer::Labs(Labs::new(offers, running)));
         }
         Errand::Launch { name } => match source.launch(name.as_deref()) {
-            Ok(()) => ui.begin_anew(&source.offers().1),
+            Ok(()) => {
+                ui.begin_anew(&source.offers().1);
+                feed_logs(&first_lines(&source.view()));
+            }
             Err(wrong) => {
                 if !matches!(ui.layers.last(), Some(Layer::Labs(_))) {
                     run_errand(Errand::Offers, source, ui);
@@ -105,6 +109,16 @@ fn run_errand(errand: Errand, source: &mut impl Source, ui: &mut Ui) {
             });
         }
     }
+}
+
+/// A line for the log of each node: what stands above it may be of another lab's node of that name.
+fn first_lines(view: &LabView) -> Vec<LogLine> {
+    let line = |row: &NodeRow| LogLine {
+        node: row.name.clone(),
+        level: LogLevel::Notice,
+        text: format!("--- {} begins ---", view.title),
+    };
+    view.nodes.iter().map(line).collect()
 }
 
 /// Looks inside nodes, and when the next one is due.

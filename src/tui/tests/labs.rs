@@ -50,6 +50,8 @@ fn enter_launches_the_chosen_one_and_first_of_all_the_lab_that_runs_anew() {
     assert_eq!(launches("<enter>").as_deref(), Some("chain"));
     assert_eq!(launches("<down><enter>").as_deref(), Some("fan"));
     assert_eq!(launches("mine<enter>").as_deref(), Some("mine.toml"));
+    assert_eq!(launches("brain<enter>").as_deref(), Some("split-brain"));
+    assert_eq!(launches("failover<enter>").as_deref(), Some("failover"), "names go first");
     assert_eq!(launches("zebra<enter>"), None);
     assert_eq!(launches("<esc>"), None);
 }

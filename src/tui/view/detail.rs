@@ -219,7 +219,7 @@ fn last_sync(sync: &LastSync) -> String {
 /// A replica as its primary sees it.
 fn feeds(fed: &ReplicaView, offset: u64, view: &LabView, glyphs: &Glyphs) -> String {
     let named = view.nodes.iter().find(|row| row.port == fed.port);
-    let name = named.map_or_else(|| format!("{}:{}", fed.ip, fed.port), |row| row.name.clone());
+    let name = named.map_or_else(|| outside::name(&fed.ip, fed.port), |row| row.name.clone());
     match fed.state {
         ReplicaState::Online => {
             let behind = match offset.saturating_sub(fed.acked) {
