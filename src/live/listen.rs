@@ -21,7 +21,7 @@ const BACKLOG: i32 = 511;
 
 /// Whether a node could have a port now.
 pub fn is_port_free(port: u16) -> bool {
-    Port::reserve(IpAddr::from([127, 0, 0, 1]), port).is_ok()
+    Door::reserve((Ipv4Addr::LOCALHOST, port).into()).is_ok()
 }
 
 /// A socket for clients on the same host.
