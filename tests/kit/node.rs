@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use replab::keyspace::value_digest;
+use replab::keyspace::{DATABASES_DEFAULT, value_digest};
 use replab::live::LiveWorld;
 use replab::persist::rdb::Decoder;
 use replab::resp::Answer;
@@ -288,8 +288,35 @@ pub fn assert_same_data(nodes: &[&Node]) -> Data {
     });
     let first = data.remove(0);
     let others = data.iter().map(|other| first.expiries_beside(other)).collect::<Vec<_>>();
-    assert!(are_equal, "offsets {offsets:?}, {first:?}, others {data:?}, expiries {others:?}");
+    assert!(
+        are_equal,
+        "offsets {offsets:?}, {first:?}, others {data:?}, expiries {others:?}{}",
+        nodes[1..].iter().map(|other| values_beside(nodes[0], other)).collect::<String>()
+    );
     first
+}
+
+/// Some keys of one node whose values are others in the other.
+fn values_beside(one: &Node, other: &Node) -> String {
+    let mut clients = [one.client(), other.client()];
+    let mut differing = Vec::new();
+    for db in 0..DATABASES_DEFAULT {
+        for client in &mut clients {
+            client.ok(&["SELECT", &db.to_string()]);
+        }
+        let Answer::Array(keys) = clients[0].call(&["KEYS", "*"]) else { panic!("no keys") };
+        for key in keys {
+            let Answer::Bulk(key) = key else { panic!("no key: {key}") };
+            let mut ask = |words: &[&[u8]]| clients.each_mut().map(|client| client.call(words));
+            let [mine, theirs] = ask(&[b"DEBUG", b"DIGEST-VALUE", &key]);
+            if mine != theirs {
+                let [mine, theirs] = ask(&[b"DUMP", &key]);
+                differing.push(format!("\n{db} {}: {mine}\n{theirs}", key.escape_ascii()));
+            }
+        }
+    }
+    differing.truncate(5);
+    differing.concat()
 }
 
 fn start_real(dir: &Path, settings: &[(&str, &str)]) -> (u16, Run) {

@@ -69,8 +69,17 @@ pub(super) fn zrangestore(call: &mut Call<'_>) -> Result<(), CommandError> {
     let ask = read_options(call, Ask { store: true, ..Ask::OPEN }, 5)?;
     let limits = Limits::read(call, ask, 3)?;
     let zset = call.read_as::<Zset>(call.arg(2))?.unwrap_or_default();
-    let found = limits.find(&zset, ask).into_iter();
-    let result: Zset = found.map(|(member, score)| (member.clone(), score)).collect();
+    let found = limits.find(&zset, ask);
+    // Of ranks it is known beforehand how many there will be.
+    let is_by_rank = !matches!(ask.by, Some(By::Score | By::Name));
+    let mut result = match found.len() {
+        count if is_by_rank && count > call.packing.zset_members_max => Zset::unpacked(),
+        _ => Zset::default(),
+    };
+    for (member, score) in found {
+        result.make_room(member, call.packing);
+        result.insert(member.clone(), score);
+    }
     let len = result.len();
     if len == 0 {
         call.delete(target);
