@@ -448,6 +448,47 @@ fn the_rules_of_the_user_are_changed_as_there() {
 }
 
 #[test]
+fn command_knows_the_names_that_were_given_and_taken_away_as_there() {
+    let file = "rename-command GET fetch\nrename-command KEYS \"\"\nrename-command CONFIG adjust\n\
+                rename-command SET get\nrename-command XADD xx\nrename-command XX yy\n\
+                rename-command DBSIZE \"\"\n";
+    let [ours, real] = [Kind::Ours, Kind::Real].map(|kind| {
+        let program = Program::server_of(kind, file, &[]).expect("a server");
+        let mut client = program.client();
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let told = [
+            "COMMAND INFO get FETCH set keys yy xx xadd config config|get nosuch",
+            "COMMAND INFO adjust|get",
+            "COMMAND GETKEYS fetch a",
+            "COMMAND GETKEYS get a b",
+            "COMMAND GETKEYS keys *",
+            "COMMAND GETKEYSANDFLAGS yy a * b c",
+            "COMMAND DOCS keys config set xadd nosuch",
+        ]
+        .map(|line| client.call(&words(line)));
+        // The order is that of a hash table there.
+        let listed = [
+            "COMMAND LIST FILTERBY PATTERN get*",
+            "COMMAND LIST FILTERBY PATTERN config|*",
+            "COMMAND LIST FILTERBY PATTERN keys",
+            "COMMAND LIST FILTERBY ACLCAT string",
+            "ACL CAT hash",
+        ]
+        .map(|line| {
+            let Answer::Array(mut names) = client.call(&words(line)) else { panic!("{line}") };
+            names.sort_by_key(|name| format!("{name:?}"));
+            names
+        });
+        let Answer::Array(all) = client.call(&["COMMAND", "LIST"]) else { panic!("no list") };
+        let name = |name: &str| all.contains(&Answer::Bulk(name.as_bytes().to_vec()));
+        let there =
+            ["get", "set", "keys", "dbsize", "xadd", "xx", "config|get", "adjust"].map(name);
+        (told, listed, there)
+    });
+    assert_eq!(ours, real);
+}
+
+#[test]
 fn a_renamed_command_has_its_new_name_only() {
     let file = "rename-command CONFIG adjust\nrename-command GET \"\"\nrename-command SET config\n";
     for kind in [Kind::Ours, Kind::Real] {

@@ -64,7 +64,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let lab = Lab::new(world, &topology, &machines()).map_err(explain)?;
     let is_stopped = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&is_stopped);
-    watch_signals(move || {
+    watch_signals(move |_| {
         stop.store(true, Ordering::Relaxed);
         true
     })?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::ready::Ready;
-use crate::machine::Millis;
+use crate::machine::{Millis, Signal};
 
 /// One run of a node, seen from outside. Every call returns at once.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) struct Control {
 struct Orders {
     killed: Option<Death>,
     paused: bool,
-    stop: bool,
+    stop: Option<Signal>,
     /// How many times the data was asked for; each is answered.
     data_asked: usize,
     ended: bool,
@@ -51,7 +51,7 @@ pub(super) enum Order {
     /// Go on.
     Run,
     /// Tell the machine to stop.
-    Stop,
+    Stop(Signal),
     /// Drop everything.
     Die(Death),
 }
@@ -73,8 +73,8 @@ impl Control {
     }
 
     /// Asks for an orderly end.
-    pub(super) fn stop(&self) {
-        self.order(|orders| orders.stop = true);
+    pub(super) fn stop(&self, signal: Signal) {
+        self.order(|orders| orders.stop = Some(signal));
     }
 
     /// Asks for the node's data.
@@ -131,10 +131,10 @@ impl Control {
                 break;
             }
         }
-        match (orders.killed, std::mem::take(&mut orders.stop)) {
+        match (orders.killed, orders.stop.take()) {
             (Some(death), _) => Order::Die(death),
-            (None, true) => Order::Stop,
-            (None, false) => Order::Run,
+            (None, Some(signal)) => Order::Stop(signal),
+            (None, None) => Order::Run,
         }
     }
 

@@ -19,7 +19,7 @@ use super::fabric::Fabric;
 use super::listen::{Host, Port};
 use super::run::{Launch, Post, Run};
 use crate::base::rng::Dice;
-use crate::machine::{Millis, NodeView, Now};
+use crate::machine::{Millis, NodeView, Now, Signal};
 use crate::world::{Birth, ClientId, LinkPolicy, NodeId, NodeSpec, World, WorldError, WorldEvent};
 
 /// Nodes on this computer. Dropping it ends them all and waits for their threads.
@@ -190,7 +190,7 @@ impl World for LiveWorld {
     }
 
     fn stop(&mut self, node: NodeId) {
-        self.with_run(node, |run| run.control.stop());
+        self.with_run(node, |run| run.control.stop(Signal::Terminate));
     }
 
     fn set_link(&mut self, from: NodeId, to: NodeId, policy: LinkPolicy) {

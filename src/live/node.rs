@@ -412,9 +412,9 @@ impl Node {
         match control.obey(|show| self.show(show)) {
             Order::Run => None,
             Order::Die(death) => Some(Ended::Killed(death)),
-            Order::Stop => {
+            Order::Stop(signal) => {
                 self.now = self.around.clock.now();
-                self.step(Input::Stop);
+                self.step(Input::Stop(signal));
                 self.step(Input::Turn);
                 self.is_changed = true;
                 None

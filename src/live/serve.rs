@@ -10,7 +10,7 @@ use super::fabric::dial_plainly;
 use super::listen::{Host, Port, UnixSocket};
 use super::run::{Launch, Post, Run};
 use super::signals::watch_signals;
-use crate::machine::LogLevel;
+use crate::machine::{LogLevel, Signal};
 use crate::world::{Birth, Exit, Factory, NodeId, WorldError, WorldEvent};
 
 /// The exit code of a node that crashed or was interrupted twice.
@@ -36,21 +36,25 @@ pub struct Serve {
 }
 
 /// Runs a node until it ends, and returns its exit code. Its log lines are given to `log`. The
-/// first SIGTERM or SIGINT asks it to stop, the second ends it.
+/// first SIGTERM or SIGINT asks it to stop, a SIGINT after that ends it.
 pub fn serve_one(serve: &Serve, log: impl FnMut(LogLevel, &str)) -> Result<i32, WorldError> {
     let (post, events) = mpsc::channel();
+    let (came, signals) = mpsc::channel();
     let nudge = post.clone();
-    watch_signals(move || nudge.send((0, WorldEvent::Nudge)).is_ok())
-        .map_err(|error| serve.refused("watching signals", error))?;
-    serve.run(post, &events, log)
+    watch_signals(move |signal| {
+        came.send(signal).is_ok() && nudge.send((0, WorldEvent::Nudge)).is_ok()
+    })
+    .map_err(|error| serve.refused("watching signals", error))?;
+    serve.run(post, &events, &signals, log)
 }
 
 impl Serve {
-    /// Runs the node. Each nudge among the events stands for a signal.
+    /// Runs the node. Each nudge among the events says that there is a signal.
     pub(super) fn run(
         &self,
         post: mpsc::Sender<Post>,
         events: &mpsc::Receiver<Post>,
+        signals: &mpsc::Receiver<Signal>,
         mut log: impl FnMut(LogLevel, &str),
     ) -> Result<i32, WorldError> {
         crash::install();
@@ -64,11 +68,17 @@ impl Serve {
                     log(LogLevel::Warning, &format!("Crashed: {message}"));
                     return Ok(EXIT_FAILURE);
                 }
-                WorldEvent::Nudge if is_stopping => return Ok(EXIT_FAILURE),
-                WorldEvent::Nudge => {
-                    is_stopping = true;
-                    run.control.stop();
-                }
+                WorldEvent::Nudge => match signals.try_recv() {
+                    Ok(Signal::Interrupt) if is_stopping => {
+                        log(LogLevel::Warning, "You insist... exiting now.");
+                        return Ok(EXIT_FAILURE);
+                    }
+                    Ok(signal) => {
+                        is_stopping = true;
+                        run.control.stop(signal);
+                    }
+                    Err(_) => {}
+                },
                 _ => {}
             }
         }

@@ -4,9 +4,11 @@ use std::{io, thread};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::machine::Signal;
+
 /// Calls `on_signal` for every SIGTERM and SIGINT, on a thread of its own, so that also a process
 /// that is stuck can be ended. No longer once it returns false.
-pub fn watch_signals(mut on_signal: impl FnMut() -> bool + Send + 'static) -> io::Result<()> {
+pub fn watch_signals(mut on_signal: impl FnMut(Signal) -> bool + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let within = runtime.enter();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -15,11 +17,11 @@ pub fn watch_signals(mut on_signal: impl FnMut() -> bool + Send + 'static) -> io
     thread::Builder::new().name("replab-signals".to_owned()).spawn(move || {
         runtime.block_on(async {
             loop {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-                if !on_signal() {
+                let signal = tokio::select! {
+                    _ = terminate.recv() => Signal::Terminate,
+                    _ = interrupt.recv() => Signal::Interrupt,
+                };
+                if !on_signal(signal) {
                     return;
                 }
             }

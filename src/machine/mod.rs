@@ -192,9 +192,27 @@ pub enum Input<'a> {
     Tick,
     /// Nothing more can be read now: flush what was kept back.
     Turn,
-    /// Asks for an orderly end, as SIGTERM does. The machine answers with [`Output::Exit`] when it
-    /// is ready.
-    Stop,
+    /// Asks for an orderly end. The machine answers with [`Output::Exit`] when it is ready.
+    Stop(Signal),
+}
+
+/// What asks a process to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT.
+    Interrupt,
+}
+
+impl Signal {
+    /// The system's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "SIGTERM",
+            Self::Interrupt => "SIGINT",
+        }
+    }
 }
 
 /// What a machine wants done.

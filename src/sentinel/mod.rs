@@ -246,7 +246,9 @@ impl Machine for Sentinel {
             Input::Unsent { conn, bytes } => self.on_unsent(conn, bytes),
             Input::LogFailed { .. } | Input::Tick => {}
             Input::Turn => self.end_turn(),
-            Input::Stop => {
+            Input::Stop(signal) => {
+                let received = format!("Received {} scheduling shutdown...", signal.name());
+                self.common.out.log(LogLevel::Warning, received);
                 let text = "User requested shutdown...";
                 self.common.out.log(LogLevel::Warning, text);
                 self.common.out.push(Output::Exit { code: 0 });

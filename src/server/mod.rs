@@ -271,7 +271,7 @@ impl Machine for Server {
             Input::Arranged(result) => self.on_arranged(result, out),
             Input::Tick => self.tick(out),
             Input::Turn => self.end_turn(out),
-            Input::Stop => self.begin_shutdown("SIGTERM", out),
+            Input::Stop(signal) => self.on_signal(signal, out),
         }
     }
 

@@ -1,11 +1,11 @@
-//! Ending in order: SHUTDOWN and SIGTERM. Writes are paused, replicas may catch up, the log and the
-//! snapshot are completed.
+//! Ending in order: SHUTDOWN, SIGTERM, SIGINT. Writes are paused, replicas may catch up, the log and
+//! the snapshot are completed.
 
 use super::blocking::{Blocked, PauseReason};
 use super::scripting::BUSY;
 use super::{Ask, Server};
 use crate::command::CommandError;
-use crate::machine::{Fact, JobId, LogLevel, Millis, Outbox, Output};
+use crate::machine::{Fact, JobId, LogLevel, Millis, Outbox, Output, Signal};
 
 /// An orderly end under way.
 #[derive(Debug)]
@@ -56,9 +56,15 @@ impl Server {
         Ok(())
     }
 
-    /// SIGTERM: an orderly end, as `shutdown-on-sigterm` wants it.
-    pub(super) fn begin_shutdown(&mut self, cause: &str, out: &mut Outbox) {
-        let has = |flag| self.config.shutdown_on_sigterm.split(' ').any(|word| word == flag);
+    /// An orderly end, as `shutdown-on-sigterm` and `shutdown-on-sigint` want it.
+    pub(super) fn on_signal(&mut self, signal: Signal, out: &mut Outbox) {
+        let cause = signal.name();
+        out.log(LogLevel::Warning, format!("Received {cause} scheduling shutdown..."));
+        let flags = match signal {
+            Signal::Terminate => &self.config.shutdown_on_sigterm,
+            Signal::Interrupt => &self.config.shutdown_on_sigint,
+        };
+        let has = |flag| flags.split(' ').any(|word| word == flag);
         let save = has("save") || (!has("nosave") && !self.config.save.is_empty());
         let wait_ms = if has("now") { 0 } else { self.config.shutdown_timeout * 1000 };
         self.begin_shutdown_with(cause, save, has("force"), wait_ms, out);

@@ -39,7 +39,7 @@ impl Trace {
             }
             Input::Tick => self.word(8),
             Input::Turn => self.word(9),
-            Input::Stop => self.word(10),
+            Input::Stop(_) => self.word(10),
             Input::Arranged(result) => self.words([11, u64::from(result.is_ok())]),
             Input::LogFailed { .. } => self.word(12),
         }

@@ -7,7 +7,7 @@ use super::SimWorld;
 use super::network::SideId;
 use super::node::{News, NodeConn, Process};
 use super::queue::Event;
-use crate::machine::{ConnId, Endpoint, Input, JobEvent, JobId, Millis};
+use crate::machine::{ConnId, Endpoint, Input, JobEvent, JobId, Millis, Signal};
 use crate::world::{Exit, NodeId};
 
 /// Where all of a simulated world's nodes are.
@@ -113,7 +113,7 @@ impl SimWorld {
     fn tell(&mut self, node: NodeId, news: News) {
         match news {
             News::Started => self.step(node, Input::Started),
-            News::Stop => self.step(node, Input::Stop),
+            News::Stop => self.step(node, Input::Stop(Signal::Terminate)),
             News::Job { id, event } => self.tell_of_job(node, id, event),
             News::Accepted { conn, peer } => {
                 let local = Endpoint::new(HOST, self.nodes[node.0].port);

@@ -81,6 +81,23 @@ impl Program {
         self.child.wait().expect("its end");
     }
 
+    /// A signal by its name: `TERM`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill");
+        assert!(sent.success(), "{name} to {pid}");
+    }
+
+    /// The exit code with which it ends.
+    pub fn code(&mut self) -> Option<i32> {
+        let mut status = None;
+        eventually("a program that ends", || {
+            status = self.child.try_wait().expect("a process");
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
+    }
+
     /// Starts a killed server anew at its port, as a replica.
     pub fn return_as_replica_of(&mut self, primary: u16) {
         let follow = ["--replicaof", "127.0.0.1", &primary.to_string()];

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::{Bench, echo, log, puppet};
 use crate::live::{Host, Serve, UnixSocket};
-use crate::machine::{Closing, Input, Output};
+use crate::machine::{Closing, Input, Output, Signal};
 use crate::world::{Exit, NodeSpec, World, WorldError, WorldEvent};
 
 #[test]
@@ -121,7 +121,7 @@ fn a_stop_is_told_and_the_last_words_arrive_before_the_end() {
                 client = Some(conn);
                 out.send(conn, data.to_vec());
             }
-            Input::Stop => {
+            Input::Stop(_) => {
                 out.send(client.unwrap(), vec![b'x'; 4 << 20]);
                 out.push(Output::Exit { code: 3 });
                 log(out, "not said any more");
@@ -330,7 +330,7 @@ fn a_node_alone_logs_serves_a_unix_socket_and_returns_its_code() {
     let mut client = None;
     let mut lines = Vec::new();
     let (post, events) = mpsc::channel();
-    let code = serve.run(post, &events, |_, text| {
+    let code = serve.run(post, &events, &mpsc::channel().1, |_, text| {
         lines.push(text.to_owned());
         client.get_or_insert_with(|| {
             let path = its_path.clone();
@@ -352,7 +352,7 @@ fn a_node_alone_logs_serves_a_unix_socket_and_returns_its_code() {
 }
 
 #[test]
-fn the_first_signal_asks_a_node_alone_to_stop_and_the_second_ends_it() {
+fn the_first_signal_asks_a_node_alone_to_stop_and_a_second_interrupt_ends_it() {
     let serve = Serve {
         name: "alone".to_owned(),
         hosts: vec![Host::LOCAL],
@@ -363,7 +363,7 @@ fn the_first_signal_asks_a_node_alone_to_stop_and_the_second_ends_it() {
         build: Arc::new(|_| {
             puppet(|_, input, out, _| match input {
                 Input::Started => log(out, "started"),
-                Input::Stop => {
+                Input::Stop(_) => {
                     log(out, "not yet");
                     out.push(Output::Stall { ms: 1_000 });
                 }
@@ -372,14 +372,17 @@ fn the_first_signal_asks_a_node_alone_to_stop_and_the_second_ends_it() {
         }),
     };
     let (post, events) = mpsc::channel();
-    let signals = post.clone();
+    let nudge = post.clone();
+    let (signal, signals) = mpsc::channel();
     let mut lines = Vec::new();
-    let code = serve.run(post, &events, |_, text| {
+    let code = serve.run(post, &events, &signals, |_, text| {
         lines.push(text.to_owned());
-        signals.send((0, WorldEvent::Nudge)).unwrap();
+        let second = if lines.len() == 2 { Signal::Terminate } else { Signal::Interrupt };
+        signal.send(second).unwrap();
+        nudge.send((0, WorldEvent::Nudge)).unwrap();
     });
     assert_eq!(code.unwrap(), 1);
-    assert_eq!(lines, ["started", "not yet"]);
+    assert_eq!(lines, ["started", "not yet", "not yet", "You insist... exiting now."]);
 }
 
 #[test]

@@ -13,7 +13,6 @@ use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
 use crate::server::config::RuleError;
-use crate::server::table;
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
 
@@ -133,9 +132,9 @@ fn cat(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
                 let category = shown(category);
                 CommandError::new(format!("ERR Unknown category '{category}'"))
             })?;
-            let commands = table::all().iter();
-            let inside = |c: &&table::Command| categories(c).contains(known);
-            commands.filter(inside).map(|c| c.name.as_str()).collect()
+            let commands = server.config.renames.all();
+            let inside = commands.filter(|command| categories(command).contains(known));
+            inside.map(|command| command.name.as_str()).collect()
         }
         _ => return Err(wrong_form(ask)),
     };

@@ -12,8 +12,8 @@ use crate::command::flags::{CONTAINER, LOADING, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
 use crate::resp::Reply;
-use crate::server::table::ServerRun;
-use crate::server::table::{self, Command};
+use crate::server::config::Renames;
+use crate::server::table::{self, Command, ServerRun};
 use crate::server::{Ask, Server};
 
 /// The rows of this file.
@@ -60,7 +60,7 @@ const HELP: &[&str] = &[
 type Answer = Result<(), CommandError>;
 
 fn command(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let all: Vec<_> = top_level().collect();
+    let all: Vec<_> = top_level(server).collect();
     let reply = server.reply(ask);
     reply.array(all.len());
     for command in all {
@@ -70,7 +70,8 @@ fn command(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 }
 
 fn count(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    server.reply(ask).count(top_level().count());
+    let count = top_level(server).count();
+    server.reply(ask).count(count);
     Ok(())
 }
 
@@ -78,10 +79,12 @@ fn info(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
     if ask.args.len() == 2 {
         return command(server, ask, out);
     }
+    let names = ask.args[2..].iter();
+    let found: Vec<_> = names.map(|name| server.config.renames.by_full_name(name)).collect();
     let reply = server.reply(ask);
-    reply.array(ask.args.len() - 2);
-    for name in &ask.args[2..] {
-        match table::by_name(name) {
+    reply.array(found.len());
+    for command in found {
+        match command {
             Some(command) => describe(reply, command),
             None => reply.null(),
         }
@@ -91,9 +94,10 @@ fn info(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Answer {
 
 fn docs(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     let commands: Vec<_> = if ask.args.len() == 2 {
-        top_level().collect()
+        top_level(server).collect()
     } else {
-        ask.args[2..].iter().filter_map(|name| table::by_name(name)).collect()
+        let names = ask.args[2..].iter();
+        names.filter_map(|name| server.config.renames.by_full_name(name)).collect()
     };
     let reply = server.reply(ask);
     reply.map(commands.len());
@@ -105,21 +109,21 @@ fn docs(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 
 fn list(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     let word = ask.arg(4);
-    let names: Vec<&str> = match ask.args.len() {
-        2 => top_level().map(|c| c.name.as_str()).collect(),
-        5 if ask.is(2, "FILTERBY") && ask.is(3, "PATTERN") => table::all()
-            .iter()
-            .filter(|c| glob::matches_any_case(word, c.name.as_bytes()))
-            .map(|c| c.name.as_str())
-            .collect(),
-        5 if ask.is(2, "FILTERBY") && ask.is(3, "ACLCAT") => table::all()
-            .iter()
-            .filter(|c| categories(c).iter().any(|cat| cat.as_bytes().eq_ignore_ascii_case(word)))
-            .map(|c| c.name.as_str())
-            .collect(),
-        5 if ask.is(2, "FILTERBY") && ask.is(3, "MODULE") => Vec::new(),
+    let fits: &dyn Fn(&Command) -> bool = match ask.args.len() {
+        2 => &|_| true,
+        5 if ask.is(2, "FILTERBY") && ask.is(3, "PATTERN") => {
+            &|command| glob::matches_any_case(word, command.name.as_bytes())
+        }
+        5 if ask.is(2, "FILTERBY") && ask.is(3, "ACLCAT") => &|command| {
+            categories(command)
+                .iter()
+                .any(|category| category.as_bytes().eq_ignore_ascii_case(word))
+        },
+        5 if ask.is(2, "FILTERBY") && ask.is(3, "MODULE") => &|_| false,
         _ => return Err(CommandError::SYNTAX),
     };
+    let commands = server.config.renames.all().filter(|command| fits(command));
+    let names: Vec<_> = commands.map(|command| &command.name).collect();
     let reply = server.reply(ask);
     reply.array(names.len());
     for name in names {
@@ -129,7 +133,7 @@ fn list(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 }
 
 fn getkeys(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let keys = keys_of(&ask.args[2..])?;
+    let keys = keys_of(&server.config.renames, &ask.args[2..])?;
     let reply = server.reply(ask);
     reply.array(keys.len());
     for key in keys {
@@ -139,7 +143,7 @@ fn getkeys(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
 }
 
 fn getkeysandflags(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
-    let keys = keys_of(&ask.args[2..])?;
+    let keys = keys_of(&server.config.renames, &ask.args[2..])?;
     let reply = server.reply(ask);
     reply.array(keys.len());
     for key in keys {
@@ -155,8 +159,8 @@ fn command_help(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
     Ok(())
 }
 
-fn top_level() -> impl Iterator<Item = &'static Command> {
-    table::all().iter().filter(|command| !command.name.contains('|'))
+fn top_level(server: &Server) -> impl Iterator<Item = &'static Command> {
+    server.config.renames.all().filter(|command| !command.name.contains('|'))
 }
 
 fn subcommands(command: &Command) -> Vec<&'static Command> {
@@ -164,9 +168,9 @@ fn subcommands(command: &Command) -> Vec<&'static Command> {
     table::all().iter().filter(|c| is_of(&c.name)).collect()
 }
 
-fn keys_of(words: &[&[u8]]) -> Result<Vec<FoundKey>, CommandError> {
+fn keys_of(renames: &Renames, words: &[&[u8]]) -> Result<Vec<FoundKey>, CommandError> {
     let invalid = CommandError::fixed("ERR Invalid command specified");
-    let command = table::look_up(words).map_err(|_| invalid)?;
+    let command = renames.look_up(words).map_err(|_| invalid)?;
     let Some(facts) = facts::of(&command.name).filter(|facts| has_keys(facts)) else {
         return Err(CommandError::fixed("ERR The command has no key arguments"));
     };

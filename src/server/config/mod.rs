@@ -9,10 +9,9 @@
 //! # Differences from Redis
 //!
 //! * `loadmodule` is refused, and so are users other than a `default` with everything allowed.
-//! * `activedefrag yes` and a `tls-port` are refused: there is neither.
+//! * `activedefrag yes`, `cluster-enabled yes` and a `tls-port` are refused: there is none of them.
 //! * `bind` listens on loopback only: all addresses there are (`*`) are those. CONFIG SET of it and
 //!   of `port` holds from the next start on.
-//! * SIGINT is treated as SIGTERM is: `shutdown-on-sigint` is only stored.
 
 mod bind;
 pub mod file;
@@ -127,6 +126,8 @@ pub struct Config {
     pub replica_buffer_limit: BufferLimit,
     /// `shutdown-timeout`, seconds.
     pub shutdown_timeout: u64,
+    /// `shutdown-on-sigint`: as `shutdown-on-sigterm`.
+    pub shutdown_on_sigint: String,
     /// `shutdown-on-sigterm`: `default`, or words of SHUTDOWN.
     pub shutdown_on_sigterm: String,
     /// `rdbcompression`
@@ -276,6 +277,7 @@ impl Default for Config {
                 soft_seconds: 60,
             },
             shutdown_timeout: 10,
+            shutdown_on_sigint: "default".to_owned(),
             shutdown_on_sigterm: "default".to_owned(),
             rdbcompression: true,
             rdb_key_save_delay: 0,
@@ -559,6 +561,7 @@ mod tests {
             ("repl-backlog-size", "x", "argument must be a memory value"),
             ("appendonly", "maybe", "argument must be 'yes' or 'no'"),
             ("maxmemory-clients", "101%", "percentage argument must be less or equal to 100"),
+            ("cluster-enabled", "yes", "cluster mode is not supported"),
             ("tls-port", "6380", "Unable to update TLS configuration. Check server logs."),
             (
                 "proc-title-template",

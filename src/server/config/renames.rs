@@ -18,7 +18,10 @@ impl Renames {
         let [old, new] = [from, to].map(|name| name.to_ascii_lowercase().into_bytes());
         let command = self.named(&old).ok_or("No such command in rename-command")?;
         self.names.insert(old, None);
-        if !to.is_empty() && self.named(&new).is_some() {
+        if to.is_empty() {
+            return Ok(());
+        }
+        if self.named(&new).is_some() {
             return Err("Target command name already exists".to_owned());
         }
         self.names.insert(new, Some(&command.name));
@@ -33,6 +36,26 @@ impl Renames {
             Some(Some(own)) => own.as_bytes(),
         };
         table::by_name(own).filter(|command| !command.name.contains('|'))
+    }
+
+    /// The command or subcommand of this name (`config|get`), whatever its case.
+    pub fn by_full_name(&self, name: &[u8]) -> Option<&'static Command> {
+        match name.iter().position(|byte| *byte == b'|') {
+            None => self.named(name),
+            Some(bar) => {
+                let container = self.named(&name[..bar])?;
+                table::by_name(&[container.name.as_bytes(), &name[bar..]].concat())
+            }
+        }
+    }
+
+    /// All commands and subcommands that can be asked for, under whatever name.
+    pub fn all(&self) -> impl Iterator<Item = &'static Command> {
+        table::all().iter().filter(|command| {
+            let own = command.name.split('|').next().unwrap_or_default();
+            !self.names.contains_key(own.as_bytes())
+                || self.names.values().any(|stands_for| *stands_for == Some(own))
+        })
     }
 
     /// [`table::find`], by the names that count.
@@ -84,6 +107,11 @@ mod tests {
         assert_eq!(name(&renames, &["ADJUST", "GET", "x"]), "config|get");
         assert_eq!(name(&renames, &["config", "x"]), "get");
         assert_eq!(name(&renames, &["set", "k", "v"]), "set");
+        let full = |name: &[u8]| renames.by_full_name(name).map(|command| &*command.name);
+        assert_eq!(full(b"Adjust|Get"), Some("config|get"));
+        assert_eq!(full(b"config|get"), None);
+        let has = |name| renames.all().any(|command| command.name == name);
+        assert!(has("config|get") && has("get") && !has("keys"));
         for gone in ["setup", "keys", "get"] {
             let refusal = format!("ERR unknown command '{gone}', with args beginning with: 'x' ");
             assert_eq!(name(&renames, &[gone, "x"]), refusal);

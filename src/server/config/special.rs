@@ -189,6 +189,11 @@ pub(super) fn no_defrag(word: &str) -> Result<String, String> {
     )
 }
 
+/// `cluster-enabled`: this node is none of a cluster's, and nobody shall believe that it is.
+pub(super) fn no_cluster(word: &str) -> Result<String, String> {
+    no_yes(word, "cluster mode is not supported")
+}
+
 /// `tls-replication`, `tls-cluster`: see [`no_tls`].
 pub(super) fn no_tls_for(word: &str) -> Result<String, String> {
     no_yes(word, NO_TLS)

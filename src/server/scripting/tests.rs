@@ -141,7 +141,7 @@ fn until_it_ends(bench: &mut Bench) {
 
 #[test]
 fn no_snapshot_holds_half_a_script() {
-    use crate::machine::{Input, Job, JobEvent, JobId, JobOutcome, Output};
+    use crate::machine::{Input, Job, JobEvent, JobId, JobOutcome, Output, Signal};
     let saves = |bench: &Bench| {
         let saves = bench.outputs.iter().filter_map(|output| match output {
             Output::StartJob { job: Job::Save { snapshot, .. }, .. } => Some(snapshot.keys()),
@@ -160,7 +160,7 @@ fn no_snapshot_holds_half_a_script() {
     bench.now.wall_us += 10_000_000;
     bench.step(Input::Job { id: JobId(2), event: JobEvent::Done(JobOutcome::NoFile) });
     bench.step(Input::Tick);
-    bench.step(Input::Stop);
+    bench.step(Input::Stop(Signal::Terminate));
     assert!(bench.server.scripting.is_running());
     assert!(saves(&bench).is_empty());
     until_it_ends(&mut bench);

@@ -96,7 +96,7 @@ fn an_exit_sends_what_is_queued_and_reports_its_code() {
     let mut world = SimWorld::new(1);
     let (node, _) = node(&mut world, 0, |tiny, _, input, out| match input {
         Input::Accepted { conn, .. } => tiny.peer = Some(conn),
-        Input::Stop => {
+        Input::Stop(_) => {
             out.send(tiny.peer.unwrap(), "farewell");
             out.push(Output::Exit { code: 0 });
             out.log(LogLevel::Notice, "never");
