@@ -5,6 +5,8 @@
 //! - REFCOUNT is 1, or that of a shared integer: a copied integer counts as shared, and the words
 //!   of a transaction are not counted as references to the value that one of them set.
 //! - IDLETIME does not begin anew after 194 days.
+//! - How often a key is used is not kept: FREQ is an error and IDLETIME is none, whatever
+//!   `maxmemory-policy` says.
 
 use super::flags::{CONTAINER, LOADING, READONLY, STALE};
 use super::{Call, CommandError, Group, Keys, Run, Spec};

@@ -118,7 +118,8 @@ pub fn find(words: &[&[u8]]) -> Result<&'static Command, CommandError> {
 /// The command that a request asks for, if it is one, whatever its number of words.
 pub fn look_up(words: &[&[u8]]) -> Result<&'static Command, CommandError> {
     let name = words.first().copied().unwrap_or_default();
-    let command = by_name(name).ok_or_else(|| CommandError::unknown_command(words))?;
+    let command = by_name(name).filter(|command| !command.name.contains('|'));
+    let command = command.ok_or_else(|| CommandError::unknown_command(words))?;
     match words.get(1) {
         Some(sub) if command.is(flags::CONTAINER) => by_name(&[name, b"|", sub].concat())
             .ok_or_else(|| CommandError::unknown_subcommand(name, sub)),

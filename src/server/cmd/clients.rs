@@ -4,7 +4,8 @@
 //!
 //! # Differences from Redis
 //!
-//! There is no client-side caching: CLIENT TRACKING ON is refused.
+//! * There is no client-side caching: CLIENT TRACKING ON is refused.
+//! * CLIENT REPLY OFF in a transaction silences all of EXEC, which Redis has begun to answer.
 
 use super::connection::client_name;
 use super::{container, help, row, wrong_form};

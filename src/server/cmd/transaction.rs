@@ -65,7 +65,11 @@ fn exec(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), Comm
     server.reply(ask).array(transaction.len());
     server.propagation.open(server.now);
     for (command, words) in transaction.into_queued() {
+        let closing_after = server.client(ask).filter(|c| c.closing).map(|c| c.reply.len());
         server.run(ask.conn, command, &slices(&words), out);
+        if let Some(bytes) = closing_after {
+            server.reply(ask).truncate(bytes);
+        }
     }
     server.propagation.close();
     Ok(())
