@@ -42,7 +42,7 @@ pub(super) fn screen(topology: Topology, args: &TuiArgs) -> anyhow::Result<Outco
         ..environment
     };
     let result = tui::run(&mut labs, &options);
-    labs.shutdown();
+    labs.shutdown()?;
     result?;
     Ok(Outcome::Success)
 }

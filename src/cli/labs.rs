@@ -28,6 +28,8 @@ pub(super) struct Labs<'a> {
     topology: Topology,
     /// None if a lab ended and neither the next nor it itself could be launched.
     lab: Option<Remote>,
+    /// Why there is none.
+    lost: Option<anyhow::Error>,
     last_view: Arc<LabView>,
 }
 
@@ -37,12 +39,16 @@ impl<'a> Labs<'a> {
         check(&topology)?;
         let lab = start(&topology, args)?;
         let (name, last_view) = (args.topology.clone(), lab.view());
-        Ok(Self { args, name, topology, lab: Some(lab), last_view })
+        Ok(Self { args, name, topology, lab: Some(lab), lost: None, last_view })
     }
 
     /// Ends what runs, and returns when everything is gone.
-    pub fn shutdown(mut self) {
+    ///
+    /// # Errors
+    /// Why nothing ran any more.
+    pub fn shutdown(mut self) -> anyhow::Result<()> {
         self.end();
+        self.lost.map_or(Ok(()), Err)
     }
 
     fn end(&mut self) {
@@ -78,8 +84,11 @@ impl<'a> Labs<'a> {
                 Ok(())
             }
             Err(error) => {
-                self.lab = Some(start(&self.topology, self.args).context(error.to_string())?);
-                Err(error.context(format!("{} was launched anew instead", self.name)))
+                match start(&self.topology, self.args) {
+                    Ok(lab) => self.lab = Some(lab),
+                    Err(worse) => self.lost = Some(worse.context(format!("{name}: {error}"))),
+                }
+                Err(error)
             }
         }
     }

@@ -30,7 +30,8 @@
 //!
 //! Whether a node runs, is paused or dead, and what is wrong with a link, the lab knows since it
 //! did it. Roles, offsets and who follows whom are read from each node's own view, never from
-//! another's opinion of it.
+//! another's opinion of it. Of servers and Sentinels outside the lab it knows what its nodes know:
+//! see [`outside`].
 //!
 //! # Sentinels
 //!

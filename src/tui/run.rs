@@ -82,6 +82,7 @@ fn show(source: &mut impl Source, screen: &mut Screen, ui: &mut Ui) -> io::Resul
     }
 }
 
+/// Does what the model cannot do, and tells it what came of it.
 fn run_errand(errand: Errand, source: &mut impl Source, ui: &mut Ui) {
     match errand {
         Errand::Offers => {

@@ -401,7 +401,7 @@ fn on_click(ui: &mut Ui, view: &LabView, x: u16, y: u16) -> Vec<Order> {
         ui.notice = None;
         return run(ui, view, binding.command);
     }
-    if ui.inside().is_some() {
+    if ui.inside().is_some() || ui.mode() == Mode::Labs {
         return Vec::new();
     }
     if let Some(node) = view::node_hit(view, ui, x, y) {

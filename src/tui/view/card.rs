@@ -26,7 +26,7 @@ pub fn render(frame: &mut Frame<'_>, area: Rect, ui: &Ui) {
         key("s", "make the selected replica a primary: SLAVEOF NO ONE", true),
         Line::default(),
         Line::from("Arrows select a node. Below, the timeline says what happened and why."),
-        key("?", "all keys and words", false),
+        key("?", "all keys and words; o launches other labs", false),
         Line::default(),
         Line::styled("Enter begins. This card does not come back.", theme.dim),
     ];
