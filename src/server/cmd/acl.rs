@@ -187,8 +187,10 @@ fn dryrun(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
         return Err(CommandError::new(format!("ERR User '{user}' not found")));
     }
     let words = &ask.args[3..];
-    let command = table::look_up(words)
-        .map_err(|_| CommandError::new(format!("ERR Command '{}' not found", shown(ask.arg(3)))))?;
+    let command =
+        server.config.renames.look_up(words).map_err(|_| {
+            CommandError::new(format!("ERR Command '{}' not found", shown(ask.arg(3))))
+        })?;
     if !command.fits(words.len()) {
         return Err(CommandError::wrong_arity(&command.name));
     }
