@@ -191,7 +191,7 @@ pub fn lines(sheet: &Sheet<'_>, outsider: &Outsider, view: &LabView) -> Vec<Line
         lines.push(sheet.line(label, format!("{} {link}", row.name), Style::new()));
     }
     lines.extend(standing(outsider, view).map(|text| sheet.line("is", text, theme.dim)));
-    lines.push(Line::styled("Known from the lab's own nodes; nobody asked it.", theme.dim));
+    lines.push(Line::styled("Known by the lab's own nodes alone.", theme.dim));
     lines
 }
 
