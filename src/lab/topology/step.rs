@@ -175,6 +175,10 @@ fn read_order(field: &Field<'_>, names: &Subjects<'_>, notes: &mut Notes<'_>) ->
             );
             return None;
         }
+        Ok(Action::Launch { .. } | Action::Export { .. }) => {
+            notes.add(Diagnostic::error(field.span(), "only the screen does this"));
+            return None;
+        }
         Ok(action) => action,
         Err(error) => {
             note_parse_error(field, text, error, notes);
