@@ -54,9 +54,9 @@ impl<'a> Real<'a> {
     fn client(&mut self, name: &str) -> &mut Client {
         self.clients.entry(name.to_owned()).or_insert_with(|| {
             let mut client = self.node.client();
-            if name.starts_with('3') {
-                client.call(&["HELLO", "3"]);
-            }
+            // Once it is answered, the server knows it.
+            let greeting: &[&str] = if name.starts_with('3') { &["HELLO", "3"] } else { &["PING"] };
+            client.call(greeting);
             client
         })
     }

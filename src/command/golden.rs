@@ -170,5 +170,5 @@ transcripts!(
     string key list hash set zset wait bitmap hyperloglog geo sort dump events
     stream stream_group stream_claim stream_info stream_wait script
     connection client transaction pubsub acl command server config debug replication persistence
-    refused encoding cluster arity types resp3 effects expired
+    odd refused encoding cluster arity types resp3 effects expired
 );

@@ -2,6 +2,7 @@
 
 use super::flags::{DENYOOM, FAST, READONLY, WRITE};
 use super::{Call, CommandError, Group, Keys, Run, Spec, event};
+use crate::base::number;
 use crate::keyspace::Value;
 
 /// The rows of this file.
@@ -161,7 +162,7 @@ fn rename_to(call: &mut Call<'_>, overwrite: bool) -> Result<bool, CommandError>
 
 fn move_key(call: &mut Call<'_>) -> Result<(), CommandError> {
     let (key, home) = (call.arg(1), call.db);
-    let target = database(call, 2)?;
+    let target = database_number(call.arg(2), call.keyspace.databases())?;
     if target == home {
         return Err(SAME_KEY);
     }
@@ -185,7 +186,7 @@ fn copy(call: &mut Call<'_>) -> Result<(), CommandError> {
             replace = true;
         } else if call.is(index, "DB") && index + 1 < call.args.len() {
             index += 1;
-            target = database(call, index)?;
+            target = database_number(call.arg(index), call.keyspace.databases())?;
         } else {
             return Err(CommandError::SYNTAX);
         }
@@ -218,13 +219,13 @@ fn place(call: &mut Call<'_>, key: &[u8], value: Value, expiry: Option<i64>) {
     call.notify(event::NEW, "new", key);
 }
 
-/// A word as the number of a database.
-fn database(call: &Call<'_>, index: usize) -> Result<usize, CommandError> {
-    let db = call.int(index)?;
-    if i32::try_from(db).is_err() {
+/// A word as the number of one of so many databases.
+pub fn database_number(word: &[u8], databases: usize) -> Result<usize, CommandError> {
+    let number = number::parse_i64(word).ok_or(CommandError::NOT_AN_INTEGER)?;
+    if i32::try_from(number).is_err() {
         return Err(CommandError::fixed(
             "ERR value is out of range, value must between -2147483648 and 2147483647",
         ));
     }
-    usize::try_from(db).ok().filter(|db| *db < call.keyspace.databases()).ok_or(NO_SUCH_DB)
+    usize::try_from(number).ok().filter(|number| *number < databases).ok_or(NO_SUCH_DB)
 }

@@ -49,6 +49,7 @@ mod zset;
 
 pub use self::call::{Call, Effect, ExpiryRule, Lazy, Replicate, Wait};
 pub use self::error::CommandError;
+pub use self::key::database_number;
 pub use self::spec::{Flags, Group, Keys, Spec, flags};
 
 /// What a command on data runs.

@@ -34,7 +34,8 @@ impl Server {
         let known = ["nosave", "save", "now", "force", "abort"];
         let all_known = (1..ask.args.len()).all(|i| known.iter().any(|word| ask.is(i, word)));
         let is_abort = has("abort");
-        if !all_known || (has("save") && has("nosave")) || (is_abort && ask.args.len() > 2) {
+        let is_more = known.iter().any(|word| *word != "abort" && has(word));
+        if !all_known || (has("save") && has("nosave")) || (is_abort && is_more) {
             return Err(CommandError::SYNTAX);
         }
         if is_abort {

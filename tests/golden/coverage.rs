@@ -26,7 +26,6 @@ const ONLY_REFUSED: &[Exception] = &[
     ("config|rewrite", "there must be a file"),
     ("acl|load", "there must be a file"),
     ("acl|save", "there must be a file"),
-    ("acl|setuser", "not supported"),
     ("memory|malloc-stats", "it is the allocator's text"),
     ("client|caching", "client-side caching is not supported"),
     ("client|setinfo", "of 7.2"),

@@ -2,7 +2,8 @@
 //!
 //! # Differences from Redis
 //!
-//! There are no other users, and nothing can be forbidden to this one.
+//! * There are no other users, and nothing can be forbidden to this one.
+//! * ACL LOG is empty: who came with a wrong password is not kept.
 
 use super::command::{CATEGORIES, categories};
 use super::wrong_form;

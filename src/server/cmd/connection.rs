@@ -4,7 +4,7 @@ use super::row;
 use crate::base::number;
 use crate::base::text::shown;
 use crate::command::flags::{ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE};
-use crate::command::{CommandError, Group::Connection, Spec};
+use crate::command::{CommandError, Group::Connection, Spec, database_number};
 use crate::machine::Outbox;
 use crate::resp::Protocol;
 use crate::server::REDIS_VERSION;
@@ -165,11 +165,7 @@ fn hello(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), Comma
 }
 
 fn select(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
-    let index = number::parse_i64(ask.arg(1)).ok_or(CommandError::NOT_AN_INTEGER)?;
-    let index = usize::try_from(index)
-        .ok()
-        .filter(|index| *index < server.keyspace.databases())
-        .ok_or(CommandError::fixed("ERR DB index is out of range"))?;
+    let index = database_number(ask.arg(1), server.keyspace.databases())?;
     let Some(client) = server.clients.get_mut(ask.conn) else { return Ok(()) };
     client.db = index;
     client.reply.ok();
