@@ -448,6 +448,20 @@ fn the_rules_of_the_user_are_changed_as_there() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_told_of_in_and_out_of_a_block_as_there() {
+    let [ours, real] = [Kind::Ours, Kind::Real].map(|kind| {
+        let program = Program::server_of(kind, "hz 20\n", &[]).expect("a server");
+        let file = program.dir().join("redis.conf");
+        std::fs::remove_file(&file).expect("a file");
+        std::fs::create_dir(&file).expect("a directory");
+        let mut client = program.client();
+        ["CONFIG REWRITE", "MULTI", "SET k v", "CONFIG REWRITE", "GET k", "EXEC", "PING"]
+            .map(|line| client.call(&line.split(' ').collect::<Vec<_>>()))
+    });
+    assert_eq!(ours, real);
+}
+
+#[test]
 fn command_knows_the_names_that_were_given_and_taken_away_as_there() {
     let file = "rename-command GET fetch\nrename-command KEYS \"\"\nrename-command CONFIG adjust\n\
                 rename-command SET get\nrename-command XADD xx\nrename-command XX yy\n\
