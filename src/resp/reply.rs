@@ -66,6 +66,14 @@ impl Reply {
         self.out.truncate(len);
     }
 
+    /// Writes something else in place of `len` bytes that were written `at` bytes from the start.
+    pub fn replace(&mut self, at: usize, len: usize, write: impl FnOnce(&mut Self)) {
+        let rest = self.out.split_off((at + len).min(self.out.len()));
+        self.out.truncate(at);
+        write(self);
+        self.raw(&rest);
+    }
+
     /// Bytes that are already in the protocol's form.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.put_slice(bytes);

@@ -15,13 +15,36 @@ pub enum Change {
     Log,
     /// A snapshot that was written is put in its place.
     Snapshot(Saved),
-    /// CONFIG REWRITE, and who waits for it; nobody, if it was one of several commands.
-    Config(ConfigFile, Option<ConnId>),
+    /// CONFIG REWRITE, and who asked for it.
+    Config(ConfigFile, Rewriter),
+}
+
+/// Who asked for CONFIG REWRITE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewriter {
+    /// A client that waits for it.
+    Waits(ConnId),
+    /// A block, in whose answer there is an OK so many bytes from the start.
+    Block(ConnId, usize),
 }
 
 /// The changes given out and not answered.
 #[derive(Debug, Default)]
 pub struct Changes(VecDeque<Change>);
+
+impl Changes {
+    /// Something in an answer to a client became longer: what comes later in it is further on.
+    pub(super) fn shift(&mut self, client: ConnId, from: usize, bytes: usize) {
+        for change in &mut self.0 {
+            if let Change::Config(_, Rewriter::Block(conn, at)) = change
+                && *conn == client
+                && *at > from
+            {
+                *at += bytes;
+            }
+        }
+    }
+}
 
 impl Server {
     /// Changes files, each durably before the next.
@@ -35,7 +58,7 @@ impl Server {
         match self.changes.0.pop_front() {
             Some(Change::Log) => self.on_log_arranged(result, out),
             Some(Change::Snapshot(saved)) => self.on_snapshot_placed(saved, result, out),
-            Some(Change::Config(file, conn)) => self.on_config_written(file, conn, result, out),
+            Some(Change::Config(file, by)) => self.on_config_written(file, by, result, out),
             None => {}
         }
     }

@@ -3,6 +3,7 @@
 //! # Differences from Redis
 //!
 //! * SAVE makes its client wait, not the whole node.
+//! * `rdb-save-incremental-fsync` is not followed: a file is synced once, by the job that writes it.
 
 use super::arranging::Change;
 use super::blocking::Blocked;

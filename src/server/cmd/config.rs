@@ -5,7 +5,7 @@ use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::{ConnId, Fact, FileStep, LogLevel, Outbox};
 use crate::repl::BACKLOG_BYTES_MIN;
-use crate::server::arranging::Change;
+use crate::server::arranging::{Change, Rewriter};
 use crate::server::blocking::Blocked;
 use crate::server::config::{ConfigFile, SetError, file};
 use crate::server::protected::is_local;
@@ -46,6 +46,8 @@ const HELP: &[&str] = &[
     "REWRITE",
     "    Rewrite the configuration file.",
 ];
+
+const OK: &[u8] = b"+OK\r\n";
 
 fn get(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Result<(), CommandError> {
     server.refresh_config();
@@ -94,14 +96,17 @@ fn rewrite(server: &mut Server, ask: &Ask<'_>, out: &mut Outbox) -> Result<(), C
     file.text = file::rewrite(&file.text, &server.config);
     let data = file.text.clone().into_bytes().into();
     let write = vec![FileStep::Write { name: file.name.clone(), data }];
-    // In a block the answer cannot wait: what became of the file is in the log only.
-    let waits = !server.propagation.is_open();
-    server.arrange(Change::Config(file, waits.then_some(ask.conn)), write, out);
-    if waits {
-        server.block(ask.conn, Blocked::Rewrite);
+    let by = if server.propagation.is_open() {
+        // The block goes on. What became of the file is known before its answer is sent.
+        let reply = server.reply(ask);
+        let at = reply.len();
+        reply.ok();
+        Rewriter::Block(ask.conn, at)
     } else {
-        server.reply(ask).ok();
-    }
+        server.block(ask.conn, Blocked::Rewrite);
+        Rewriter::Waits(ask.conn)
+    };
+    server.arrange(Change::Config(file, by), write, out);
     Ok(())
 }
 
@@ -126,7 +131,7 @@ impl Server {
     pub(in crate::server) fn on_config_written(
         &mut self,
         file: ConfigFile,
-        conn: Option<ConnId>,
+        by: Rewriter,
         result: Result<(), String>,
         out: &mut Outbox,
     ) {
@@ -140,11 +145,28 @@ impl Server {
             }
             Err(reason) => {
                 out.log(LogLevel::Warning, format!("CONFIG REWRITE failed: {reason}"));
-                Err(CommandError::new(format!("ERR Rewriting CONFIG file: {reason}")))
+                let named = format!("{}: ", file.name);
+                let reason = reason.strip_prefix(&named).unwrap_or(&reason);
+                Err(CommandError::new(format!("ERR Rewriting config file: {reason}")))
             }
         };
-        if let Some(conn) = conn {
-            self.unblock_with(conn, &result);
+        match (by, result) {
+            (Rewriter::Waits(conn), result) => self.unblock_with(conn, &result),
+            (Rewriter::Block(conn, at), Err(error)) => self.fail_within_block(conn, at, &error),
+            (Rewriter::Block(..), Ok(())) => {}
+        }
+    }
+
+    /// Puts an error in place of the OK in the answer to a block.
+    fn fail_within_block(&mut self, conn: ConnId, at: usize, error: &CommandError) {
+        self.stats.count_error(error.code());
+        let Some(client) = self.clients.get_mut(conn) else { return };
+        let is_there = client.reply.as_bytes().get(at..).is_some_and(|r| r.starts_with(OK));
+        if is_there {
+            let before = client.reply.len();
+            client.reply.replace(at, OK.len(), |reply| reply.error(error.text()));
+            let longer = client.reply.len() - before;
+            self.changes.shift(conn, at, longer);
         }
     }
 
@@ -222,7 +244,16 @@ mod tests {
         bench.files_fail = true;
         assert_eq!(
             bench.ask(conn, "CONFIG REWRITE"),
-            "(error) ERR Rewriting CONFIG file: file: Is a directory"
+            "(error) ERR Rewriting config file: file: Is a directory"
+        );
+        assert_eq!(
+            bench.send(
+                conn,
+                b"MULTI\r\nCONFIG REWRITE\r\nSET k v\r\nCONFIG REWRITE\r\nEXEC\r\nPING\r\n"
+            ),
+            "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n\
+             -ERR Rewriting config file: file: Is a directory\r\n+OK\r\n\
+             -ERR Rewriting config file: file: Is a directory\r\n+PONG\r\n"
         );
         bench.files_fail = false;
         bench.outputs.clear();

@@ -109,14 +109,18 @@ pub fn rewrite(text: &str, config: &Config) -> String {
     let mut seen = BTreeSet::new();
     let mut user = Some(config.user.to_string());
     let mut lines: Vec<String> = Vec::new();
-    for line in text.lines() {
-        let name = directive_of(line.trim()).map(|(name, _)| name).unwrap_or_default();
+    for line in text.lines().map(str::trim) {
+        let name = directive_of(line).map(|(name, _)| name).unwrap_or_default();
         if name == "user" {
             lines.extend(user.take());
             continue;
         }
         let Some(directive) = table::find(&name) else {
-            lines.push(line.to_owned());
+            // As there, a line that went leaves no gap.
+            let is_second_blank = line.is_empty() && lines.last().is_some_and(String::is_empty);
+            if !is_second_blank {
+                lines.push(line.to_owned());
+            }
             continue;
         };
         let now = missing.entry(directive.name).or_default();
@@ -125,13 +129,16 @@ pub fn rewrite(text: &str, config: &Config) -> String {
             lines.push(now.remove(0));
         }
     }
+    let default_limits = buffer_lines(&defaults);
     let mut appended = Vec::new();
     for directive in table::DIRECTIVES {
         let changed = config.show(directive) != defaults.show(directive);
         let is_several = matches!(directive.name, "save" | "client-output-buffer-limit");
         let is_always = matches!(directive.name, "save" | "latency-tracking-info-percentiles");
         if (changed || is_always) && (!seen.contains(directive.name) || is_several) {
-            appended.append(missing.entry(directive.name).or_default());
+            let mut lines = missing.remove(directive.name).unwrap_or_default();
+            lines.retain(|line| !default_limits.contains(line));
+            appended.append(&mut lines);
         }
     }
     appended.extend(user);
@@ -155,7 +162,11 @@ fn lines_of(directive: &Directive, config: &Config) -> Vec<String> {
         (_, _) if value.is_empty() && Config::default().show(directive).is_empty() => Vec::new(),
         (_, _) if value.is_empty() => vec![format!("{name} \"\"")],
         (_, Kind::Memory(..)) => vec![format!("{name} {}", with_unit(&value))],
-        ("proc-title-template", _) | (_, Kind::Text) => {
+        (
+            "appenddirname" | "appendfilename" | "notify-keyspace-events" | "proc-title-template",
+            _,
+        )
+        | (_, Kind::Text) => {
             vec![format!("{name} {}", quoted_word(&value))]
         }
         _ => vec![format!("{name} {}", words_of_line(&value))],
@@ -170,16 +181,14 @@ fn words_of_line(value: &str) -> String {
 }
 
 fn buffer_lines(config: &Config) -> Vec<String> {
-    let defaults = Config::default();
     [
-        ("normal", config.normal_buffer_limit, defaults.normal_buffer_limit),
-        ("replica", config.replica_buffer_limit, defaults.replica_buffer_limit),
-        ("pubsub", config.pubsub_buffer_limit, defaults.pubsub_buffer_limit),
+        ("normal", config.normal_buffer_limit),
+        ("replica", config.replica_buffer_limit),
+        ("pubsub", config.pubsub_buffer_limit),
     ]
     .into_iter()
-    .filter(|(_, now, default)| now != default)
-    .map(|(class, now, _)| {
-        let BufferLimit { hard_bytes, soft_bytes, soft_seconds } = now;
+    .map(|(class, limit)| {
+        let BufferLimit { hard_bytes, soft_bytes, soft_seconds } = limit;
         let (hard, soft) = (with_unit(&hard_bytes.to_string()), with_unit(&soft_bytes.to_string()));
         format!("client-output-buffer-limit {class} {hard} {soft} {soft_seconds}")
     })

@@ -9,6 +9,7 @@
 //! # Differences from Redis
 //!
 //! * `loadmodule` is refused, and so are users other than a `default` with everything allowed.
+//! * CONFIG REWRITE changes the file as this node read it or last wrote it, whatever it holds now.
 //! * `activedefrag yes`, `cluster-enabled yes` and a `tls-port` are refused: there is none of them.
 //! * `bind` listens on loopback only: all addresses there are (`*`) are those. CONFIG SET of it and
 //!   of `port` holds from the next start on.
