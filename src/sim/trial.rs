@@ -5,6 +5,7 @@
 
 pub mod failover;
 mod follower;
+mod setting;
 pub mod traitor;
 
 use std::fmt;

@@ -51,7 +51,7 @@ fn every_traitor_is_found_out() {
         (Treason::TellsUnsaved, 0, "before they are saved"),
         (Treason::CriesWolf, 4, "one promotion per cause"),
         (Treason::StaysPrimary, 4, "not in sync"),
-        (Treason::StaysReplica, 0, "not another primary"),
+        (Treason::StaysReplica, 0, "not other primaries"),
     ] {
         let what = complaint(treason, seed);
         assert!(what.contains(expected), "{treason:?}: {what}");

@@ -1,9 +1,10 @@
-//! What must hold among Sentinels that watch one primary, seen from outside: only by what passes
-//! their connections and what becomes of their files.
+//! What must hold among Sentinels, for each primary that they watch, seen from outside: only by what
+//! passes their connections and what becomes of their files.
 //!
-//! * *One configuration per epoch* (I1): no two addresses are ever told for one config-epoch.
-//! * *One vote per epoch* (I2): what a Sentinel answered once, it answers in that epoch ever after,
-//!   restarts or not; and it answers nothing that its file does not know yet.
+//! * *One configuration per epoch* (I1): no two addresses of a primary are ever told for one
+//!   config-epoch.
+//! * *One vote per epoch* (I2): what a Sentinel answered once about a primary, it answers in that
+//!   epoch ever after, restarts or not; and it answers nothing that its file does not know yet.
 //! * *One promotion per cause* (I3): a replica is made primary in place of a living one only if a
 //!   quorum of Sentinels each waited `down-after-milliseconds` for an acceptable answer of that one,
 //!   within the time that opinions live. A primary that answers a majority, and more than a quorum
@@ -12,7 +13,7 @@
 //!   its file.
 //! * *One primary* (I4): see [`Agreement::one_primary`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -20,9 +21,10 @@ use memchr::memmem;
 
 use super::{Oracle, lock};
 use crate::machine::{
-    ConnId, FileStep, Input, Machine, Millis, NodeView, Now, Outbox, Output, Role, SentinelView,
+    ConnId, FileStep, Input, Machine, Millis, MonitorView, NodeView, Now, Outbox, Output, Role,
+    SentinelView,
 };
-use crate::resp::{Answer, read_answer};
+use crate::resp::{Answer, Limits, Request, read_answer};
 use crate::world::{NodeId, World};
 
 /// How long an opinion counts, and how long its question and answer may be under way.
@@ -39,25 +41,41 @@ pub struct Agreement {
 struct Record {
     quorum: usize,
     down_after: Millis,
-    /// The primary's port in each config-epoch.
-    configurations: BTreeMap<u64, u16>,
-    /// What each Sentinel (by port) answered in each epoch.
-    votes: BTreeMap<(u16, u64), String>,
+    /// The name of the watched primary that each server is or follows, by port.
+    names: BTreeMap<u16, &'static str>,
+    /// Each primary's port in each config-epoch.
+    configurations: BTreeMap<(String, u64), u16>,
+    /// What each Sentinel (by port) answered about each primary in each epoch.
+    votes: BTreeMap<(u16, &'static str, u64), String>,
     /// What each Sentinel's file says, as far as the world answered that it is written.
     saved: BTreeMap<u16, Epochs>,
-    /// What each Sentinel last said.
+    /// What each Sentinel last said: its current epoch, and those of configurations.
     told: BTreeMap<u16, Epochs>,
     /// When each Sentinel heard from each server.
     heard: BTreeMap<(u16, u16), Heard>,
     violation: Option<String>,
 }
 
-/// The three epochs of a Sentinel about one primary.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The epochs of a Sentinel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Epochs {
     current: u64,
-    config: u64,
-    vote: u64,
+    /// Of the configuration of each primary.
+    config: BTreeMap<String, u64>,
+    /// Of the last vote about each primary.
+    vote: BTreeMap<String, u64>,
+}
+
+impl Epochs {
+    /// Whether one of them was further before.
+    fn went_back(&self, before: &Self) -> bool {
+        let is_behind = |now: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>| {
+            before.iter().any(|(name, epoch)| now.get(name).unwrap_or(&0) < epoch)
+        };
+        self.current < before.current
+            || is_behind(&self.config, &before.config)
+            || is_behind(&self.vote, &before.vote)
+    }
 }
 
 /// When a Sentinel heard a server answer its PING.
@@ -77,6 +95,16 @@ struct Watched {
     dialled: BTreeMap<ConnId, u16>,
     /// What it has the world write to its file.
     writing: Option<Bytes>,
+    /// Those who ask it about primaries.
+    askers: BTreeMap<ConnId, Asker>,
+}
+
+/// Somebody who asks a Sentinel for its opinion, and perhaps for its vote.
+#[derive(Default)]
+struct Asker {
+    input: Vec<u8>,
+    /// The servers that were asked about and not answered about yet, by port.
+    about: VecDeque<u16>,
 }
 
 impl Agreement {
@@ -86,6 +114,7 @@ impl Agreement {
         let record = Record {
             quorum,
             down_after,
+            names: BTreeMap::new(),
             configurations: BTreeMap::new(),
             votes: BTreeMap::new(),
             saved: BTreeMap::new(),
@@ -96,11 +125,22 @@ impl Agreement {
         Self { record: Arc::new(Mutex::new(record)), servers }
     }
 
+    /// A server on `port` is, or follows, the watched primary of this name.
+    pub fn belongs(&self, port: u16, name: &'static str) {
+        lock(&self.record).names.insert(port, name);
+    }
+
     /// A Sentinel as a world is to run it, listening on `port`.
     pub fn watch(&self, sentinel: Box<dyn Machine>, port: u16) -> Box<dyn Machine> {
         lock(&self.record).heard.retain(|(sentinel, _), _| *sentinel != port);
-        let (agreement, dialled) = (self.clone(), BTreeMap::new());
-        Box::new(Watched { sentinel, agreement, port, dialled, writing: None })
+        Box::new(Watched {
+            sentinel,
+            agreement: self.clone(),
+            port,
+            dialled: BTreeMap::new(),
+            writing: None,
+            askers: BTreeMap::new(),
+        })
     }
 
     /// The first thing that was wrong.
@@ -108,11 +148,12 @@ impl Agreement {
         lock(&self.record).violation.clone()
     }
 
-    /// The one server that says it is primary, if all these Sentinels name it in one epoch and none
-    /// of them is about to change that. If not, what is missing.
+    /// The one of these servers that says it is primary, if all these Sentinels name it in one epoch
+    /// and none of them is about to change that. If not, what is missing.
     pub fn one_primary(
         &self,
         world: &dyn World,
+        name: &str,
         servers: &[NodeId],
         sentinels: &[NodeId],
     ) -> Result<NodeId, String> {
@@ -128,8 +169,8 @@ impl Agreement {
         let mut epoch = None;
         for &node in sentinels {
             let view = world.view(node).ok_or_else(|| format!("Sentinel {} is down", node.0))?;
-            let Some(m) = view.sentinel().and_then(|view| view.monitors.first()) else {
-                return Err(format!("Sentinel {} watches nothing yet", node.0));
+            let Some(m) = view.sentinel().and_then(|view| monitor(view, name)) else {
+                return Err(format!("Sentinel {} does not watch {name} yet", node.0));
             };
             let (named, state) = (m.addr.port, m.failover.state);
             if named != world.port(primary) || state != "none" {
@@ -155,6 +196,11 @@ impl Machine for Watched {
         {
             lock(&self.agreement.record).hear(self.port, *server, now.mono);
         }
+        if let Input::Received { conn, data } = &input
+            && !conn.is_dialled()
+        {
+            self.askers.entry(*conn).or_default().hear(data);
+        }
         if let Input::Arranged(written) = &input
             && let Some(text) = self.writing.take()
             && written.is_ok()
@@ -170,9 +216,11 @@ impl Machine for Watched {
                     let heard = Heard { last: now.mono, waited_until: None };
                     record.heard.entry((self.port, to.port)).or_insert(heard);
                 }
-                Output::Send { conn, data } if conn.is_dialled() => self.on_said(now, data),
-                Output::Send { data, .. } if contains(data, "*3\r\n:") => {
-                    lock(&self.agreement.record).on_answers(self.port, data);
+                Output::Send { conn, data } if conn.is_dialled() => self.on_said(now, *conn, data),
+                Output::Send { conn, data } => {
+                    if let Some(asker) = self.askers.get_mut(conn) {
+                        lock(&self.agreement.record).on_answers(self.port, asker, data);
+                    }
                 }
                 Output::Arrange(steps) => {
                     self.writing = steps.iter().find_map(|step| match step {
@@ -197,7 +245,7 @@ impl Machine for Watched {
 
 impl Watched {
     /// It says something to a server or another Sentinel.
-    fn on_said(&self, now: Now, data: &[u8]) {
+    fn on_said(&self, now: Now, conn: ConnId, data: &[u8]) {
         const HELLO: &str = "__sentinel__:hello\r\n$";
         for at in memmem::find_iter(data, HELLO) {
             let rest = &data[at + HELLO.len()..];
@@ -206,11 +254,34 @@ impl Watched {
         }
         if contains(data, "\r\nNO\r\n$3\r\nONE\r\n") {
             let view = self.sentinel.view(now);
-            let Some(m) = view.sentinel().and_then(|view| view.monitors.first()) else { return };
-            let port = m.watched.port;
+            let name = self
+                .dialled
+                .get(&conn)
+                .and_then(|port| lock(&self.agreement.record).names.get(port).copied());
+            let watched = name.and_then(|name| monitor(view.sentinel()?, name));
+            let Some(port) = watched.map(|m| m.watched.port) else { return };
             if self.agreement.servers.is_primary(port) {
                 lock(&self.agreement.record).on_deposed(self.port, port, now.mono);
             }
+        }
+    }
+}
+
+impl Asker {
+    fn hear(&mut self, data: &[u8]) {
+        self.input.extend_from_slice(data);
+        let mut request = Request::default();
+        while let Ok(Some(taken)) = request.read(&self.input, &Limits::default()) {
+            if let [command, question, _, port, ..] = &request.words(&self.input)[..]
+                && command.eq_ignore_ascii_case(b"sentinel")
+                && question.eq_ignore_ascii_case(b"is-master-down-by-addr")
+            {
+                let port: Option<u16> =
+                    std::str::from_utf8(port).ok().and_then(|port| port.parse().ok());
+                self.about.extend(port);
+            }
+            self.input.drain(..taken);
+            request = Request::default();
         }
     }
 }
@@ -233,63 +304,66 @@ impl Record {
     fn on_hello(&mut self, sentinel: u16, text: &[u8]) {
         let text = String::from_utf8_lossy(text);
         let fields: Vec<&str> = text.split(',').collect();
-        let [_, _, _, current, _, _, port, config] = fields[..] else {
+        let [_, _, _, current, name, _, port, config] = fields[..] else {
             return self.complain(format!("Sentinel {sentinel} says {text:?}"));
         };
         let (Ok(current), Ok(port), Ok(config)) = (current.parse(), port.parse(), config.parse())
         else {
             return self.complain(format!("Sentinel {sentinel} says {text:?}"));
         };
-        let other = *self.configurations.entry(config).or_insert(port);
+        let other = *self.configurations.entry((name.to_owned(), config)).or_insert(port);
         if other != port {
             self.complain(format!(
-                "one configuration per epoch: Sentinel {sentinel} says {port} for epoch {config}, \
-                 which was {other}"
+                "one configuration per epoch: Sentinel {sentinel} says {port} for epoch {config} of \
+                 {name}, which was {other}"
             ));
         }
-        let saved = self.saved.get(&sentinel).copied().unwrap_or_default();
-        if current > saved.current || config > saved.config {
+        let saved = self.saved.entry(sentinel).or_default();
+        if current > saved.current || config > saved.config.get(name).copied().unwrap_or(0) {
             self.complain(format!(
-                "Sentinel {sentinel} tells epochs {current} and {config} before they are saved"
+                "Sentinel {sentinel} tells epochs {current} and {config} of {name} before they are \
+                 saved"
             ));
         }
         let told = self.told.entry(sentinel).or_default();
-        let before = *told;
-        (told.current, told.config) = (current, config);
-        if current < before.current || config < before.config {
+        let before = told.clone();
+        told.current = current;
+        told.config.insert(name.to_owned(), config);
+        if told.went_back(&before) {
             self.complain(format!(
-                "monotone epochs: Sentinel {sentinel} says {current} and {config} after {} and {}",
-                before.current, before.config
+                "monotone epochs: Sentinel {sentinel} says {current} and {config} of {name} after \
+                 {before:?}"
             ));
         }
     }
 
     /// Answers to others, among them votes.
-    fn on_answers(&mut self, sentinel: u16, mut data: &[u8]) {
+    fn on_answers(&mut self, sentinel: u16, asker: &mut Asker, mut data: &[u8]) {
         while let Ok(Some((answer, taken))) = read_answer(data) {
             data = &data[taken..];
             if let Answer::Array(parts) = &answer
                 && let [Answer::Int(_), Answer::Bulk(leader), Answer::Int(epoch)] = &parts[..]
+                && let Some(name) = asker.about.pop_front().and_then(|port| self.names.get(&port))
                 && leader != b"*"
             {
                 let leader = String::from_utf8_lossy(leader).into_owned();
-                self.on_vote(sentinel, &leader, *epoch as u64);
+                self.on_vote(sentinel, name, &leader, *epoch as u64);
             }
         }
     }
 
-    fn on_vote(&mut self, sentinel: u16, leader: &str, epoch: u64) {
-        let saved = self.saved.get(&sentinel).copied().unwrap_or_default();
-        if epoch > saved.vote {
+    fn on_vote(&mut self, sentinel: u16, name: &'static str, leader: &str, epoch: u64) {
+        let saved = self.saved.entry(sentinel).or_default();
+        if epoch > saved.vote.get(name).copied().unwrap_or(0) {
             self.complain(format!(
-                "Sentinel {sentinel} tells a vote of {epoch} before it is saved"
+                "Sentinel {sentinel} tells a vote of {epoch} about {name} before it is saved"
             ));
         }
-        let first = self.votes.entry((sentinel, epoch)).or_insert_with(|| leader.to_owned());
+        let first = self.votes.entry((sentinel, name, epoch)).or_insert_with(|| leader.to_owned());
         if first != leader {
             let text = format!(
-                "one vote per epoch: Sentinel {sentinel} votes for {leader} in {epoch}, and before \
-                 for {first}"
+                "one vote per epoch: Sentinel {sentinel} votes about {name} for {leader} in {epoch}, \
+                 and before for {first}"
             );
             self.complain(text);
         }
@@ -301,14 +375,17 @@ impl Record {
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
                 ["sentinel", "current-epoch", n] => epochs.current = n.parse().unwrap_or(0),
-                ["sentinel", "config-epoch", _, n] => epochs.config = n.parse().unwrap_or(0),
-                ["sentinel", "leader-epoch", _, n] => epochs.vote = n.parse().unwrap_or(0),
+                ["sentinel", "config-epoch", name, n] => {
+                    epochs.config.insert(name.to_owned(), n.parse().unwrap_or(0));
+                }
+                ["sentinel", "leader-epoch", name, n] => {
+                    epochs.vote.insert(name.to_owned(), n.parse().unwrap_or(0));
+                }
                 _ => {}
             }
         }
-        let before = self.saved.insert(sentinel, epochs).unwrap_or_default();
-        let Epochs { current, config, vote } = epochs;
-        if current < before.current || config < before.config || vote < before.vote {
+        let before = self.saved.insert(sentinel, epochs.clone()).unwrap_or_default();
+        if epochs.went_back(&before) {
             self.complain(format!(
                 "monotone epochs: Sentinel {sentinel} saves {epochs:?} after {before:?}"
             ));
@@ -332,6 +409,11 @@ impl Record {
             self.complain(text);
         }
     }
+}
+
+/// What a Sentinel believes of the primary of this name.
+pub fn monitor<'v>(view: &'v SentinelView, name: &str) -> Option<&'v MonitorView> {
+    view.monitors.iter().find(|m| m.name == name)
 }
 
 fn contains(data: &[u8], word: &str) -> bool {
