@@ -9,8 +9,10 @@
 //!   quorum of Sentinels each waited `down-after-milliseconds` for an acceptable answer of that one,
 //!   within the time that opinions live. A primary that answers a majority, and more than a quorum
 //!   could overrule, is never deposed.
-//! * *Monotone epochs* (I11): no epoch of a Sentinel ever goes back, neither in what it says nor in
-//!   its file.
+//! * *Monotone epochs* (I11): no epoch of a Sentinel ever goes back, neither in its file nor, from
+//!   one turn to the next, in what it says. Within a turn it may: who stands for election because of
+//!   one primary has perhaps just written a hello about another one, on another connection, and
+//!   connections have no common order.
 //! * *One primary* (I4): see [`Agreement::one_primary`].
 
 use std::collections::{BTreeMap, VecDeque};
@@ -49,7 +51,7 @@ struct Record {
     votes: BTreeMap<(u16, &'static str, u64), String>,
     /// What each Sentinel's file says, as far as the world answered that it is written.
     saved: BTreeMap<u16, Epochs>,
-    /// What each Sentinel last said: its current epoch, and those of configurations.
+    /// The highest epochs that each Sentinel said: its current one, and those of configurations.
     told: BTreeMap<u16, Epochs>,
     /// When each Sentinel heard from each server.
     heard: BTreeMap<(u16, u16), Heard>,
@@ -67,6 +69,10 @@ struct Epochs {
 }
 
 impl Epochs {
+    fn config_of(&self, name: &str) -> u64 {
+        self.config.get(name).copied().unwrap_or(0)
+    }
+
     /// Whether one of them was further before.
     fn went_back(&self, before: &Self) -> bool {
         let is_behind = |now: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>| {
@@ -190,6 +196,7 @@ impl Agreement {
 impl Machine for Watched {
     fn step(&mut self, now: Now, input: Input<'_>, out: &mut Outbox) {
         let mut own = Outbox::new();
+        let mut hellos = Vec::new();
         if let Input::Received { conn, data } = &input
             && let Some(server) = self.dialled.get(conn)
             && ["PONG", "LOADING", "MASTERDOWN"].iter().any(|word| contains(data, word))
@@ -216,7 +223,12 @@ impl Machine for Watched {
                     let heard = Heard { last: now.mono, waited_until: None };
                     record.heard.entry((self.port, to.port)).or_insert(heard);
                 }
-                Output::Send { conn, data } if conn.is_dialled() => self.on_said(now, *conn, data),
+                Output::Send { conn, data } if conn.is_dialled() => {
+                    hellos.extend(hellos_in(data));
+                    if contains(data, "\r\nNO\r\n$3\r\nONE\r\n") {
+                        self.on_promotion(now, *conn);
+                    }
+                }
                 Output::Send { conn, data } => {
                     if let Some(asker) = self.askers.get_mut(conn) {
                         lock(&self.agreement.record).on_answers(self.port, asker, data);
@@ -232,6 +244,9 @@ impl Machine for Watched {
             }
             out.push(output);
         }
+        if !hellos.is_empty() {
+            lock(&self.agreement.record).on_hellos(self.port, &hellos);
+        }
     }
 
     fn deadline(&self) -> Option<Millis> {
@@ -244,27 +259,27 @@ impl Machine for Watched {
 }
 
 impl Watched {
-    /// It says something to a server or another Sentinel.
-    fn on_said(&self, now: Now, conn: ConnId, data: &[u8]) {
-        const HELLO: &str = "__sentinel__:hello\r\n$";
-        for at in memmem::find_iter(data, HELLO) {
-            let rest = &data[at + HELLO.len()..];
-            let hello = rest.split(|b| *b == b'\n').nth(1).unwrap_or_default();
-            lock(&self.agreement.record).on_hello(self.port, hello.trim_ascii_end());
-        }
-        if contains(data, "\r\nNO\r\n$3\r\nONE\r\n") {
-            let view = self.sentinel.view(now);
-            let name = self
-                .dialled
-                .get(&conn)
-                .and_then(|port| lock(&self.agreement.record).names.get(port).copied());
-            let watched = name.and_then(|name| monitor(view.sentinel()?, name));
-            let Some(port) = watched.map(|m| m.watched.port) else { return };
-            if self.agreement.servers.is_primary(port) {
-                lock(&self.agreement.record).on_deposed(self.port, port, now.mono);
-            }
+    /// It has a server become primary.
+    fn on_promotion(&self, now: Now, conn: ConnId) {
+        let Some(server) = self.dialled.get(&conn) else { return };
+        let Some(name) = lock(&self.agreement.record).names.get(server).copied() else { return };
+        let view = self.sentinel.view(now);
+        let Some(m) = view.sentinel().and_then(|view| monitor(view, name)) else { return };
+        let port = m.watched.port;
+        if self.agreement.servers.is_primary(port) {
+            lock(&self.agreement.record).on_deposed(self.port, port, now.mono);
         }
     }
+}
+
+/// The hellos among what a Sentinel says to a server or another Sentinel.
+fn hellos_in(data: &Bytes) -> impl Iterator<Item = Bytes> {
+    const HELLO: &str = "__sentinel__:hello\r\n$";
+    memmem::find_iter(data, HELLO).map(|at| {
+        let rest = &data[at + HELLO.len()..];
+        let hello = rest.split(|b| *b == b'\n').nth(1).unwrap_or_default();
+        data.slice_ref(hello.trim_ascii_end())
+    })
 }
 
 impl Asker {
@@ -300,8 +315,14 @@ impl Record {
         heard.last = now;
     }
 
+    /// What one turn says in hellos.
+    fn on_hellos(&mut self, sentinel: u16, texts: &[Bytes]) {
+        let before = self.told.get(&sentinel).cloned().unwrap_or_default();
+        texts.iter().for_each(|text| self.on_hello(sentinel, text, &before));
+    }
+
     /// A hello: ip, port, id, current-epoch, name, primary's ip and port, config-epoch.
-    fn on_hello(&mut self, sentinel: u16, text: &[u8]) {
+    fn on_hello(&mut self, sentinel: u16, text: &[u8], before: &Epochs) {
         let text = String::from_utf8_lossy(text);
         let fields: Vec<&str> = text.split(',').collect();
         let [_, _, _, current, name, _, port, config] = fields[..] else {
@@ -319,22 +340,22 @@ impl Record {
             ));
         }
         let saved = self.saved.entry(sentinel).or_default();
-        if current > saved.current || config > saved.config.get(name).copied().unwrap_or(0) {
+        if current > saved.current || config > saved.config_of(name) {
             self.complain(format!(
                 "Sentinel {sentinel} tells epochs {current} and {config} of {name} before they are \
                  saved"
             ));
         }
-        let told = self.told.entry(sentinel).or_default();
-        let before = told.clone();
-        told.current = current;
-        told.config.insert(name.to_owned(), config);
-        if told.went_back(&before) {
+        if current < before.current || config < before.config_of(name) {
             self.complain(format!(
                 "monotone epochs: Sentinel {sentinel} says {current} and {config} of {name} after \
                  {before:?}"
             ));
         }
+        let told = self.told.entry(sentinel).or_default();
+        told.current = told.current.max(current);
+        let highest = told.config.entry(name.to_owned()).or_default();
+        *highest = config.max(*highest);
     }
 
     /// Answers to others, among them votes.
@@ -423,4 +444,35 @@ fn contains(data: &[u8], word: &str) -> bool {
 /// What a Sentinel of a world believes.
 pub fn beliefs(world: &dyn World, node: NodeId) -> Option<SentinelView> {
     world.view(node).and_then(|view| view.sentinel().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{Agreement, lock};
+    use crate::sim::check::Oracle;
+
+    const SENTINEL: u16 = 1;
+
+    /// What is wrong when one Sentinel, whose file knows epoch 2, says these epochs in these turns.
+    fn violation(turns: &[&[u64]]) -> Option<String> {
+        let agreement = Agreement::new(2, 1000, Oracle::new());
+        lock(&agreement.record).on_saved(SENTINEL, b"sentinel current-epoch 2");
+        for epochs in turns {
+            let hello = |epoch| Bytes::from(format!("127.0.0.1,1,id,{epoch},mm,127.0.0.1,6379,0"));
+            let hellos: Vec<_> = epochs.iter().map(hello).collect();
+            lock(&agreement.record).on_hellos(SENTINEL, &hellos);
+        }
+        agreement.violation()
+    }
+
+    #[test]
+    fn epochs_go_back_within_a_turn_only() {
+        assert_eq!(violation(&[&[2, 1], &[2]]), None);
+        let what = violation(&[&[2, 1], &[1]]).expect("the second turn says less");
+        assert!(what.starts_with("monotone epochs"), "{what}");
+        let what = violation(&[&[3]]).expect("epoch 3 is not saved");
+        assert!(what.ends_with("before they are saved"), "{what}");
+    }
 }
