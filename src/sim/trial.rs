@@ -7,6 +7,7 @@ pub mod failover;
 mod follower;
 mod setting;
 pub mod traitor;
+mod weather;
 
 use std::fmt;
 use std::sync::Arc;

@@ -7,8 +7,10 @@
 //!   epoch ever after, restarts or not; and it answers nothing that its file does not know yet.
 //! * *One promotion per cause* (I3): a replica is made primary in place of a living one only if a
 //!   quorum of Sentinels each waited `down-after-milliseconds` for an acceptable answer of that one,
-//!   within the time that opinions live. A primary that answers a majority, and more than a quorum
-//!   could overrule, is never deposed.
+//!   within the time that opinions live, and among them the one that does it. A primary that answers
+//!   a majority, and more than a quorum could overrule, is never deposed. A Sentinel with
+//!   `sentinel-timing redis` is held to nothing, and where there is one, others are held to what they
+//!   saw themselves: what it told them is not always so.
 //! * *Monotone epochs* (I11): no epoch of a Sentinel ever goes back, neither in its file nor, from
 //!   one turn to the next, in what it says. Within a turn it may: who stands for election because of
 //!   one primary has perhaps just written a hello about another one, on another connection, and
@@ -99,6 +101,8 @@ struct Watched {
     port: u16,
     /// Whom it called.
     dialled: BTreeMap<ConnId, u16>,
+    /// Whether it deposes only those for whom it waited.
+    is_fair: bool,
     /// What it has the world write to its file.
     writing: Option<Bytes>,
     /// Those who ask it about primaries.
@@ -115,7 +119,7 @@ struct Asker {
 
 impl Agreement {
     /// For a world whose Sentinels have this `down-after-milliseconds`, whose servers are watched by
-    /// `servers`, and in which so many Sentinels must have waited for whom they depose.
+    /// `servers`, and in which so many Sentinels must have waited for whom one of them deposes.
     pub fn new(quorum: usize, down_after: Millis, servers: Oracle) -> Self {
         let record = Record {
             quorum,
@@ -136,14 +140,16 @@ impl Agreement {
         lock(&self.record).names.insert(port, name);
     }
 
-    /// A Sentinel as a world is to run it, listening on `port`.
-    pub fn watch(&self, sentinel: Box<dyn Machine>, port: u16) -> Box<dyn Machine> {
+    /// A Sentinel as a world is to run it, listening on `port`; `is_fair` if it never deposes a
+    /// primary for which it did not wait itself.
+    pub fn watch(&self, sentinel: Box<dyn Machine>, port: u16, is_fair: bool) -> Box<dyn Machine> {
         lock(&self.record).heard.retain(|(sentinel, _), _| *sentinel != port);
         Box::new(Watched {
             sentinel,
             agreement: self.clone(),
             port,
             dialled: BTreeMap::new(),
+            is_fair,
             writing: None,
             askers: BTreeMap::new(),
         })
@@ -266,7 +272,7 @@ impl Watched {
         let view = self.sentinel.view(now);
         let Some(m) = view.sentinel().and_then(|view| monitor(view, name)) else { return };
         let port = m.watched.port;
-        if self.agreement.servers.is_primary(port) {
+        if self.is_fair && self.agreement.servers.is_primary(port) {
             lock(&self.agreement.record).on_deposed(self.port, port, now.mono);
         }
     }
@@ -421,10 +427,11 @@ impl Record {
         };
         let of_it = self.heard.iter().filter(|((_, server), _)| *server == primary);
         let count = of_it.filter(|(_, heard)| waited(heard)).count();
-        if count < self.quorum {
+        let itself = self.heard.get(&(sentinel, primary)).as_ref().is_some_and(waited);
+        if count < self.quorum || !itself {
             let text = format!(
                 "one promotion per cause: Sentinel {sentinel} deposes {primary}, which answers; \
-                 {count} waited for it, {} would be needed",
+                 {count} waited for it, {} would be needed, itself among them",
                 self.quorum
             );
             self.complain(text);

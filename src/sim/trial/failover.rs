@@ -1,14 +1,19 @@
 //! Trials: servers and Sentinels under seeded faults and a write load that follows the Sentinels
-//! must never break a rule of [`agreement`], come to one primary once all is mended, and replace
-//! it in time when it dies after that, with every write that was acknowledged meanwhile. The
-//! Sentinels of some trials watch two primaries.
+//! must never break a rule of [`agreement`], replace a primary in time that is lost while nothing
+//! else is wrong among those who can do so ([`Loss`]), come to one primary once all is mended, and
+//! replace it in time when it dies after that, with every write that was acknowledged meanwhile.
+//! The Sentinels of some trials watch two primaries.
+
+mod loss;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use self::loss::Loss;
 use super::follower::{Follower, Ledger, number_in};
 pub use super::setting::Setting;
 use super::traitor::{Treason, corrupt};
+use super::weather::Weather;
 use super::{Failure, judge};
 use crate::base::rng::Dice;
 use crate::machine::{Fact, Input, Machine, Millis, NodeView, Now, Outbox, Output, Role};
@@ -51,6 +56,9 @@ const SYNC_MS: Millis = 15_000;
 
 /// A Sentinel calls again at most so long after a node came back, and hears of it.
 const RECONNECTED_MS: Millis = 1500;
+
+/// How long writes are kept in a ledger before the primary dies.
+const CALM_MS: Millis = 1000;
 
 /// Besides `down-after-milliseconds`: when a dead primary must be replaced.
 const REPLACED_MS: Millis = 1000;
@@ -111,8 +119,11 @@ struct Trial {
     world: SimWorld,
     oracle: Oracle,
     agreement: Agreement,
+    weather: Weather,
     groups: Vec<Group>,
     sentinels: Vec<NodeId>,
+    /// Primaries that were not replaced yet.
+    losses: Vec<Loss>,
     dice: Dice,
     writes: bool,
     next_write: Millis,
@@ -137,16 +148,18 @@ impl Trial {
     fn new(seed: u64, setting: Setting) -> Result<Self, String> {
         let mut dice = Dice::new(seed);
         let oracle = Oracle::new();
-        // On the real program's clockwork, healthy primaries are deposed, as by the real program.
-        let quorum = if setting.slow > 0 { 0 } else { setting.quorum };
+        // On the real program's clockwork, opinions about one primary are believed of the next.
+        let quorum = if setting.slow > 0 { 1 } else { setting.quorum };
         let agreement = Agreement::new(quorum, setting.down_after, oracle.clone());
         let traitor = dice.bits() as usize;
         let mut trial = Self {
             world: SimWorld::new(dice.bits()),
             oracle,
             agreement,
+            weather: Weather::new(setting.nodes()),
             groups: Vec::new(),
             sentinels: Vec::new(),
+            losses: Vec::new(),
             writes: true,
             next_write: 0,
             next_compare: 0,
@@ -188,28 +201,25 @@ impl Trial {
     }
 
     fn run(&mut self, faults: &[(Millis, Fault)]) -> Result<u64, String> {
-        for (at, fault) in faults {
-            self.pass(*at)?;
-            self.apply(fault)?;
+        for together in faults.chunk_by(|(a, _), (b, _)| a == b) {
+            self.pass(together[0].0)?;
+            self.turn(together.iter().map(|(_, fault)| fault))?;
         }
         self.pass(WARM_UP_MS + FAULTS_MS)?;
-        for fault in chaos::mend(self.setting.nodes()) {
-            self.apply(&fault)?;
-        }
+        self.turn(&chaos::mend(self.setting.nodes()))?;
         // Those who stood still notice it.
         self.pass(WARM_UP_MS + FAULTS_MS + WRITE_MS)?;
+        self.agree()?;
+        self.rest()?;
+        // Whom they called late, they may have deposed meanwhile.
         let primaries = self.agree()?;
         self.sync()?;
         // From now on, nothing that is acknowledged may be lost.
         self.groups.iter_mut().for_each(|group| group.follower.ledger.clear());
-        self.rest()?;
+        self.pass(self.world.now().mono + CALM_MS)?;
         self.sync()?;
         self.replace(&primaries)?;
         Ok(self.world.trace_hash())
-    }
-
-    fn apply(&mut self, fault: &Fault) -> Result<(), String> {
-        chaos::apply(&mut self.world, fault).map_err(|error| error.to_string())
     }
 
     fn add(&mut self, build: Factory) -> Option<NodeId> {
@@ -254,9 +264,10 @@ impl Trial {
         let config = sentinel::Config::parse(&self.setting.file(index, &primaries))
             .map_err(|error| error.to_string())?;
         let agreement = self.agreement.clone();
+        let is_fair = index >= self.setting.slow;
         Ok(Arc::new(move |birth: Birth| {
             let sentinel = Box::new(Sentinel::new(config.clone(), birth.port, birth.seed));
-            agreement.watch(corrupt(sentinel, treason), birth.port)
+            agreement.watch(corrupt(sentinel, treason), birth.port, is_fair)
         }))
     }
 
@@ -283,6 +294,7 @@ impl Trial {
             if let Some(violation) = self.violation() {
                 return Err(format!("at {step} ms: {violation}"));
             }
+            self.check_losses()?;
         }
         Ok(())
     }
@@ -295,7 +307,10 @@ impl Trial {
         match event {
             // It rather ends than say what it cannot keep.
             WorldEvent::Exited { node, exit: Exit::Code(1) }
-                if self.sentinels.contains(&node) && self.world.is_disk_full(node) => {}
+                if self.sentinels.contains(&node) && self.world.is_disk_full(node) =>
+            {
+                self.weather.turn(self.world.now().mono, &[Fault::Kill(node)]);
+            }
             WorldEvent::Exited { node, exit } => {
                 return Err(format!("node {} ended: {exit:?}", node.0));
             }
@@ -401,7 +416,9 @@ impl Trial {
             replaced.iter().map(|(at, _)| self.groups[*at].follower.ledger.clone()).collect();
         let limit = self.replacement_limit(paused);
         let new: Vec<NodeId> = self.within("other primaries", limit, |trial| {
-            replaced.iter().map(|(at, old)| trial.replacement(*at, *old)).collect()
+            let of =
+                |(at, old): &(usize, NodeId)| trial.replacement(*at, *old, trial.sentinels.iter());
+            replaced.iter().map(of).collect()
         })?;
         new.iter().zip(&kept).try_for_each(|(server, kept)| self.check_kept(*server, kept))
     }
@@ -443,11 +460,16 @@ impl Trial {
         down_after + REPLACED_MS + freeze + slowness
     }
 
-    /// The other server that all living Sentinels name in a group, if it is primary.
-    fn replacement(&self, group: usize, old: NodeId) -> Result<NodeId, String> {
+    /// The other server that all these Sentinels name in a group, if it is primary.
+    fn replacement<'s>(
+        &self,
+        group: usize,
+        old: NodeId,
+        sentinels: impl Iterator<Item = &'s NodeId>,
+    ) -> Result<NodeId, String> {
         let Group { name, servers, .. } = &self.groups[group];
         let mut named = None;
-        for &node in &self.sentinels {
+        for &node in sentinels {
             let view = agreement::beliefs(&self.world, node).unwrap_or_default();
             let Some(m) = agreement::monitor(&view, name) else {
                 return Err("no monitor".to_owned());

@@ -60,7 +60,7 @@ impl Setting {
             parallel_syncs: pick(&[1, 1, 2]),
             slow,
             repl_timeout: pick(&[3000, 10_000]),
-            others: pick(&[0, 0, 0, 2, 3]) as usize,
+            others: pick(&[0, 0, 0, 0, 0, 0, 2, 3]) as usize,
             treason: None,
         }
     }
