@@ -19,7 +19,7 @@ pub(super) struct Weather {
     links: Vec<Vec<LinkPolicy>>,
     /// That of each node.
     islands: Vec<Option<Island>>,
-    /// When each node's island last became another one, or one of its connections was reset.
+    /// When each node's island last became another one, it died or a connection of it was reset.
     changed: Vec<Millis>,
 }
 
@@ -45,6 +45,8 @@ impl Weather {
                 Fault::Kill(node) | Fault::PowerLoss(node) => {
                     self.dead.insert(node);
                     self.paused.remove(&node);
+                    // It may be back within the same turn.
+                    self.changed[node.0] = now;
                 }
                 Fault::Start(node) => drop(self.dead.remove(&node)),
                 Fault::Pause(node) if self.dead.contains(&node) => {}
