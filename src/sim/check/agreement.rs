@@ -87,9 +87,10 @@ impl Epochs {
 }
 
 /// When a Sentinel heard a server answer its PING.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Heard {
-    last: Millis,
+    /// Its last answer, or when it was first called. None while the Sentinel is dead.
+    last: Option<Millis>,
     /// The last time at which it had waited for too long.
     waited_until: Option<Millis>,
 }
@@ -103,6 +104,8 @@ struct Watched {
     dialled: BTreeMap<ConnId, u16>,
     /// Whether it deposes only those for whom it waited.
     is_fair: bool,
+    /// When it last did something.
+    seen: Millis,
     /// What it has the world write to its file.
     writing: Option<Bytes>,
     /// Those who ask it about primaries.
@@ -143,13 +146,13 @@ impl Agreement {
     /// A Sentinel as a world is to run it, listening on `port`; `is_fair` if it never deposes a
     /// primary for which it did not wait itself.
     pub fn watch(&self, sentinel: Box<dyn Machine>, port: u16, is_fair: bool) -> Box<dyn Machine> {
-        lock(&self.record).heard.retain(|(sentinel, _), _| *sentinel != port);
         Box::new(Watched {
             sentinel,
             agreement: self.clone(),
             port,
             dialled: BTreeMap::new(),
             is_fair,
+            seen: 0,
             writing: None,
             askers: BTreeMap::new(),
         })
@@ -201,6 +204,7 @@ impl Agreement {
 
 impl Machine for Watched {
     fn step(&mut self, now: Now, input: Input<'_>, out: &mut Outbox) {
+        self.seen = now.mono;
         let mut own = Outbox::new();
         let mut hellos = Vec::new();
         if let Input::Received { conn, data } = &input
@@ -226,8 +230,8 @@ impl Machine for Watched {
                 Output::Dial { conn, to } => {
                     self.dialled.insert(*conn, to.port);
                     let mut record = lock(&self.agreement.record);
-                    let heard = Heard { last: now.mono, waited_until: None };
-                    record.heard.entry((self.port, to.port)).or_insert(heard);
+                    let heard = record.heard.entry((self.port, to.port)).or_default();
+                    heard.last.get_or_insert(now.mono);
                 }
                 Output::Send { conn, data } if conn.is_dialled() => {
                     hellos.extend(hellos_in(data));
@@ -261,6 +265,13 @@ impl Machine for Watched {
 
     fn view(&self, now: Now) -> NodeView {
         self.sentinel.view(now)
+    }
+}
+
+/// It dies; what it said lives on for a while.
+impl Drop for Watched {
+    fn drop(&mut self) {
+        lock(&self.agreement.record).on_death(self.port, self.seen);
     }
 }
 
@@ -315,10 +326,19 @@ impl Record {
     fn hear(&mut self, sentinel: u16, server: u16, now: Millis) {
         let too_long = self.down_after;
         let Some(heard) = self.heard.get_mut(&(sentinel, server)) else { return };
-        if now - heard.last >= too_long {
+        if heard.last.is_some_and(|last| now - last >= too_long) {
             heard.waited_until = Some(now);
         }
-        heard.last = now;
+        heard.last = Some(now);
+    }
+
+    fn on_death(&mut self, sentinel: u16, now: Millis) {
+        let too_long = self.down_after;
+        for (_, heard) in self.heard.iter_mut().filter(|((who, _), _)| *who == sentinel) {
+            if heard.last.take().is_some_and(|last| now - last >= too_long) {
+                heard.waited_until = Some(now);
+            }
+        }
     }
 
     /// What one turn says in hellos.
@@ -423,7 +443,7 @@ impl Record {
     fn on_deposed(&mut self, sentinel: u16, primary: u16, now: Millis) {
         let waited = |heard: &&Heard| {
             let lately = heard.waited_until.is_some_and(|at| now - at <= OPINION_MS);
-            lately || now - heard.last >= self.down_after
+            lately || heard.last.is_some_and(|last| now - last >= self.down_after)
         };
         let of_it = self.heard.iter().filter(|((_, server), _)| *server == primary);
         let count = of_it.filter(|(_, heard)| waited(heard)).count();
@@ -457,7 +477,7 @@ pub fn beliefs(world: &dyn World, node: NodeId) -> Option<SentinelView> {
 mod tests {
     use bytes::Bytes;
 
-    use super::{Agreement, lock};
+    use super::{Agreement, Heard, OPINION_MS, lock};
     use crate::sim::check::Oracle;
 
     const SENTINEL: u16 = 1;
@@ -481,5 +501,24 @@ mod tests {
         assert!(what.starts_with("monotone epochs"), "{what}");
         let what = violation(&[&[3]]).expect("epoch 3 is not saved");
         assert!(what.ends_with("before they are saved"), "{what}");
+    }
+
+    #[test]
+    fn an_opinion_outlives_the_sentinel_that_told_it() {
+        const PRIMARY: u16 = 9;
+        let deposed_at = |now| {
+            let agreement = Agreement::new(2, 1000, Oracle::new());
+            let mut record = lock(&agreement.record);
+            for sentinel in [1, 2] {
+                let heard = Heard { last: Some(0), waited_until: None };
+                record.heard.insert((sentinel, PRIMARY), heard);
+            }
+            record.on_death(2, 1500);
+            record.on_deposed(1, PRIMARY, now);
+            record.violation.clone()
+        };
+        assert_eq!(deposed_at(1500 + OPINION_MS), None);
+        let what = deposed_at(1501 + OPINION_MS).expect("the second opinion is too old");
+        assert!(what.starts_with("one promotion per cause"), "{what}");
     }
 }
