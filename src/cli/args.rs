@@ -181,9 +181,9 @@ pub struct SimArgs {
     /// for convergence, honest resyncs and equal data; they begin with --seed
     #[arg(long, value_name = "N")]
     pub seeds: Option<u64>,
-    /// Trials of one to five servers watched by three to five Sentinels instead of chains, each
-    /// checked for one vote and one configuration per epoch, no needless failover, one primary
-    /// in the end, and a timely failover when it dies
+    /// Trials of one primary or two and their replicas, watched by three to five Sentinels, instead
+    /// of chains: each checked for one vote and one configuration per epoch, no needless failover,
+    /// timely failovers, one primary in the end, and no loss of what was acknowledged in calm
     #[arg(long, requires = "seeds")]
     pub sentinels: bool,
     /// Where chance begins: equal seeds give equal runs

@@ -5,7 +5,7 @@
 
 use super::common::Common;
 use super::event::{About, Event};
-use super::instance::Node;
+use super::instance::{Node, Peer, Replica};
 use super::link::LinkId;
 use super::monitor::Monitor;
 use crate::machine::{Millis, Role};
@@ -63,11 +63,15 @@ impl Common {
 
     /// Judges the replicas.
     pub fn judge_replicas(&mut self, m: &mut Monitor) {
-        let addrs: Vec<_> = m.replicas.keys().cloned().collect();
+        let down_after = m.settings.down_after;
+        let is_new = |replica: &&Replica| {
+            self.is_silent(replica.node.link, down_after) != replica.node.sdown.is_some()
+        };
+        let addrs: Vec<_> =
+            m.replicas.values().filter(is_new).map(|replica| replica.node.addr.clone()).collect();
         for addr in addrs {
-            let down_after = m.settings.down_after;
             let Some(replica) = m.replicas.get_mut(&addr) else { continue };
-            let down = self.is_silent(replica.node.link, down_after);
+            let down = replica.node.sdown.is_none();
             match self.change_of(&mut replica.node, down) {
                 Some(true) => {
                     self.event_about(Event::Sdown, m, About::Replica(&addr), "", || {
@@ -85,14 +89,12 @@ impl Common {
 
     /// Judges the other Sentinels.
     pub fn judge_peers(&mut self, m: &mut Monitor) {
-        let ids: Vec<_> = m.peers.keys().cloned().collect();
+        let down_after = m.settings.down_after;
+        let is_new = |peer: &&Peer| self.is_silent(peer.link, down_after) != peer.sdown.is_some();
+        let ids: Vec<_> = m.peers.values().filter(is_new).map(|peer| peer.id.clone()).collect();
         for id in ids {
-            let down_after = m.settings.down_after;
             let Some(peer) = m.peers.get_mut(&id) else { continue };
-            let down = self.is_silent(peer.link, down_after);
-            if down == peer.sdown.is_some() {
-                continue;
-            }
+            let down = peer.sdown.is_none();
             peer.sdown = down.then_some(self.now.mono);
             let addr = peer.addr.clone();
             let about = About::Peer(&id, &addr);

@@ -5,7 +5,9 @@
 
 pub mod failover;
 mod follower;
+mod setting;
 pub mod traitor;
+mod weather;
 
 use std::fmt;
 use std::sync::Arc;

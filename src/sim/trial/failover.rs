@@ -1,16 +1,23 @@
 //! Trials: servers and Sentinels under seeded faults and a write load that follows the Sentinels
-//! must never break a rule of [`agreement`], come to one primary once all is mended, and replace
-//! it in time when it dies after that.
+//! must never break a rule of [`agreement`], replace a primary in time that is lost while nothing
+//! else is wrong among those who can do so ([`Loss`]), come to one primary once all is mended, and
+//! replace it in time when it dies after that, with every write that was acknowledged meanwhile.
+//! The Sentinels of some trials watch two primaries.
+
+mod loss;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::follower::Follower;
+use self::loss::Loss;
+use super::follower::{Follower, Ledger, number_in};
+pub use super::setting::Setting;
 use super::traitor::{Treason, corrupt};
+use super::weather::Weather;
 use super::{Failure, judge};
 use crate::base::rng::Dice;
 use crate::machine::{Fact, Input, Machine, Millis, NodeView, Now, Outbox, Output, Role};
+use crate::resp::{Answer, command, read_answer};
 use crate::sentinel::{self, Sentinel};
 use crate::server::config::{ConfigFile, file};
 use crate::server::{Config, Server};
@@ -18,7 +25,7 @@ use crate::sim::SimWorld;
 use crate::sim::chaos::{self, Fault};
 use crate::sim::check::Oracle;
 use crate::sim::check::agreement::{self, Agreement};
-use crate::world::{Birth, Exit, Factory, NodeId, NodeSpec, World, WorldEvent};
+use crate::world::{Birth, ClientId, Exit, Factory, NodeId, NodeSpec, World, WorldEvent};
 
 /// Nothing is broken before: a Sentinel knows of a replica after the second INFO at the latest.
 const WARM_UP_MS: Millis = 12_000;
@@ -50,93 +57,11 @@ const SYNC_MS: Millis = 15_000;
 /// A Sentinel calls again at most so long after a node came back, and hears of it.
 const RECONNECTED_MS: Millis = 1500;
 
+/// How long writes are kept in a ledger before the primary dies.
+const CALM_MS: Millis = 1000;
+
 /// Besides `down-after-milliseconds`: when a dead primary must be replaced.
 const REPLACED_MS: Millis = 1000;
-
-/// How the world of a seed is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
-    /// Servers: nodes 0 and up. The first is the primary in the beginning.
-    pub servers: usize,
-    /// Sentinels: the nodes after them.
-    pub sentinels: usize,
-    /// Sentinels that must agree that a primary is down.
-    pub quorum: usize,
-    /// `down-after-milliseconds`
-    pub down_after: Millis,
-    /// `failover-timeout`, ms.
-    pub failover_timeout: Millis,
-    /// `parallel-syncs`
-    pub parallel_syncs: u64,
-    /// Sentinels with `sentinel-timing redis`, the first ones.
-    pub slow: usize,
-    /// `repl-timeout`, ms.
-    pub repl_timeout: Millis,
-    /// What one node does wrong.
-    pub treason: Option<Treason>,
-}
-
-impl Setting {
-    /// The setting of a seed.
-    pub fn of(seed: u64) -> Self {
-        let mut dice = Dice::new(seed ^ 0x5e7);
-        let mut pick = |choices: &[u64]| choices[dice.below(choices.len() as u64) as usize];
-        let servers = pick(&[1, 2, 3, 3, 3, 4, 5]) as usize;
-        let sentinels = pick(&[3, 3, 3, 4, 5, 5]) as usize;
-        let majority = sentinels / 2 + 1;
-        let quorum = match pick(&[0, 1, 2, 3, 4, 5]) {
-            0 => 1,
-            1 => sentinels,
-            2 => 2,
-            _ => majority,
-        };
-        let slow = match pick(&[0, 1, 2, 3, 4, 5, 6, 7]) {
-            0 => sentinels,
-            1 => 1 + pick(&[0, 1]) as usize,
-            _ => 0,
-        };
-        Self {
-            servers,
-            sentinels,
-            quorum,
-            down_after: pick(&[300, 500, 950, 1000, 2000]),
-            failover_timeout: pick(&[3000, 10_000, 60_000]),
-            parallel_syncs: pick(&[1, 1, 2]),
-            slow,
-            repl_timeout: pick(&[3000, 10_000]),
-            treason: None,
-        }
-    }
-
-    fn nodes(&self) -> usize {
-        self.servers + self.sentinels
-    }
-
-    fn file(&self, index: usize, primary: u16) -> String {
-        let Self { quorum, down_after, failover_timeout, parallel_syncs, .. } = self;
-        let timing = if index < self.slow { "redis" } else { "fast" };
-        format!(
-            "sentinel-timing {timing}\n\
-             sentinel monitor mm 127.0.0.1 {primary} {quorum}\n\
-             sentinel down-after-milliseconds mm {down_after}\n\
-             sentinel failover-timeout mm {failover_timeout}\n\
-             sentinel parallel-syncs mm {parallel_syncs}\n"
-        )
-    }
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { servers, sentinels, quorum, down_after, failover_timeout, slow, .. } = self;
-        write!(
-            f,
-            "servers 0-{}, Sentinels {servers}-{} with quorum {quorum}, down-after {down_after} ms, \
-             failover-timeout {failover_timeout} ms, {slow} of {sentinels} with redis timing",
-            servers - 1,
-            servers + sentinels - 1
-        )
-    }
-}
 
 /// One trial. A failing one is repeated until its faults are few.
 pub fn failover_trial(seed: u64) -> Result<(), Failure> {
@@ -158,7 +83,8 @@ pub fn faults_of(seed: u64) -> Vec<(Millis, Fault)> {
         faults.extend(chaos::partition(&mut dice, nodes, begin, end));
     }
     for _ in 0..dice.below(FULL_DISKS_MAX + 1) {
-        let node = NodeId(setting.servers + dice.below(setting.sentinels as u64) as usize);
+        let first = setting.servers + setting.others;
+        let node = NodeId(first + dice.below(setting.sentinels as u64) as usize);
         let begin = dice.below(FAULTS_MS);
         let end = (begin + 1000 + dice.below(10_000)).min(FAULTS_MS);
         faults.extend(chaos::full_disk(node, begin, end));
@@ -193,15 +119,26 @@ struct Trial {
     world: SimWorld,
     oracle: Oracle,
     agreement: Agreement,
-    servers: Vec<NodeId>,
+    weather: Weather,
+    groups: Vec<Group>,
     sentinels: Vec<NodeId>,
+    /// Primaries that were not replaced yet.
+    losses: Vec<Loss>,
     dice: Dice,
-    follower: Follower,
     writes: bool,
     next_write: Millis,
     next_compare: Millis,
+    /// Who reads what is there, and what it was answered.
+    reader: Option<(ClientId, Vec<u8>)>,
     /// What Sentinels and servers did, one line each.
     story: Vec<String>,
+}
+
+/// A watched primary and its replicas.
+struct Group {
+    name: &'static str,
+    servers: Vec<NodeId>,
+    follower: Follower,
 }
 
 /// The redis.conf of each server, by port, as last rewritten.
@@ -211,20 +148,22 @@ impl Trial {
     fn new(seed: u64, setting: Setting) -> Result<Self, String> {
         let mut dice = Dice::new(seed);
         let oracle = Oracle::new();
-        // On the real program's clockwork, healthy primaries are deposed, as by the real program.
-        let quorum = if setting.slow > 0 { 0 } else { setting.quorum };
+        // On the real program's clockwork, opinions about one primary are believed of the next.
+        let quorum = if setting.slow > 0 { 1 } else { setting.quorum };
         let agreement = Agreement::new(quorum, setting.down_after, oracle.clone());
         let traitor = dice.bits() as usize;
         let mut trial = Self {
             world: SimWorld::new(dice.bits()),
             oracle,
             agreement,
-            servers: Vec::new(),
+            weather: Weather::new(setting.nodes()),
+            groups: Vec::new(),
             sentinels: Vec::new(),
-            follower: Follower::new(dice.split(), Vec::new()),
+            losses: Vec::new(),
             writes: true,
             next_write: 0,
             next_compare: 0,
+            reader: None,
             story: Vec::new(),
             dice,
             setting,
@@ -235,43 +174,52 @@ impl Trial {
         };
         let text = server_file(&mut trial.dice, trial.setting.repl_timeout);
         let files = Files::default();
-        for index in 0..trial.setting.servers {
-            let primary = trial.servers.first().map(|node| trial.world.port(*node));
-            let treason = treason_of(false, index, trial.setting.servers);
-            let build = trial.server(&text, primary, &files, treason);
-            let node = trial.add(build);
-            trial.servers.extend(node);
+        let Setting { servers, others, sentinels, .. } = trial.setting;
+        for (name, count) in [("mm", servers), ("nn", others)].into_iter().filter(|(_, n)| *n > 0) {
+            let mut group: Vec<NodeId> = Vec::new();
+            for index in 0..count {
+                let primary = group.first().map(|node| trial.world.port(*node));
+                // One traitor is enough.
+                let treason = treason_of(false, index, count).filter(|_| name == "mm");
+                let build = trial.server(&text, primary, &files, treason);
+                let node = trial.add(build);
+                group.extend(node);
+            }
+            for node in &group {
+                trial.agreement.belongs(trial.world.port(*node), name);
+            }
+            let follower = Follower::new(name, trial.dice.split());
+            trial.groups.push(Group { name, servers: group, follower });
         }
-        for index in 0..trial.setting.sentinels {
-            let treason = treason_of(true, index, trial.setting.sentinels);
+        for index in 0..sentinels {
+            let treason = treason_of(true, index, sentinels);
             let build = trial.sentinel(index, treason)?;
             let node = trial.add(build);
             trial.sentinels.extend(node);
         }
-        trial.follower = Follower::new(trial.dice.split(), trial.sentinels.clone());
         Ok(trial)
     }
 
     fn run(&mut self, faults: &[(Millis, Fault)]) -> Result<u64, String> {
-        for (at, fault) in faults {
-            self.pass(*at)?;
-            self.apply(fault)?;
+        for together in faults.chunk_by(|(a, _), (b, _)| a == b) {
+            self.pass(together[0].0)?;
+            self.turn(together.iter().map(|(_, fault)| fault))?;
         }
         self.pass(WARM_UP_MS + FAULTS_MS)?;
-        for fault in chaos::mend(self.setting.nodes()) {
-            self.apply(&fault)?;
-        }
+        self.turn(&chaos::mend(self.setting.nodes()))?;
         // Those who stood still notice it.
         self.pass(WARM_UP_MS + FAULTS_MS + WRITE_MS)?;
-        let primary = self.agree()?;
-        self.sync()?;
+        self.agree()?;
         self.rest()?;
-        self.replace(primary)?;
+        // Whom they called late, they may have deposed meanwhile.
+        let primaries = self.agree()?;
+        self.sync()?;
+        // From now on, nothing that is acknowledged may be lost.
+        self.groups.iter_mut().for_each(|group| group.follower.ledger.clear());
+        self.pass(self.world.now().mono + CALM_MS)?;
+        self.sync()?;
+        self.replace(&primaries)?;
         Ok(self.world.trace_hash())
-    }
-
-    fn apply(&mut self, fault: &Fault) -> Result<(), String> {
-        chaos::apply(&mut self.world, fault).map_err(|error| error.to_string())
     }
 
     fn add(&mut self, build: Factory) -> Option<NodeId> {
@@ -310,13 +258,16 @@ impl Trial {
     }
 
     fn sentinel(&self, index: usize, treason: Option<Treason>) -> Result<Factory, String> {
-        let port = self.servers.first().map_or(0, |node| self.world.port(*node));
-        let config = sentinel::Config::parse(&self.setting.file(index, port))
+        let primary =
+            |group: &Group| group.servers.first().map(|node| (group.name, self.world.port(*node)));
+        let primaries: Vec<_> = self.groups.iter().filter_map(primary).collect();
+        let config = sentinel::Config::parse(&self.setting.file(index, &primaries))
             .map_err(|error| error.to_string())?;
         let agreement = self.agreement.clone();
+        let is_fair = index >= self.setting.slow;
         Ok(Arc::new(move |birth: Birth| {
             let sentinel = Box::new(Sentinel::new(config.clone(), birth.port, birth.seed));
-            agreement.watch(corrupt(sentinel, treason), birth.port)
+            agreement.watch(corrupt(sentinel, treason), birth.port, is_fair)
         }))
     }
 
@@ -327,7 +278,9 @@ impl Trial {
             if self.next_write <= now {
                 self.next_write = now + WRITE_MS;
                 if self.writes {
-                    self.follower.go_on(&mut self.world);
+                    for group in &mut self.groups {
+                        group.follower.go_on(&mut self.world, &self.sentinels);
+                    }
                 }
             }
             let step = self.next_write.min(until);
@@ -341,6 +294,7 @@ impl Trial {
             if let Some(violation) = self.violation() {
                 return Err(format!("at {step} ms: {violation}"));
             }
+            self.check_losses()?;
         }
         Ok(())
     }
@@ -353,15 +307,25 @@ impl Trial {
         match event {
             // It rather ends than say what it cannot keep.
             WorldEvent::Exited { node, exit: Exit::Code(1) }
-                if self.sentinels.contains(&node) && self.world.is_disk_full(node) => {}
+                if self.sentinels.contains(&node) && self.world.is_disk_full(node) =>
+            {
+                self.weather.turn(self.world.now().mono, &[Fault::Kill(node)]);
+            }
             WorldEvent::Exited { node, exit } => {
                 return Err(format!("node {} ended: {exit:?}", node.0));
             }
             WorldEvent::ClientClosed { client, .. } => {
-                self.follower.on_closed(&mut self.world, client);
+                for group in &mut self.groups {
+                    group.follower.on_closed(&mut self.world, client);
+                }
             }
             WorldEvent::ClientReceived { client, data } => {
-                self.follower.on_received(&mut self.world, client, &data, &self.servers);
+                if let Some((_, answers)) = self.reader.as_mut().filter(|(it, _)| *it == client) {
+                    answers.extend_from_slice(&data);
+                }
+                for Group { follower, servers, .. } in &mut self.groups {
+                    follower.on_received(&mut self.world, client, &data, servers);
+                }
             }
             WorldEvent::Fact { node, fact } => {
                 let line = match fact {
@@ -383,14 +347,17 @@ impl Trial {
         Ok(())
     }
 
-    /// Waits until all agree on one primary.
-    fn agree(&mut self) -> Result<NodeId, String> {
+    /// Waits until all agree on one primary in each group.
+    fn agree(&mut self) -> Result<Vec<NodeId>, String> {
         let Setting { slow, failover_timeout, .. } = self.setting;
         // The real program waits so long for a promotion that was undone.
         let slowness = if slow > 0 { failover_timeout } else { 0 };
         let limit = self.longest_tilt() + AGREED_MS + slowness;
         self.within("one primary", limit, |trial| {
-            trial.agreement.one_primary(&trial.world, &trial.servers, &trial.sentinels)
+            let of = |Group { name, servers, .. }: &Group| {
+                trial.agreement.one_primary(&trial.world, name, servers, &trial.sentinels)
+            };
+            trial.groups.iter().map(of).collect()
         })
     }
 
@@ -414,18 +381,21 @@ impl Trial {
     fn sync(&mut self) -> Result<(), String> {
         self.writes = false;
         let limit = SYNC_MS + self.setting.repl_timeout;
-        self.within("in sync", limit, |trial| trial.oracle.in_sync(&trial.world, &trial.servers))?;
+        self.within("in sync", limit, |trial| {
+            let mut groups = trial.groups.iter();
+            groups.try_for_each(|group| trial.oracle.in_sync(&trial.world, &group.servers))
+        })?;
         self.oracle.compare_data();
         self.writes = true;
         self.violation().map_or(Ok(()), Err)
     }
 
-    /// Takes the primary away, and perhaps as many Sentinels as can be spared: another server
-    /// takes over in time.
-    fn replace(&mut self, old: NodeId) -> Result<(), String> {
+    /// Takes all primaries away that have replicas, and perhaps as many Sentinels as can be spared:
+    /// other servers take over in time, and lost nothing.
+    fn replace(&mut self, primaries: &[NodeId]) -> Result<(), String> {
         let spare = self.sentinels.len() - self.setting.quorum.max(self.sentinels.len() / 2 + 1);
         // On the real program's clockwork, an election may be lost again and again.
-        if self.servers.len() < 2 || self.setting.slow == self.setting.sentinels {
+        if self.setting.slow == self.setting.sentinels {
             return Ok(());
         }
         let lost = self.dice.below(spare as u64 + 1) as usize;
@@ -433,13 +403,53 @@ impl Trial {
             self.world.kill(node);
         }
         let paused = self.dice.chance(1, 3);
-        if paused {
-            self.world.pause(old);
-        } else {
-            self.world.kill(old);
+        let has_replicas = |(at, _): &(usize, NodeId)| self.groups[*at].servers.len() > 1;
+        let replaced: Vec<_> = primaries.iter().copied().enumerate().filter(has_replicas).collect();
+        for (_, old) in &replaced {
+            if paused {
+                self.world.pause(*old);
+            } else {
+                self.world.kill(*old);
+            }
         }
+        let kept: Vec<Ledger> =
+            replaced.iter().map(|(at, _)| self.groups[*at].follower.ledger.clone()).collect();
         let limit = self.replacement_limit(paused);
-        self.within("another primary", limit, |trial| trial.replacement(old))
+        let new: Vec<NodeId> = self.within("other primaries", limit, |trial| {
+            let of =
+                |(at, old): &(usize, NodeId)| trial.replacement(*at, *old, trial.sentinels.iter());
+            replaced.iter().map(of).collect()
+        })?;
+        new.iter().zip(&kept).try_for_each(|(server, kept)| self.check_kept(*server, kept))
+    }
+
+    /// A server has all that was acknowledged, or something newer.
+    fn check_kept(&mut self, server: NodeId, kept: &Ledger) -> Result<(), String> {
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let reader = self.world.connect(server);
+        let words: Vec<&str> =
+            std::iter::once("MGET").chain(kept.keys().map(String::as_str)).collect();
+        self.world.send(reader, command(&words));
+        self.reader = Some((reader, Vec::new()));
+        let values = self.within("an answer of the new primary", SYNC_MS, |trial| {
+            let answers = trial.reader.as_ref().map(|(_, answers)| answers.as_slice());
+            match read_answer(answers.unwrap_or_default()) {
+                Ok(Some((Answer::Array(values), _))) => Ok(values),
+                other => Err(format!("{other:?}")),
+            }
+        })?;
+        for ((key, number), value) in kept.iter().zip(values) {
+            if number_in(&value).is_none_or(|found| found < *number) {
+                return Err(format!(
+                    "node {} lost write {number} of {key}, which was acknowledged while all was in \
+                     sync: {value}",
+                    server.0
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn replacement_limit(&self, paused: bool) -> Millis {
@@ -450,12 +460,20 @@ impl Trial {
         down_after + REPLACED_MS + freeze + slowness
     }
 
-    /// Whether all living Sentinels name one other server, which is primary.
-    fn replacement(&self, old: NodeId) -> Result<(), String> {
+    /// The other server that all these Sentinels name in a group, if it is primary.
+    fn replacement<'s>(
+        &self,
+        group: usize,
+        old: NodeId,
+        sentinels: impl Iterator<Item = &'s NodeId>,
+    ) -> Result<NodeId, String> {
+        let Group { name, servers, .. } = &self.groups[group];
         let mut named = None;
-        for &node in &self.sentinels {
+        for &node in sentinels {
             let view = agreement::beliefs(&self.world, node).unwrap_or_default();
-            let Some(m) = view.monitors.first() else { return Err("no monitor".to_owned()) };
+            let Some(m) = agreement::monitor(&view, name) else {
+                return Err("no monitor".to_owned());
+            };
             let port = *named.get_or_insert(m.addr.port);
             if m.addr.port != port || port == self.world.port(old) {
                 return Err(format!(
@@ -469,8 +487,8 @@ impl Trial {
             named == Some(self.world.port(**node))
                 && view.as_ref().and_then(|v| v.server()).is_some_and(|v| v.role == Role::Primary)
         };
-        let new = self.servers.iter().find(is_primary);
-        new.map(drop).ok_or_else(|| format!("{named:?} is no primary"))
+        let new = servers.iter().find(is_primary);
+        new.copied().ok_or_else(|| format!("{named:?} is no primary"))
     }
 
     fn within<T>(

@@ -1,4 +1,7 @@
-//! A client that writes to whichever server a Sentinel names, and asks again when that fails.
+//! A client that writes to whichever server a Sentinel names, asks again when that fails, and keeps
+//! a ledger of what was acknowledged.
+
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::rng::Dice;
 use crate::machine::Millis;
@@ -14,16 +17,21 @@ const KEYS: u64 = 50;
 /// Bytes of the longest value.
 const VALUE_BYTES_MAX: u64 = 200;
 
+/// The number of the last write of each key that was acknowledged. Later writes have higher ones.
+pub(super) type Ledger = BTreeMap<String, u64>;
+
 /// The client.
 #[derive(Debug)]
 pub(super) struct Follower {
+    /// The name of the watched primary.
+    name: &'static str,
     dice: Dice,
-    sentinels: Vec<NodeId>,
     state: State,
     received: Vec<u8>,
     written: u64,
-    /// Writes that were acknowledged.
-    pub(super) acknowledged: u64,
+    /// The keys of writes that were not answered yet, and their numbers.
+    unanswered: VecDeque<(String, u64)>,
+    pub(super) ledger: Ledger,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,23 +42,24 @@ enum State {
 }
 
 impl Follower {
-    pub(super) fn new(dice: Dice, sentinels: Vec<NodeId>) -> Self {
+    pub(super) fn new(name: &'static str, dice: Dice) -> Self {
         Self {
+            name,
             dice,
-            sentinels,
             state: State::Idle,
             received: Vec::new(),
             written: 0,
-            acknowledged: 0,
+            unanswered: VecDeque::new(),
+            ledger: Ledger::new(),
         }
     }
 
     /// Does the next thing.
-    pub(super) fn go_on(&mut self, world: &mut dyn World) {
+    pub(super) fn go_on(&mut self, world: &mut dyn World, sentinels: &[NodeId]) {
         let now = world.now().mono;
         let late = |since: Millis| now - since >= PATIENCE_MS;
         match self.state {
-            State::Idle => self.ask(world),
+            State::Idle => self.ask(world, sentinels),
             State::Asking { since, .. } if late(since) => self.give_up(world),
             State::Asking { .. } => {}
             State::Writing { waits_since: Some(since), .. } if late(since) => self.give_up(world),
@@ -62,10 +71,10 @@ impl Follower {
         }
     }
 
-    fn ask(&mut self, world: &mut dyn World) {
-        let any = self.dice.below(self.sentinels.len() as u64) as usize;
-        let client = world.connect(self.sentinels[any]);
-        world.send(client, command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mm"]));
+    fn ask(&mut self, world: &mut dyn World, sentinels: &[NodeId]) {
+        let any = self.dice.below(sentinels.len() as u64) as usize;
+        let client = world.connect(sentinels[any]);
+        world.send(client, command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.name]));
         self.state = State::Asking { client, since: world.now().mono };
     }
 
@@ -74,6 +83,7 @@ impl Follower {
         let key = format!("k{}", self.dice.below(KEYS));
         let padding = "v".repeat(self.dice.below(VALUE_BYTES_MAX) as usize);
         world.send(client, command(&["SET", &key, &format!("{}:{padding}", self.written)]));
+        self.unanswered.push_back((key, self.written));
     }
 
     fn give_up(&mut self, world: &mut dyn World) {
@@ -81,6 +91,7 @@ impl Follower {
             world.disconnect(client);
         }
         self.received.clear();
+        self.unanswered.clear();
         self.state = State::Idle;
     }
 
@@ -122,13 +133,19 @@ impl Follower {
                     return;
                 }
                 (State::Writing { client, .. }, Answer::Simple(_)) => {
-                    self.acknowledged += 1;
+                    self.ledger.extend(self.unanswered.pop_front());
                     self.state = State::Writing { client, waits_since: None };
                 }
                 _ => return self.give_up(world),
             }
         }
     }
+}
+
+/// The number of the write that left a value.
+pub(super) fn number_in(value: &Answer) -> Option<u64> {
+    let Answer::Bulk(value) = value else { return None };
+    std::str::from_utf8(value).ok()?.split(':').next()?.parse().ok()
 }
 
 /// The server that an answer names by its port.
