@@ -19,6 +19,7 @@
 //! * Snapshots are made beside the node from a reference to the data, not in a forked child:
 //!   `latest_fork_usec` and copy-on-write sizes are 0.
 
+mod acl_log;
 mod aof;
 mod arranging;
 mod awaited;
@@ -106,6 +107,7 @@ pub struct Server {
     pauses: blocking::Pauses,
     rates: rates::Rates,
     slow: slow::SlowLog,
+    acl_log: acl_log::AclLog,
     latency: latency::Latency,
     /// Microseconds that the node will stand still because of the command being run.
     stall_us: u64,
@@ -172,6 +174,7 @@ impl Server {
             pauses: blocking::Pauses::default(),
             rates: rates::Rates::default(),
             slow: slow::SlowLog::default(),
+            acl_log: acl_log::AclLog::default(),
             latency: latency::Latency::default(),
             stall_us: 0,
             scripting: scripting::Scripting::default(),

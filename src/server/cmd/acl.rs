@@ -3,7 +3,6 @@
 //! # Differences from Redis
 //!
 //! * There are no other users, and nothing can be forbidden to this one.
-//! * ACL LOG is empty: who came with a wrong password is not kept.
 
 use super::command::{CATEGORIES, categories};
 use super::wrong_form;
@@ -13,6 +12,8 @@ use crate::base::text::shown;
 use crate::command::flags::{ADMIN, CONTAINER, LOADING, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group, Spec};
 use crate::machine::Outbox;
+use crate::resp::Reply;
+use crate::server::acl_log::{AclLog, Refusal};
 use crate::server::config::RuleError;
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
@@ -78,6 +79,9 @@ const HELP: &[&str] = &[
     "WHOAMI",
     "    Return the current connection username.",
 ];
+
+/// What ACL LOG shows unless it is told how much.
+const REFUSALS_SHOWN: i64 = 10;
 
 type Answer = Result<(), CommandError>;
 
@@ -172,14 +176,42 @@ fn log(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {
         return Err(wrong_form(ask));
     }
     if ask.is(2, "RESET") {
+        server.acl_log = AclLog::default();
         server.reply(ask).ok();
         return Ok(());
     }
-    if ask.args.len() == 3 {
-        number::parse_i64(ask.arg(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
+    let count = match ask.args.get(2) {
+        Some(word) => number::parse_i64(word).ok_or(CommandError::NOT_AN_INTEGER)?,
+        None => REFUSALS_SHOWN,
+    };
+    let count = usize::try_from(count).unwrap_or(0);
+    let refusals: Vec<_> = server.acl_log.refusals.iter().take(count).cloned().collect();
+    let now_ms = server.now.wall_ms();
+    let reply = server.reply(ask);
+    reply.array(refusals.len());
+    for refusal in refusals {
+        show(reply, &refusal, now_ms);
     }
-    server.reply(ask).array(0);
     Ok(())
+}
+
+fn show(reply: &mut Reply, refusal: &Refusal, now_ms: i64) {
+    reply.map(7);
+    reply.bulk("count");
+    reply.int(refusal.count as i64);
+    for (name, text) in [
+        ("reason", &b"auth"[..]),
+        ("context", refusal.context.as_bytes()),
+        ("object", &refusal.command),
+        ("username", &refusal.user),
+    ] {
+        reply.bulk(name);
+        reply.bulk(text);
+    }
+    reply.bulk("age-seconds");
+    reply.double(&number::text_f64((now_ms - refusal.at_ms) as f64 / 1000.0));
+    reply.bulk("client-info");
+    reply.bulk(&refusal.client);
 }
 
 fn dryrun(server: &mut Server, ask: &Ask<'_>, _: &mut Outbox) -> Answer {

@@ -1,13 +1,15 @@
 //! Connection: PING, ECHO, AUTH, HELLO, SELECT, QUIT, RESET.
 
-use super::row;
+use super::{clients, row};
 use crate::base::number;
 use crate::base::text::shown;
 use crate::command::flags::{ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE};
 use crate::command::{CommandError, Group::Connection, Spec, database_number};
+use crate::keyspace::Blob;
 use crate::machine::Outbox;
 use crate::resp::Protocol;
 use crate::server::REDIS_VERSION;
+use crate::server::acl_log::Refusal;
 use crate::server::client::{Client, ClientKind, ReplyMode};
 use crate::server::table::ServerRun;
 use crate::server::{Ask, Server};
@@ -217,6 +219,7 @@ impl Server {
         password: &[u8],
     ) -> Result<(), CommandError> {
         if user != b"default" || !self.config.user.admits(password) {
+            self.note_refusal(ask, user);
             return Err(CommandError::fixed(
                 "WRONGPASS invalid username-password pair or user is disabled.",
             ));
@@ -225,6 +228,19 @@ impl Server {
             client.authenticated = true;
         }
         Ok(())
+    }
+
+    fn note_refusal(&mut self, ask: &Ask<'_>, user: &[u8]) {
+        let Some(client) = self.client(ask) else { return };
+        let refusal = Refusal {
+            count: 1,
+            context: if self.propagation.is_open() { "multi" } else { "toplevel" },
+            command: Blob::from(ask.arg(0)),
+            user: Blob::from(user),
+            at_ms: self.now.wall_ms(),
+            client: clients::line(client, self.now),
+        };
+        self.acl_log.add(refusal, self.config.acllog_max_len);
     }
 }
 

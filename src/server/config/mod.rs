@@ -151,6 +151,8 @@ pub struct Config {
     pub pubsub_buffer_limit: BufferLimit,
     /// `slowlog-log-slower-than`, microseconds; -1 for nothing.
     pub slowlog_log_slower_than: i64,
+    /// `acllog-max-len`, entries.
+    pub acllog_max_len: usize,
     /// `slowlog-max-len`, entries.
     pub slowlog_max_len: usize,
     /// `latency-tracking`
@@ -294,6 +296,7 @@ impl Default for Config {
                 soft_seconds: 60,
             },
             slowlog_log_slower_than: 10_000,
+            acllog_max_len: 128,
             slowlog_max_len: 128,
             latency_tracking: true,
             latency_monitor_threshold: 0,

@@ -284,7 +284,7 @@ const PORT: i64 = u16::MAX as i64;
 pub(super) const DIRECTIVES: &[Directive] = &[
     row("acl-pubsub-default", Kind::OneOf(&["allchannels", "resetchannels"]), "resetchannels"),
     row("aclfile", Kind::Text, "").fixed(),
-    row("acllog-max-len", Kind::Number(0, MAX), "128"),
+    row("acllog-max-len", Kind::Number(0, MAX), "128").at(at!(acllog_max_len)),
     row("active-defrag-cycle-max", Kind::Number(1, 99), "25"),
     row("active-defrag-cycle-min", Kind::Number(1, 99), "1"),
     row("active-defrag-ignore-bytes", Kind::Memory(1, MAX), "104857600"),
