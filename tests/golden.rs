@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kit::{Client, Node, comes_true};
+use replab::persist::rdb::Decoder;
 use replab::resp;
 use transcript::{Stage, play};
 
@@ -37,9 +38,13 @@ impl<'a> Real<'a> {
         replica.send(b"SYNC\r\n");
         let header = std::iter::repeat_with(|| replica.line()).find(|line| !line.is_empty());
         let payload = header.and_then(|header| header.strip_prefix('$')?.parse().ok());
-        replica.bytes(payload.expect("a snapshot's length"));
-        let mut real = Self { node, control, replica, offset: 0, clients: BTreeMap::new() };
-        real.offset = real.stream_end();
+        let payload = replica.bytes(payload.expect("a snapshot's length"));
+        let mut decoder = Decoder::new(None);
+        decoder.feed(&payload).expect("a sound snapshot");
+        // Not what INFO says: the first PING may be on the stream already.
+        let stream = decoder.finish().expect("a whole snapshot").stream;
+        let offset = stream.expect("where the stream begins").offset;
+        let mut real = Self { node, control, replica, offset, clients: BTreeMap::new() };
         real.control.ok(&["FLUSHALL"]);
         real.streamed();
         real
