@@ -213,7 +213,8 @@ impl Speech {
             "T" => (10_000_000 + dice.below(10_000_000)).to_string(),
             "I" => format!("{}-{}", dice.below(2_000_000_000_000), dice.below(3)),
             "S" => {
-                let scores = ["0", "-0", "1", "2", "2.5", "-3", "0.1", "1e20", "-1e-7", "17"];
+                // No negative zero: a set that was large once keeps it, and a snapshot of it does not.
+                let scores = ["0", "1", "2", "2.5", "-3", "0.1", "1e20", "-1e-7", "17"];
                 scores[dice.below(scores.len() as u64) as usize].to_owned()
             }
             "V" => match dice.below(4) {
