@@ -21,17 +21,11 @@ const SAVED_BYTES_MIN: usize = 4;
 const SLOT_BITS: u32 = 12;
 
 /// Packs strings, one after the other.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Packer {
     /// By hash: one more than the place in the string, 0 for none.
-    seen: Box<[u32; 1 << SLOT_BITS]>,
+    seen: Vec<u32>,
     packed: Vec<u8>,
-}
-
-impl Default for Packer {
-    fn default() -> Self {
-        Self { seen: Box::new([0; 1 << SLOT_BITS]), packed: Vec::new() }
-    }
 }
 
 impl Packer {
@@ -39,7 +33,8 @@ impl Packer {
     pub fn pack(&mut self, text: &[u8]) -> Option<&[u8]> {
         let most = text.len().checked_sub(SAVED_BYTES_MIN)?;
         u32::try_from(text.len()).ok()?;
-        self.seen.fill(0);
+        self.seen.clear();
+        self.seen.resize(1 << SLOT_BITS, 0);
         self.packed.clear();
         let (mut at, mut literals_from) = (0, 0);
         while let Some(&[a, b, c]) = text[at..].first_chunk::<COPY_MIN>() {
